@@ -1,0 +1,42 @@
+# Two commands matter: `make sweep` and `make test`. Both set .venv up from the lock file first.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+SWEEP_LIMIT ?= 400
+
+.PHONY: help install sweep test check lock build bench clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: .venv/installed  ## set up .venv from requirements/lock.txt
+
+.venv/installed: requirements/lock.txt requirements/bootstrap.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip sync --quiet --require-hashes requirements/lock.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --editable .
+	touch $@
+
+sweep: install  ## the main job: three ImageNet models x three image sets, then lake/ and report/index.html
+	$(BIN)/u1 sweep --models 'efficientnet_lite*' --datasets cifar10,digits,phantom --limit $(SWEEP_LIMIT)
+
+test: install  ## every test, the slow ones too
+	$(BIN)/python -m pytest
+
+check: install  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+lock:  ## recompile the lock files from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	    --extra weights --extra dev pyproject.toml -o requirements/lock.txt
+	grep '^uv==' requirements/lock.txt | tr -d '\\' | $(BIN)/uv pip compile --quiet --universal --generate-hashes \
+	    --no-emit-index-url --no-annotate - -o requirements/bootstrap.txt
+
+build: install  ## sdist and wheel in dist/
+	$(BIN)/python -m build --installer uv
+
+clean:  ## remove what was built; the lake and the report stay
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

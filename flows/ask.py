@@ -1,0 +1,109 @@
+"""`u1 sql`: read-only DuckDB over the lake's views."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from u1core.errors import U1Error
+from u1core.lake import sql
+from u1core.lake.store import Lake
+
+_SHOWN_ROWS = 200
+
+
+def read_file(path: Path) -> str:
+    """Read a query from a file."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as e:
+        raise U1Error("-f to name a text file with a query", f"{path} ({e})", "check the name") from e
+
+
+def parse_params(pairs: list[str]) -> dict[str, Any]:
+    """Parse name=value pairs; a value that reads as a number or true/false/null is one."""
+    params = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise U1Error("--param to be name=value", repr(pair), "write for example --param split=query")
+        try:
+            params[name] = json.loads(value)
+        except ValueError:
+            params[name] = value
+    return params
+
+
+def answer(lake: Path, query: str, params: dict[str, Any], format_: str, out: Console) -> None:
+    """Run one query and print its rows."""
+    Lake.open(lake)
+    with sql.connect(lake) as connection:
+        rows = sql.run_query(connection, query, params).to_arrow_table()
+    if format_ == "table":
+        _print_table(rows, out)
+    elif format_ == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow(rows.column_names)
+        writer.writerows(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+    elif format_ == "json":
+        sys.stdout.write(json.dumps(rows.to_pylist(), default=str, indent=1) + "\n")
+    else:
+        if sys.stdout.isatty():
+            raise U1Error("--format parquet to be redirected", "a terminal", "add > answer.parquet")
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows, sink)
+        sys.stdout.buffer.write(sink.getvalue())
+
+
+def _print_table(rows: pa.Table, out: Console) -> None:
+    table = Table(*rows.column_names)
+    for row in rows.slice(0, _SHOWN_ROWS).to_pylist():
+        table.add_row(*(_cell(value) for value in row.values()))
+    # A pipe has no width: never cut a figure there.
+    out.print(table, width=None if out.is_terminal else 10_000, crop=out.is_terminal, no_wrap=not out.is_terminal)
+    if len(rows) > _SHOWN_ROWS:
+        out.print(f"{_SHOWN_ROWS} of {len(rows)} rows; --format csv prints all")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "[dim]null[/]"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value).replace("[", "\\[")
+
+
+def shell(lake: Path, out: Console) -> None:
+    """Ask queries in a loop; a mistake is a line, the shell goes on."""
+    Lake.open(lake)
+    out.print(f"DuckDB over {lake}, read-only. `show tables;` lists the views; end a query with ; leave with Ctrl-D.")
+    try:
+        # Line editing and history where the terminal offers it.
+        import readline  # noqa: F401
+    except ImportError:
+        pass
+    lines: list[str] = []
+    while True:
+        try:
+            line = input("u1> " if not lines else "...> ")
+        except EOFError:
+            return
+        if not lines and line.strip() in ("exit", "quit", ".exit", ".quit", ""):
+            if line.strip():
+                return
+            continue
+        lines.append(line)
+        if line.rstrip().endswith(";"):
+            try:
+                answer(lake, "\n".join(lines), {}, "table", out)
+            except U1Error as e:
+                out.print(f"u1: {e}", highlight=False, markup=False)
+            lines = []

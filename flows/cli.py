@@ -1,0 +1,285 @@
+"""The command line `u1`: each command a thin face on a flow or a u1core function.
+
+Heavy imports happen inside the commands, so that `--help` and `u1 sql` start at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from u1core.errors import U1Error
+
+if TYPE_CHECKING:
+    from flows.sweep import Request, Result
+    from u1core.catalog import Catalog
+
+app = typer.Typer(
+    name="u1",
+    help="Test U(1) symmetry breaking at CNN bottlenecks: any pretrained model, any labelled images.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+catalog_app = typer.Typer(help="The sweep catalog: models and datasets.", no_args_is_help=True)
+app.add_typer(catalog_app, name="catalog")
+out, err = Console(), Console(stderr=True, soft_wrap=True)
+
+
+class Runner(StrEnum):
+    """Where the tasks of a sweep run."""
+
+    local = "local"
+    dask = "dask"
+
+
+class Precision(StrEnum):
+    """Arithmetic of the forward pass."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+class Format(StrEnum):
+    """How `u1 sql` prints."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+Lake_ = Annotated[Path, typer.Option("--lake", help="Folder of the lake.", envvar="U1_LAKE")]
+Models = Annotated[str, typer.Option("--models", help="Model ids or globs, separated by commas.")]
+Datasets = Annotated[str, typer.Option("--datasets", help="Dataset ids or globs, separated by commas.")]
+CatalogFile = Annotated[
+    Path | None, typer.Option("--catalog", help="TOML file with entries of your own.", envvar="U1_CATALOG")
+]
+Variants = Annotated[str, typer.Option("--variants", help="original, random-init, or both with a comma.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Images per split, class-balanced; all by default.")]
+ModelsDir = Annotated[
+    Path | None, typer.Option("--models-dir", help="Folder of weights files.", envvar="U1_MODELS")
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="Folder of datasets already on this machine.", envvar="U1_DATA")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
+
+
+@app.command()
+def plan(
+    models: Models = "*",
+    datasets: Datasets = "*",
+    lake: Lake_ = Path("lake"),
+    limit: Limit = None,
+    variants: Variants = "original",
+    precision: Precision = Precision.float32,
+    device: Device = "auto",
+    catalog: CatalogFile = None,
+    models_dir: ModelsDir = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Show the cells a sweep would run: to do, done, stale, failed. Runs nothing."""
+    from flows.plan import print_plan
+
+    request = _request(models, datasets, lake, Path("report"), limit, variants, precision, device, catalog, models_dir, data_dir)
+    print_plan(request, out)
+
+
+@app.command()
+def sweep(
+    models: Models = "*",
+    datasets: Datasets = "*",
+    lake: Lake_ = Path("lake"),
+    report: Annotated[Path, typer.Option("--report", help="Folder of the report.")] = Path("report"),
+    limit: Limit = None,
+    variants: Variants = "original",
+    precision: Precision = Precision.float32,
+    device: Device = "auto",
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Images per forward pass.")] = None,
+    runner: Annotated[Runner, typer.Option("--runner", help="Threads of this process, or a Dask cluster.")] = Runner.local,
+    dask_address: Annotated[str | None, typer.Option("--dask-address", help="Scheduler of a running cluster.")] = None,
+    catalog: CatalogFile = None,
+    models_dir: ModelsDir = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Run the missing cells, then the analyses and the report."""
+    request = _request(
+        models, datasets, lake, report, limit, variants, precision, device, catalog, models_dir, data_dir, batch_size
+    )
+    from flows.progress import watch
+    from flows.sweep import sweep as run
+
+    with watch(err) as board:
+        result = run(request, runner.value, dask_address, board)
+    _print_result(result)
+
+
+@app.command()
+def sql(
+    query: Annotated[str | None, typer.Argument(help="A query over the views; without one, a shell.")] = None,
+    file: Annotated[Path | None, typer.Option("-f", "--file", help="Read the query from a file.")] = None,
+    lake: Lake_ = Path("lake"),
+    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
+    param: Annotated[list[str] | None, typer.Option("--param", help="name=value for $name; repeatable.")] = None,
+) -> None:
+    """Ask the lake in DuckDB SQL, read-only, also while a sweep writes."""
+    from flows import ask
+
+    if query is not None and file is not None:
+        raise U1Error("a query or -f FILE", "both", "give one of them")
+    text = ask.read_file(file) if file else query
+    if text is None:
+        ask.shell(lake, out)
+    else:
+        ask.answer(lake, text, ask.parse_params(param or []), format_.value, out)
+
+
+@app.command()
+def report(
+    lake: Lake_ = Path("lake"),
+    to: Annotated[Path, typer.Option("--report", help="Folder of the report.")] = Path("report"),
+) -> None:
+    """Run the analyses again and write report/index.html: one file that opens offline."""
+    from u1core.lake import sql as lake_sql
+    from u1core.lake.store import Lake
+    from u1core.report import write_report
+
+    Lake.open(lake)
+    with lake_sql.connect(lake) as connection:
+        path = write_report(connection, to / "index.html")
+    out.print(f"report: {path}", highlight=False)
+
+
+@catalog_app.command("list")
+def catalog_list(catalog: CatalogFile = None) -> None:
+    """List the models and datasets."""
+    from flows.catalog_view import print_list
+
+    print_list(_catalog(catalog), out)
+
+
+@catalog_app.command("show")
+def catalog_show(
+    entry: Annotated[str, typer.Argument(help="Id of a model or dataset.")], catalog: CatalogFile = None
+) -> None:
+    """Show one entry: weights, preprocessing and layers, or sources, classes and fingerprint."""
+    from flows.catalog_view import print_entry
+
+    print_entry(_catalog(catalog), entry, out)
+
+
+@app.command()
+def doctor(
+    lake: Lake_ = Path("lake"), catalog: CatalogFile = None, models_dir: ModelsDir = None
+) -> None:
+    """Check versions, devices, server, disk and catalog, and say what to do."""
+    from flows.doctor import examine, print_findings
+
+    findings = examine(lake, catalog, models_dir)
+    print_findings(findings, out)
+    if any(f.state == "fault" for f in findings):
+        raise typer.Exit(1)
+
+
+def _catalog(extra: Path | None) -> Catalog:
+    from u1core.catalog import load_catalog
+
+    return load_catalog(extra)
+
+
+def _request(
+    models: str,
+    datasets: str,
+    lake: Path,
+    report: Path,
+    limit: int | None,
+    variants: str,
+    precision: Precision,
+    device: str,
+    catalog: Path | None,
+    models_dir: Path | None,
+    data_dir: Path | None,
+    batch_size: int | None = None,
+) -> Request:
+    """Check every option before anything runs."""
+    loaded = _catalog(catalog)
+    chosen_models, chosen_datasets = loaded.select_models(models), loaded.select_datasets(datasets)
+    from u1core.cells import VARIANTS, check_choice
+
+    names = tuple(dict.fromkeys(v.strip() for v in variants.split(",")))
+    for name in names:
+        check_choice("--variants", name, VARIANTS)
+    from flows.sweep import Request
+    from tasks.jobs import Places
+    from u1core.datasets import default_cache
+    from u1core.extract import Runtime, resolve_device
+
+    return Request(
+        models=tuple(chosen_models),
+        datasets=tuple(chosen_datasets),
+        # Absolute, because a Dask worker has another working directory.
+        places=Places(lake.resolve(), default_cache().resolve(), data_dir and data_dir.resolve()),
+        report=report.resolve() / "index.html",
+        runtime=Runtime(resolve_device(device), batch_size, models_dir and models_dir.resolve()),
+        variants=names,
+        precision=precision.value,
+        limit=limit,
+    )
+
+
+def _print_result(result: Result) -> None:
+    """Print what happened; exit 1 unless everything asked for was done."""
+    counts = {s: sum(o.status == s for o in result.outcomes) for s in ("computed", "found", "failed")}
+    summary = f"{counts['computed']} cells computed, {counts['found']} found done, {counts['failed']} failed"
+    if not counts["computed"] and not counts["failed"]:
+        summary += ": nothing to compute"
+    table = Table("claim", "verdict", "evidence", title="What arXiv 2206.02220 claims", title_justify="left")
+    colours = {"holds": "green", "does not hold": "red"}
+    for claim in result.claims:
+        colour = colours.get(claim["verdict"], "yellow")
+        table.add_row(claim["claim"], f"[{colour}]{claim['verdict']}[/]", claim["evidence"])
+    out.print(table)
+    out.print(f"{summary}\nreport: {result.report}", highlight=False)
+    for outcome in result.outcomes:
+        if outcome.status == "failed":
+            err.print(f"u1: {outcome.name} failed: {outcome.error}", highlight=False, markup=False)
+    for name, rows in result.failing_checks.items():
+        err.print(f"u1: sql/checks/{name}.sql returns {rows} rows, expected none", highlight=False, markup=False)
+    if counts["failed"] or result.failing_checks:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run `u1`; a user's mistake is one line on stderr and exit status 1, never a traceback."""
+    try:
+        status = app(standalone_mode=False)
+    except U1Error as e:
+        message = str(e)
+    except click.exceptions.NoArgsIsHelpError as e:
+        out.print(e.format_message(), highlight=False, markup=False)
+        sys.exit(1)
+    except click.ClickException as e:
+        message = f"{' '.join(e.format_message().split())}; `{_command_path(e)} --help` shows what it takes"
+    except (click.Abort, KeyboardInterrupt):
+        message = "interrupted; what is written is kept, the same command goes on from here"
+    except BrokenPipeError:
+        os._exit(1)
+    else:
+        sys.exit(status if isinstance(status, int) else 0)
+    err.print(f"u1: {message}", highlight=False, markup=False)
+    sys.exit(1)
+
+
+def _command_path(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if context else "u1"

@@ -1,0 +1,22 @@
+"""Prefect tasks: one side effect each. Importing this package makes Prefect quiet and offline.
+
+Settings are defaults: a value in the environment wins.
+"""
+
+import os
+
+_DEFAULTS = {
+    # No telemetry: nothing leaves the machine.
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",
+    # The terminal belongs to the progress bars; the server keeps the logs.
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "DASK_LOGGING__DISTRIBUTED": "error",
+    # The first start of the embedded server migrates its database: 13 s on two cores.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+}
+for _name, _value in _DEFAULTS.items():
+    os.environ.setdefault(_name, _value)

@@ -1,0 +1,44 @@
+"""From committed cells to what people look at: checks, claims, report, artifacts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from u1core.lake import sql
+from u1core.report import write_report
+
+
+@task(task_run_name="check the lake", cache_policy=NO_CACHE)
+def check_lake(lake: Path) -> dict[str, int]:
+    """Run every check query; return the offending rows by check, empty when the lake is sound."""
+    with sql.connect(lake) as connection:
+        return {name: len(rows) for name, rows in sql.failing_checks(connection).items()}
+
+
+@task(task_run_name="write the report", cache_policy=NO_CACHE)
+def render_report(lake: Path, out: Path) -> Path:
+    """Run the analyses and write the report."""
+    with sql.connect(lake) as connection:
+        return write_report(connection, out)
+
+
+@task(task_run_name="evaluate the claims", cache_policy=NO_CACHE)
+def evaluate_claims(lake: Path) -> list[dict[str, str]]:
+    """Return claim, verdict and evidence, one row per claim of the paper."""
+    with sql.connect(lake) as connection:
+        rows = connection.execute("select claim, verdict, evidence from claims").fetchall()
+    return [dict(zip(("claim", "verdict", "evidence"), map(str, row), strict=True)) for row in rows]
+
+
+@task(task_run_name="publish artifacts", cache_policy=NO_CACHE)
+def publish(cells: list[dict[str, str]], claims: list[dict[str, str]]) -> None:
+    """Show the cells and the claims to those who watch in Prefect's UI."""
+    create_table_artifact(cells, key="sweep-cells", description="Cells of the sweep")
+    table = "\n".join(f"| {c['claim']} | **{c['verdict']}** | {c['evidence']} |" for c in claims)
+    create_markdown_artifact(
+        f"| claim | verdict | evidence |\n|---|---|---|\n{table}", key="claims", description="The paper's claims"
+    )

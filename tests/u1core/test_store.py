@@ -1,0 +1,94 @@
+import errno
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from u1core.errors import U1Error
+from u1core.lake import store
+from u1core.lake.store import CellId, Lake
+from u1core.schema import COLUMNS, SCHEMAS
+
+CELL = CellId("k1", "digits", "net", "original")
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake.open(tmp_path / "lake", create=True)
+
+
+def frames(n):
+    return {"layer": ["a"] * n, "coupling_1": np.arange(n, dtype=float)}
+
+
+def test_a_file_carries_its_keys_units_and_nulls(lake):
+    columns = {"image_id": np.array([3, 4]), "theta_image_rad": np.array([0.5, np.nan])}
+    lake.write("angles", CELL, columns, layer="conv.1", part=2)
+    path = lake.root / "angles/dataset=digits/model=net/variant=original/layer=conv.1/k1-00002.parquet"
+    table = pq.ParquetFile(path).read()
+    assert table.schema.equals(SCHEMAS["angles"], check_metadata=True)
+    assert table.to_pylist()[1]["theta_image_rad"] is None
+    row = table.to_pylist()[0]
+    assert (row["cell_key"], row["layer"], row["theta_image_rad"]) == ("k1", "conv.1", 0.5)
+
+
+def test_every_column_says_what_it_is():
+    assert all(c.description for columns in COLUMNS.values() for c in columns)
+
+
+def test_a_failing_write_leaves_no_trace(lake, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store.pq, "write_table", full)
+    with pytest.raises(U1Error, match="room on the lake's disk"):
+        lake.write("frames", CELL, frames(2))
+    assert not list(lake.root.glob("frames/**/*.parquet"))
+    assert not list(lake.work(CELL).iterdir())
+
+
+def test_commit_drops_the_unfinished_state_and_select_makes_current(lake):
+    lake.save_state(CELL, "part-00000.npz", b"x")
+    lake.commit(CELL, {"status": "done"})
+    assert not lake.work(CELL).exists()
+    newer = CellId("k2", "digits", "net", "original")
+    lake.commit(newer, {"status": "done"})
+    before = lake.cells()
+    assert before["k2"]["selected_at"] > before["k1"]["selected_at"]
+    lake.select(newer)
+    assert lake.cells() == before
+    lake.select(CELL)
+    assert lake.cells()["k1"]["selected_at"] > before["k2"]["selected_at"]
+    assert lake.cells()["k1"]["committed_at"] == before["k1"]["committed_at"]
+
+
+def test_a_failed_cell_keeps_its_state(lake):
+    lake.save_state(CELL, "part-00000.npz", b"x")
+    lake.mark_failed(CELL, {"status": "failed", "error": "why"})
+    assert lake.cells()["k1"]["error"] == "why"
+    assert (lake.work(CELL) / "part-00000.npz").is_file()
+
+
+def test_a_folder_of_something_else_is_not_a_lake(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    for create in (True, False):
+        with pytest.raises(U1Error, match="holds something else"):
+            Lake.open(tmp_path, create=create)
+    with pytest.raises(U1Error, match="where none is"):
+        Lake.open(tmp_path / "missing")
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_lake_of_another_version_is_refused(lake):
+    (lake.root / store.MARK).write_text('{"schema_version": 99}')
+    with pytest.raises(U1Error, match="version 99"):
+        Lake.open(lake.root)
+    (lake.root / store.MARK).write_text("{")
+    with pytest.raises(U1Error, match="unreadable"):
+        Lake.open(lake.root)
+
+
+def test_a_lake_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(U1Error):
+        Lake.open(tmp_path / "file" / "lake", create=True)

@@ -1,0 +1,115 @@
+"""What a cell accumulates over its images besides one row each: energy sums and frame co-moments.
+
+Everything is float64 and mergeable, part by part in part order, so a cell resumed after a crash ends in
+the same numbers. Shape legend: S = 2 splits (memory, query), C classes, N channels, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from u1core.frames import CoMoments
+
+SPLITS = ("memory", "query")
+
+
+@dataclass(frozen=True)
+class LayerSums:
+    """Sums over the images of one layer.
+
+    Attributes:
+        count: Images per split and class, (S, C).
+        energy: Sum of E per split, (S, H, W).
+        class_energy: Sum of E per split and class, (S, C, H, W); C = 0 where classes are not kept.
+        moments: Co-moments of chroma and dipole over the memory split, labels unused.
+    """
+
+    count: np.ndarray
+    energy: np.ndarray
+    class_energy: np.ndarray
+    moments: CoMoments
+
+    @classmethod
+    def of(
+        cls,
+        energy_map: np.ndarray,
+        chroma: np.ndarray,
+        dipole: np.ndarray,
+        label: np.ndarray,
+        is_query: np.ndarray,
+        classes: int,
+        *,
+        per_class: bool,
+    ) -> LayerSums:
+        """Accumulate one batch: E (B, H, W), chroma (B, N), dipole (B, 2), label (B,), is_query (B,)."""
+        split = is_query.astype(int)
+        count = np.zeros((2, classes), dtype=np.int64)
+        np.add.at(count, (split, label), 1)
+        # One-hot rows (B, S) and (B, S*C) turn the grouped sums into matrix products.
+        energy = np.tensordot(np.eye(2)[split].T, energy_map, axes=1)
+        kept = classes if per_class else 0
+        class_energy = np.zeros((2, kept, *energy_map.shape[1:]))
+        if per_class:
+            np.add.at(class_energy, (split, label), energy_map)
+        return cls(count, energy, class_energy, CoMoments.of(chroma[~is_query], dipole[~is_query]))
+
+    def merge(self, other: LayerSums) -> LayerSums:
+        """Return the sums of both sets of images together."""
+        return LayerSums(
+            self.count + other.count,
+            self.energy + other.energy,
+            self.class_energy + other.class_energy,
+            self.moments.merge(other.moments),
+        )
+
+
+@dataclass(frozen=True)
+class PartSums:
+    """What one finished part adds to its cell.
+
+    Attributes:
+        layers: Sums by layer.
+        rows: Images recorded.
+        failures: Images that failed.
+        seconds: Wall time of the part.
+    """
+
+    layers: dict[str, LayerSums]
+    rows: int
+    failures: int
+    seconds: float
+
+    def merge(self, other: PartSums) -> PartSums:
+        """Return the sums of both parts together; both cover the same layers."""
+        return PartSums(
+            {name: sums.merge(other.layers[name]) for name, sums in self.layers.items()},
+            self.rows + other.rows,
+            self.failures + other.failures,
+            self.seconds + other.seconds,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Serialise as an .npz archive."""
+        arrays = {"totals": np.array([self.rows, self.failures, self.seconds])}
+        for name, s in self.layers.items():
+            m = s.moments
+            fields = (s.count, s.energy, s.class_energy, np.int64(m.n), m.mean_chroma, m.mean_dipole, m.comoment)
+            arrays |= {f"{name}|{i}": np.asarray(field) for i, field in enumerate(fields)}
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> PartSums:
+        """Read what `to_bytes` wrote."""
+        with np.load(io.BytesIO(content)) as archive:
+            names = dict.fromkeys(key.rsplit("|", 1)[0] for key in archive.files if "|" in key)
+            layers = {}
+            for name in names:
+                count, energy, class_energy, n, *means = (archive[f"{name}|{i}"] for i in range(7))
+                layers[name] = LayerSums(count, energy, class_energy, CoMoments(int(n), *means))
+            rows, failures, seconds = archive["totals"]
+        return cls(layers, int(rows), int(failures), float(seconds))

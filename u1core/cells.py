@@ -1,0 +1,89 @@
+"""Cells: one (model, dataset, variant, layer set), its key, and the plan of a sweep."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from u1core.catalog import DatasetEntry, ModelEntry
+from u1core.errors import U1Error
+from u1core.lake.store import CellId, Lake
+from u1core.schema import SCHEMA_VERSION
+
+VARIANTS = ("original", "random-init")
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the grid.
+
+    Attributes:
+        model: Catalog entry of the model.
+        dataset: Catalog entry of the dataset.
+        fingerprint: sha256 over the dataset's pixels and labels.
+        variant: 'original', or a control.
+        precision: Arithmetic of the forward pass.
+        limit: Class-balanced images per split; None for all.
+    """
+
+    model: ModelEntry
+    dataset: DatasetEntry
+    fingerprint: str
+    variant: str = "original"
+    precision: str = "float32"
+    limit: int | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything that determines the cell's numbers: same key, same answers."""
+        identity: dict[str, Any] = {
+            "model": self.model.identity(),
+            "dataset": self.fingerprint,
+            "variant": self.variant,
+            "precision": self.precision,
+            "limit": self.limit,
+            "schema": SCHEMA_VERSION,
+        }
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def id(self) -> CellId:
+        """What the lake knows the cell by."""
+        return CellId(self.key, self.dataset.id, self.model.id, self.variant)
+
+    @property
+    def head_matches(self) -> bool:
+        """Whether the model's own head predicts this dataset's classes."""
+        return self.variant == "original" and self.model.label_space == self.dataset.label_space
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+def check_choice(option: str, value: str, valid: Sequence[str]) -> None:
+    """Raise U1Error unless `value` is one of the valid ones."""
+    if value not in valid:
+        raise U1Error(f"{option} to be one of {', '.join(valid)}", repr(value), "name one of them")
+
+
+def cell_state(cell: CellId, rows: dict[str, dict[str, Any]]) -> str:
+    """Return 'done', 'failed', 'stale' (done before from other inputs) or 'to do', from a lake's cell rows."""
+    if cell.key in rows:
+        return str(rows[cell.key]["status"])
+    same_name = [
+        r
+        for r in rows.values()
+        if (r["dataset"], r["model"], r["variant"]) == (cell.dataset, cell.model, cell.variant) and r["status"] == "done"
+    ]
+    return "stale" if same_name else "to do"
+
+
+def cell_states(cells: Sequence[Cell], lake: Lake | None) -> list[str]:
+    """Return the state of every cell in a lake (None: a lake that does not exist yet)."""
+    rows = lake.cells() if lake else {}
+    return [cell_state(cell.id, rows) for cell in cells]

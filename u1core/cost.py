@@ -1,0 +1,107 @@
+"""What a cell costs, before it runs: arithmetic, bytes, memory, time.
+
+The arithmetic is counted on torch's meta device: shapes are real, no number is computed, no weights needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from u1core.catalog import ModelEntry
+from u1core.cells import Cell
+from u1core.extract import PART_IMAGES, Runtime, default_batch_size
+from u1core.networks import build_network, feature_extractor, preprocessor
+
+NOMINAL_FLOPS = {"cpu": 40e9, "cuda": 10e12}
+"""Operations per second assumed where this lake has no measured rate of the model: order of magnitude only."""
+
+RECORD_BYTES = 150
+"""Compressed bytes of one row of records and one of angles, measured on CIFAR-10."""
+
+VECTOR_COMPRESSION = 0.85
+"""Compressed over raw size of float32 vectors (zstd), measured on CIFAR-10."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Expected cost of one cell.
+
+    Attributes:
+        flops: Floating-point operations of one image's forward pass, up to the last layer recorded.
+        lake_bytes: Bytes the cell adds to the lake.
+        memory_bytes: Peak memory of activations and one part's rows, without the libraries themselves.
+        seconds: Wall time.
+        measured: Whether the time stands on a rate that this lake measured.
+    """
+
+    flops: float
+    lake_bytes: float
+    memory_bytes: float
+    seconds: float
+    measured: bool
+
+    def columns(self) -> tuple[str, str, str, str]:
+        """Return GFLOP per image, MB of lake, MB of memory and minutes, as text."""
+        minutes = f"{'' if self.measured else '~'}{self.seconds / 60:.1f}"
+        return f"{self.flops / 1e9:.2f}", f"{self.lake_bytes / 1e6:.1f}", f"{self.memory_bytes / 1e6:.0f}", minutes
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What one image gives: layer shapes (N, H, W), input side and operations."""
+
+    layers: Mapping[str, tuple[int, int, int]]
+    input_pixels: int
+    flops: float
+
+
+@lru_cache(maxsize=256)
+def shape_of(entry: ModelEntry) -> Shape:
+    """Trace one image through a catalog model without arithmetic."""
+    picture = preprocessor(entry)(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
+    network = build_network(entry, variant="random-init")
+    extractor = feature_extractor(network, entry, entry.layers, False).to("meta")
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        outputs = extractor(picture.to("meta"))
+    layers = {name: tuple(outputs[name].shape[1:]) for name in entry.layers}
+    return Shape(layers, picture.shape[2] * picture.shape[3], float(counter.get_total_flops()))
+
+
+def estimate(cell: Cell, images: int, runtime: Runtime, history: Iterable[Mapping[str, Any]]) -> Cost:
+    """Estimate the cost of a cell.
+
+    Args:
+        cell: The cell.
+        images: Images it has, over both splits.
+        runtime: Device and batch size it would run with.
+        history: Rows of `cells` of this lake; rates of the same model, precision and device are used.
+    """
+    shape = shape_of(cell.model)
+    channels = sum(n for n, _, _ in shape.layers.values())
+    per_image = len(shape.layers) * RECORD_BYTES + 4 * channels * VECTOR_COMPRESSION
+    batch = runtime.batch_size or default_batch_size(shape.input_pixels)
+    activations = sum(n * h * w for n, h, w in shape.layers.values())
+    # Layers are held together with one squared copy of the largest, all in float32.
+    largest = max(n * h * w for n, h, w in shape.layers.values())
+    memory = 4.0 * batch * (activations + largest) + 4.0 * PART_IMAGES * channels
+    rate = _measured_rate(cell, runtime, history)
+    nominal = NOMINAL_FLOPS.get(runtime.device.split(":")[0], NOMINAL_FLOPS["cpu"])
+    seconds = images / rate if rate else images * shape.flops / nominal
+    return Cost(shape.flops, images * per_image, memory, seconds, rate is not None)
+
+
+def _measured_rate(cell: Cell, runtime: Runtime, history: Iterable[Mapping[str, Any]]) -> float | None:
+    """Return the median measured images per second of the same model, precision and device, or None."""
+    wanted = (cell.model.id, cell.precision, runtime.device)
+    rates = sorted(
+        row["images_per_second"]
+        for row in history
+        if (row["model"], row["precision"], row["device"]) == wanted and row["images_per_second"]
+    )
+    return rates[len(rates) // 2] if rates else None

@@ -1,0 +1,285 @@
+"""Extraction: one forward pass per batch, everything per image reduced on the device.
+
+Shape legend: B images, N channels, H x W pixels, C classes. Memory is bounded by one batch of
+activations and one part of reduced rows, whatever the size of the dataset.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from u1core import medial, optics
+from u1core.accumulate import SPLITS, LayerSums, PartSums
+from u1core.cells import Cell
+from u1core.datasets import Images, select_images
+from u1core.errors import U1Error
+from u1core.lake.store import Lake, list_column
+from u1core.networks import build_network, feature_extractor, preprocessor
+
+PART_IMAGES = 2048
+"""Images per part, the unit that a crash can cost."""
+
+Progress = Callable[[int, int], None]
+"""Called with images done and images in all."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How to run, none of which changes what is measured.
+
+    Attributes:
+        device: A torch device, resolved.
+        batch_size: Images per forward pass; None chooses by the input's size.
+        models_dir: Folder of weights files; None leaves $U1_MODELS.
+    """
+
+    device: str = "cpu"
+    batch_size: int | None = None
+    models_dir: Path | None = None
+
+
+def resolve_device(name: str) -> str:
+    """Return a usable torch device; 'auto' takes CUDA where there is one, else the CPU.
+
+    Raises:
+        U1Error: torch does not know the device, or the machine does not have it.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as e:
+        have = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise U1Error("--device to name a device of this machine", repr(name), f"use auto or one of: {', '.join(have)}") from e
+    return name
+
+
+@contextmanager
+def arithmetic(device: str, precision: str) -> Iterator[None]:
+    """Run forward passes in one precision: float32 means float32, without TF32."""
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    dtype = getattr(torch, precision)
+    try:
+        with torch.inference_mode(), torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32):
+            yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """One layer of one batch, reduced: what leaves the device."""
+
+    pooled: np.ndarray  # (B, N) float32
+    negative_share: np.ndarray  # (B,)
+    energy_map: np.ndarray  # (B, H, W) float64
+    focus: dict[str, np.ndarray]  # (B,) each
+
+
+def reduce_layer(activations: Tensor) -> Reduced:
+    """Reduce activations (B, N, H, W) of any floating type to what the lake records."""
+    energy_map = optics.energy(activations)
+    return Reduced(
+        activations.float().mean(dim=(2, 3)).cpu().numpy(),
+        (activations < 0).double().mean(dim=(1, 2, 3)).cpu().numpy(),
+        energy_map.cpu().numpy(),
+        optics.focus(energy_map).numpy(),
+    )
+
+
+class Extractor:
+    """A truncated network with its preprocessing, ready to reduce batches of pixels."""
+
+    def __init__(self, cell: Cell, runtime: Runtime) -> None:
+        self.cell, self.runtime = cell, runtime
+        network = build_network(cell.model, variant=cell.variant, models_dir=runtime.models_dir)
+        network = network.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network: nn.Module = feature_extractor(network, cell.model, cell.model.layers, cell.head_matches)
+        self.preprocess = preprocessor(cell.model)
+
+    def __call__(self, pixels: np.ndarray) -> tuple[dict[str, Reduced], np.ndarray | None]:
+        """Reduce pixels (B, H, W, C) uint8 to every layer's numbers and the head's labels (B,), if wanted."""
+        with arithmetic(self.runtime.device, self.cell.precision):
+            batch = torch.from_numpy(pixels).to(self.runtime.device)
+            inputs = self.preprocess(batch).contiguous(memory_format=torch.channels_last)
+            outputs = self.network(inputs)
+            logits = outputs.pop("head", None)
+            layers = {name: reduce_layer(outputs[name]) for name in self.cell.model.layers}
+        return layers, None if logits is None else logits.argmax(dim=1).cpu().numpy()
+
+
+def default_batch_size(pixels: int) -> int:
+    """Return a batch that keeps activations near 300 MB: 256 at 32 px, 32 at 224 px."""
+    return int(np.clip(32 * 224**2 // max(pixels, 1), 16, 256))
+
+
+def extract(cell: Cell, images: Images, lake: Lake, runtime: Runtime, progress: Progress | None = None) -> None:
+    """Extract the parts of a cell that are not in the lake yet.
+
+    Raises:
+        U1Error: The network cannot be built, or not one image gave finite activations.
+    """
+    selection = select_images(images, cell.limit)
+    parts = [selection[i : i + PART_IMAGES] for i in range(0, len(selection), PART_IMAGES)]
+    missing = [number for number in range(len(parts)) if _finished_part(lake, cell, number) is None]
+    done = len(selection) - sum(len(parts[number]) for number in missing)
+    report = progress or (lambda done, total: None)
+    report(done, len(selection))
+    if missing:
+        extractor = Extractor(cell, runtime)
+    for number in missing:
+        counter = functools.partial(_report_from, report, done, len(selection))
+        _extract_part(extractor, images, parts[number], lake, number, counter)
+        done += len(parts[number])
+    if not (sums := load_sums(cell, images, lake)).rows:
+        raise U1Error(
+            "at least one image with finite activations",
+            f"none of {sums.failures} for {cell}",
+            "check the model's weights and preprocessing with `u1 catalog show`",
+        )
+
+
+def _report_from(report: Progress, offset: int, total: int, done: int) -> None:
+    report(offset + done, total)
+
+
+def load_sums(cell: Cell, images: Images, lake: Lake) -> PartSums:
+    """Return the merged sums of a cell whose parts are all in the lake.
+
+    Raises:
+        U1Error: A part is missing: the cell was not extracted, or its state was deleted.
+    """
+    count = -(-len(select_images(images, cell.limit)) // PART_IMAGES)
+    found = [sums for i in range(count) if (sums := _finished_part(lake, cell, i))]
+    if not found or len(found) != count:
+        raise U1Error(f"{count} extracted parts of {cell}", f"{len(found)}", "run `u1 sweep` again")
+    return functools.reduce(PartSums.merge, found)
+
+
+def _finished_part(lake: Lake, cell: Cell, number: int) -> PartSums | None:
+    state = lake.work(cell.id) / _state_name(number)
+    return PartSums.from_bytes(state.read_bytes()) if state.is_file() else None
+
+
+def _state_name(number: int) -> str:
+    return f"part-{number:05d}.npz"
+
+
+@dataclass
+class _Part:
+    """The rows of a part as they come in, batch by batch."""
+
+    positions: list[np.ndarray]
+    head: list[np.ndarray]
+    layers: dict[str, list[tuple[Reduced, medial.Medial]]]
+    failed: list[np.ndarray]
+    sums: PartSums | None = None
+
+
+def _extract_part(
+    extractor: Extractor, images: Images, part: np.ndarray, lake: Lake, number: int, report: Callable[[int], None]
+) -> None:
+    """Run one part and write it: records and vectors per layer, failures, and last its sums, the part's mark."""
+    cell, start = extractor.cell, time.perf_counter()
+    rows = _Part([], [], {name: [] for name in cell.model.layers}, [])
+    size = extractor.runtime.batch_size or default_batch_size(_input_pixels(extractor, images))
+    for i in range(0, len(part), size):
+        _add_batch(rows, extractor, images, part[i : i + size])
+        report(min(i + size, len(part)))
+    sums = rows.sums or PartSums({}, 0, 0, 0.0)
+    _write_rows(rows, cell, images, lake, number)
+    failed = np.concatenate(rows.failed) if rows.failed else np.empty(0, dtype=int)
+    _write_failures(failed, cell, images, lake, number)
+    sums = PartSums(sums.layers, sums.rows, len(failed), time.perf_counter() - start)
+    lake.save_state(cell.id, _state_name(number), sums.to_bytes())
+
+
+def _input_pixels(extractor: Extractor, images: Images) -> int:
+    sample = extractor.preprocess(torch.from_numpy(np.array(images.pixels[:1])))
+    return sample.shape[2] * sample.shape[3]
+
+
+def _add_batch(rows: _Part, extractor: Extractor, images: Images, batch: np.ndarray) -> None:
+    """Add a batch; images with an activation that is not finite are set aside as failures."""
+    layers, head = extractor(np.array(images.pixels[batch]))
+    finite = np.all([np.isfinite(r.focus["energy_total"]) for r in layers.values()], axis=0)
+    rows.failed.append(batch[~finite])
+    kept = batch[finite]
+    label, is_query = images.labels[kept], images.is_query[kept]
+    rows.positions.append(kept)
+    if head is not None:
+        rows.head.append(head[finite])
+    sums = {}
+    for name, reduced in layers.items():
+        reduced = _keep(reduced, finite)
+        parts = medial.decompose(reduced.pooled)
+        is_bottleneck = name == extractor.cell.model.bottleneck
+        dipole = np.stack([reduced.focus["dipole_x"], reduced.focus["dipole_y"]], axis=1)
+        sums[name] = LayerSums.of(
+            reduced.energy_map, parts.chroma, dipole, label, is_query, len(images.class_names), per_class=is_bottleneck
+        )
+        empty = reduced.energy_map[:0]
+        rows.layers[name].append((reduced if is_bottleneck else _without_map(reduced, empty), parts))
+    batch_sums = PartSums(sums, len(kept), 0, 0.0)
+    rows.sums = batch_sums if rows.sums is None else rows.sums.merge(batch_sums)
+
+
+def _keep(reduced: Reduced, finite: np.ndarray) -> Reduced:
+    focus = {name: values[finite] for name, values in reduced.focus.items()}
+    return Reduced(reduced.pooled[finite], reduced.negative_share[finite], reduced.energy_map[finite], focus)
+
+
+def _without_map(reduced: Reduced, empty: np.ndarray) -> Reduced:
+    return Reduced(reduced.pooled, reduced.negative_share, empty, reduced.focus)
+
+
+def _image_columns(images: Images, positions: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns that say which image a row is about."""
+    return {
+        "image_id": images.image_ids[positions],
+        "split": np.array(SPLITS)[images.is_query[positions].astype(int)],
+        "label": images.labels[positions],
+        "class_name": np.array(images.class_names)[images.labels[positions]],
+    }
+
+
+def _write_rows(rows: _Part, cell: Cell, images: Images, lake: Lake, number: int) -> None:
+    positions = np.concatenate(rows.positions)
+    keys = _image_columns(images, positions)
+    head = np.concatenate(rows.head) if rows.head else None
+    heads = {} if head is None else {"head_label": head, "head_correct": head == keys["label"]}
+    for name, batches in rows.layers.items():
+        pooled = np.concatenate([r.pooled for r, _ in batches])
+        maps = np.concatenate([r.energy_map for r, _ in batches])
+        records = {
+            **keys,
+            **{f: np.concatenate([r.focus[f] for r, _ in batches]) for f in batches[0][0].focus},
+            "negative_share": np.concatenate([r.negative_share for r, _ in batches]),
+            "pooled_norm": np.concatenate([m.norm for _, m in batches]),
+            "axial": np.concatenate([m.axial for _, m in batches]),
+            "polar_angle_rad": np.concatenate([m.polar_angle_rad for _, m in batches]),
+            **heads,
+        }
+        vectors = {**keys, "pooled": list_column(pooled)}
+        if len(maps):
+            vectors["energy_map"] = list_column(maps.reshape(len(maps), -1).astype(np.float32))
+        lake.write("vectors", cell.id, vectors, layer=name, part=number)
+        lake.write("records", cell.id, records, layer=name, part=number)
+
+
+def _write_failures(failed: np.ndarray, cell: Cell, images: Images, lake: Lake, number: int) -> None:
+    if not len(failed):
+        return
+    reason = ["activations that are not finite"] * len(failed)
+    columns = {**_image_columns(images, failed), "stage": ["forward"] * len(failed), "error": reason}
+    lake.write("failures", cell.id, columns, part=number)

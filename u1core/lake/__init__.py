@@ -1,0 +1,1 @@
+"""The lake: hive-partitioned Parquet, written atomically, questioned in SQL."""

@@ -1,0 +1,211 @@
+"""Optics of activation maps: energy, dipole, encircled energy, anisotropy, radial profile, Sombrero fit.
+
+Shape legend: B images, N channels, H x W pixels, J radii, K rings.
+
+One convention holds everywhere (docs/method.md): pixel (row p, column q) sits at
+x = (2q+1)/W - 1, y = 1 - (2p+1)/H, so the image fills [-1, 1]^2 at every resolution, x to the right,
+y up, lengths in half images. Angles are radians in (-pi, pi].
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+RADII = np.linspace(0.0, math.sqrt(2.0), 129)
+"""Radii at which encircled energy is tabulated, in half images: (J,)."""
+
+CENTRE_RADIUS = 0.5
+"""Radius of the disc that `centre_density_ratio` compares with the whole image, in half images."""
+
+UNIFORM_EE50_RADIUS = math.sqrt(2.0 / math.pi)
+"""EE50 of uniformly spread energy: pi r^2 = half of the image's area 4."""
+
+
+def coordinates(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pixel coordinates x and y, each (H, W), in half images, y up."""
+    x = (2 * np.arange(width) + 1) / width - 1
+    y = 1 - (2 * np.arange(height) + 1) / height
+    return np.broadcast_to(x, (height, width)), np.broadcast_to(y[:, None], (height, width))
+
+
+class _Plane(NamedTuple):
+    """What every map of one resolution shares, as float64 matrices over flattened pixels."""
+
+    moments: np.ndarray  # (HW, 6): 1, x, y, x^2 - y^2, 2xy, r^2
+    encircled: np.ndarray  # (HW, J): share of the pixel's area inside each radius
+    ring_of_pixel: np.ndarray  # (HW,) ring index; a ring is the pixels of one exact radius
+    ring_size: np.ndarray  # (K,) pixels of each ring
+    ring_radius: np.ndarray  # (K,) half images
+
+
+@lru_cache(maxsize=64)
+def _plane(height: int, width: int) -> _Plane:
+    x, y = (c.ravel() for c in coordinates(height, width))
+    r2 = x * x + y * y
+    moments = np.stack([np.ones_like(x), x, y, x * x - y * y, 2 * x * y, r2], axis=1)
+    ring_r2, ring, size = np.unique(r2.round(9), return_inverse=True, return_counts=True)
+    return _Plane(moments, _area_inside(height, width), ring, size.astype(float), np.sqrt(ring_r2))
+
+
+def _area_inside(height: int, width: int) -> np.ndarray:
+    """Return the share of each pixel's area inside each of RADII, (HW, J).
+
+    A pixel is a square of uniform energy, sampled finely, so that EE50 of uniform light is
+    sqrt(2/pi) at every resolution and layers compare.
+    """
+    s = max(1, math.ceil(384 / min(height, width)))
+    x, y = coordinates(height * s, width * s)
+    first_radius = np.searchsorted(RADII, np.hypot(x, y).ravel())
+    rows, columns = np.divmod(np.arange(height * s * width * s), width * s)
+    pixel = (rows // s) * width + columns // s
+    counts = np.bincount(pixel * RADII.size + first_radius, minlength=height * width * RADII.size)
+    return np.cumsum(counts.reshape(height * width, RADII.size), axis=1) / s**2
+
+
+@lru_cache(maxsize=128)
+def _matrix(name: str, height: int, width: int, device: torch.device) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(getattr(_plane(height, width), name))).to(device)
+
+
+def energy(activations: Tensor) -> Tensor:
+    """Return E(x,y) = sum_n A_n(x,y)^2 of activations (B, N, H, W) as float64 (B, H, W).
+
+    Squares are summed in float32 over channels whatever the precision of the forward pass.
+    """
+    return activations.float().square().sum(dim=1).double()
+
+
+@dataclass(frozen=True)
+class Focus:
+    """How one energy map is concentrated; every field (B,), NaN where the map is empty or flat.
+
+    Attributes:
+        energy_total: Sum of E.
+        dipole_x: Energy centroid, real part of d = sum E (x+iy) / sum E, half images.
+        dipole_y: Its imaginary part.
+        quadrupole_x: Real part of sum E (x+iy)^2 / sum E r^2.
+        quadrupole_y: Its imaginary part.
+        ee50_radius: Radius that encircles half of the energy, half images.
+        ee80_radius: Radius that encircles 80 % of it.
+        centre_density_ratio: Density inside r <= 1/2 over the density of the image; 1 when uniform.
+        anisotropy: Share of the spatial variance that lies within rings of equal radius, in [0, 1].
+    """
+
+    energy_total: Tensor
+    dipole_x: Tensor
+    dipole_y: Tensor
+    quadrupole_x: Tensor
+    quadrupole_y: Tensor
+    ee50_radius: Tensor
+    ee80_radius: Tensor
+    centre_density_ratio: Tensor
+    anisotropy: Tensor
+
+    def numpy(self) -> dict[str, np.ndarray]:
+        """Return every field as a float64 array by name."""
+        return {f.name: getattr(self, f.name).cpu().numpy() for f in fields(self)}
+
+
+def focus(energy_map: Tensor) -> Focus:
+    """Measure energy maps.
+
+    Args:
+        energy_map: E(x,y) >= 0, float64, (B, H, W).
+
+    Returns:
+        The measures of design.md section 3. A map without energy has NaN for everything but the
+        total: a centroid of nothing is not the origin.
+    """
+    _, height, width = energy_map.shape
+    device = energy_map.device
+    flat = energy_map.flatten(1)  # (B, HW)
+    total, mx, my, qx, qy, second = (flat @ _matrix("moments", height, width, device)).unbind(1)
+    curve = flat @ _matrix("encircled", height, width, device) / total[:, None]  # (B, J)
+    centre = _interpolate(curve, CENTRE_RADIUS) / (math.pi * CENTRE_RADIUS**2 / 4)
+    return Focus(
+        energy_total=total,
+        dipole_x=mx / total,
+        dipole_y=my / total,
+        quadrupole_x=qx / second,
+        quadrupole_y=qy / second,
+        ee50_radius=_encircling_radius(curve, 0.5),
+        ee80_radius=_encircling_radius(curve, 0.8),
+        centre_density_ratio=centre,
+        anisotropy=_anisotropy(flat, height, width),
+    )
+
+
+def _interpolate(curve: Tensor, radius: float) -> Tensor:
+    """Return the encircled energy (B,) at one radius from its table (B, J)."""
+    j = int(np.searchsorted(RADII, radius))
+    weight = (radius - RADII[j - 1]) / (RADII[j] - RADII[j - 1])
+    return curve[:, j - 1] * (1 - weight) + curve[:, j] * weight
+
+
+def _encircling_radius(curve: Tensor, share: float) -> Tensor:
+    """Return the radius (B,) at which the encircled energy (B, J), linear between RADII, is `share`."""
+    radii = torch.from_numpy(RADII).to(curve.device)
+    j = (curve < share).sum(dim=1).clamp(1, RADII.size - 1)
+    low, high = (curve.gather(1, k[:, None])[:, 0] for k in (j - 1, j))
+    return radii[j - 1] + (radii[j] - radii[j - 1]) * (share - low) / (high - low)
+
+
+def _anisotropy(flat: Tensor, height: int, width: int) -> Tensor:
+    """Return the within-ring share (B,) of the variance over pixels of maps (B, HW)."""
+    ring = _matrix("ring_of_pixel", height, width, flat.device)
+    size = _matrix("ring_size", height, width, flat.device)
+    ring_means = flat.new_zeros((len(flat), len(size))).index_add_(1, ring, flat) / size  # (B, K)
+    within = (flat - ring_means[:, ring]).square().sum(dim=1)
+    spread = (flat - flat.mean(dim=1, keepdim=True)).square().sum(dim=1)
+    # Rounding noise of a constant map is not structure.
+    constant = spread <= 1e-24 * flat.square().sum(dim=1)
+    return torch.where(constant, torch.nan, within / spread)
+
+
+def radial_profile(mean_energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return ring radii (K,) in half images and the mean energy (K,) on each ring of a map (H, W)."""
+    plane = _plane(*mean_energy.shape)
+    return plane.ring_radius, np.bincount(plane.ring_of_pixel, mean_energy.ravel()) / plane.ring_size
+
+
+@dataclass(frozen=True)
+class Sombrero:
+    """Least-squares fit of E(r) = a - b r^2 + c r^4, the quartic potential of design.md section 3.
+
+    Attributes:
+        a: Energy on the optical axis.
+        b: Curvature at the axis: positive for a peak there.
+        c: Quartic term: positive when the energy rises again outwards.
+        trough_radius: sqrt(b / 2c), where the curve is lowest, half images; None unless b, c > 0.
+        r_squared: Share of the variance over pixels that the fit explains; None for a constant map.
+    """
+
+    a: float
+    b: float
+    c: float
+    trough_radius: float | None
+    r_squared: float | None
+
+
+def fit_sombrero(mean_energy: np.ndarray) -> Sombrero:
+    """Fit the Sombrero to every pixel of a mean energy map (H, W) with equal weights.
+
+    Maps with fewer than three distinct radii (below 3 x 3) do not determine the three coefficients:
+    lstsq then gives the solution of least norm and the trough radius is None.
+    """
+    x, y = coordinates(*mean_energy.shape)
+    r2 = (x * x + y * y).ravel()
+    design = np.stack([np.ones_like(r2), -r2, r2**2], axis=1)
+    values = mean_energy.ravel()
+    (a, b, c), _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
+    residual = float(np.square(values - design @ (a, b, c)).sum())
+    spread = float(np.square(values - values.mean()).sum())
+    trough = math.sqrt(b / (2 * c)) if rank == 3 and b > 0 and c > 0 else None
+    return Sombrero(float(a), float(b), float(c), trough, 1 - residual / spread if spread > 0 else None)

@@ -1,0 +1,205 @@
+"""The tables of the lake: one schema per table, declared once, a description and a unit per column.
+
+Every file carries its keys as columns, so nothing is ever inferred from a path. `docs/lake.md` is
+checked against this module by a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Part of every cell key: raise it when the meaning or the set of columns changes."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, Arrow type, unit ('1' for pure numbers, '' for names) and description."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    description: str
+
+
+def _column(name: str, type_: pa.DataType, unit: str, description: str) -> Column:
+    return Column(name, type_, unit, description)
+
+
+_text, _int, _real, _flag = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+_reals = pa.list_(pa.float64())
+
+_CELL = (
+    _column(
+        "cell_key", _text, "", "hash of weights, preprocessing, layers, precision, images and schema version"
+    ),
+    _column("dataset", _text, "", "dataset id of the catalog"),
+    _column("model", _text, "", "model id of the catalog"),
+    _column("variant", _text, "", "'original', or the control that was run ('random-init')"),
+)
+_LAYER = (*_CELL, _column("layer", _text, "", "dotted path of the layer t inside the model"))
+_IMAGE = (
+    _column("image_id", _int, "1", "position of the image in its dataset, over all splits"),
+    _column("split", _text, "", "'memory' or 'query'"),
+    _column("label", _int, "1", "class index"),
+    _column("class_name", _text, "", "class name"),
+)
+_FOCUS = (
+    _column("ee50_radius", _real, "half image", "radius that encircles 50 % of the energy"),
+    _column("ee80_radius", _real, "half image", "radius that encircles 80 % of the energy"),
+    _column(
+        "centre_density_ratio", _real, "1", "energy density inside r <= 1/2 over the density of the image"
+    ),
+    _column("anisotropy", _real, "1", "share of the spatial variance of E that is angular, within rings"),
+)
+
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "cells": (
+        *_CELL,
+        _column("status", _text, "", "'done' or 'failed'; only done cells are readable through the views"),
+        _column("error", _text, "", "the one line that says why a failed cell failed; null when done"),
+        _column("architecture", _text, "", "constructor of the network"),
+        _column("weights", _text, "", "where the weights come from"),
+        _column("weights_sha256", _text, "", "sha256 of the weights file; null for random weights"),
+        _column("preprocessing", _text, "", "resize, crop and normalisation, as JSON"),
+        _column("layers", pa.list_(_text), "", "layers recorded, in order of execution"),
+        _column("bottleneck", _text, "", "the layer with the last H x W > 1 before the collapse"),
+        _column("dataset_fingerprint", _text, "", "sha256 over pixels and labels of the whole dataset"),
+        _column("class_names", pa.list_(_text), "", "class names by label"),
+        _column("image_limit", _int, "images", "class-balanced images per split; null for all"),
+        _column("images_memory", _int, "images", "images selected in the memory split"),
+        _column("images_query", _int, "images", "images selected in the query split"),
+        _column("rows", _int, "images", "images recorded; rows + failures = images_memory + images_query"),
+        _column("failures", _int, "images", "images that could not be recorded"),
+        _column("head_matches", _flag, "", "the model's own head predicts this dataset's classes"),
+        _column("precision", _text, "", "arithmetic of the forward pass: float32, bfloat16 or float16"),
+        _column("device", _text, "", "torch device of the forward pass"),
+        _column("batch_size", _int, "images", "images per forward pass"),
+        _column("seconds", _real, "s", "wall time of the extraction, summed over its parts"),
+        _column("images_per_second", _real, "1/s", "rows over seconds"),
+        _column("schema_version", _int, "1", "version of these schemas"),
+        _column("u1sweep_version", _text, "", "version of this package"),
+        _column("torch_version", _text, "", "version of torch"),
+        _column("committed_at", pa.timestamp("us", tz="UTC"), "UTC", "when the cell was completed"),
+        _column(
+            "selected_at",
+            pa.timestamp("us", tz="UTC"),
+            "UTC",
+            "when a sweep last asked for this cell: the latest is current",
+        ),
+    ),
+    "records": (
+        *_LAYER,
+        *_IMAGE,
+        _column("energy_total", _real, "activation^2", "sum over (x,y) of E(x,y) = sum_n A_n(x,y)^2"),
+        _column("dipole_x", _real, "half image", "energy centroid, real part of d"),
+        _column("dipole_y", _real, "half image", "energy centroid, imaginary part of d, y up"),
+        _column("quadrupole_x", _real, "1", "real part of sum E (x+iy)^2 / sum E r^2"),
+        _column("quadrupole_y", _real, "1", "imaginary part of sum E (x+iy)^2 / sum E r^2"),
+        *_FOCUS,
+        _column("negative_share", _real, "1", "share of the activations below zero"),
+        _column("pooled_norm", _real, "activation", "|p|, p = mean of A over (x,y)"),
+        _column("axial", _real, "activation", "<p,u>, u = (1,...,1)/sqrt(N)"),
+        _column(
+            "polar_angle_rad", _real, "rad", "atan2(|p - <p,u>u|, <p,u>): opening from the principal ray"
+        ),
+        _column(
+            "head_label", _int, "1", "class predicted by the model's own head; null where label spaces differ"
+        ),
+        _column("head_correct", _flag, "", "head_label = label; null where label spaces differ"),
+    ),
+    "vectors": (
+        *_LAYER,
+        *_IMAGE,
+        _column("pooled", pa.list_(pa.float32()), "activation", "pooled vector p, N entries"),
+        _column(
+            "energy_map",
+            pa.list_(pa.float32()),
+            "activation^2",
+            "E(x,y), H*W entries row by row; bottleneck only",
+        ),
+    ),
+    "energy_maps": (
+        *_LAYER,
+        _column("layer_index", _int, "1", "position of the layer in order of execution, from 0"),
+        _column("split", _text, "", "'memory' or 'query'"),
+        _column("label", _int, "1", "class index; null for all images; classes at the bottleneck only"),
+        _column("class_name", _text, "", "class name; null for all images"),
+        _column("n", _int, "images", "images averaged"),
+        _column("height", _int, "px", "H"),
+        _column("width", _int, "px", "W"),
+        _column("mean_energy", _reals, "activation^2", "mean of E(x,y) over images, H*W entries row by row"),
+        *_FOCUS,
+        _column("radius", _reals, "half image", "radii of the radial profile: ring means"),
+        _column("radial_energy", _reals, "activation^2", "mean energy on each ring"),
+        _column(
+            "sombrero_a", _real, "activation^2", "a of E(r) = a - b r^2 + c r^4, least squares over pixels"
+        ),
+        _column("sombrero_b", _real, "activation^2", "b"),
+        _column("sombrero_c", _real, "activation^2", "c"),
+        _column("trough_radius", _real, "half image", "sqrt(b/2c); null where b or c is not positive"),
+        _column("r_squared", _real, "1", "share of the variance over pixels that the fit explains"),
+    ),
+    "frames": (
+        *_LAYER,
+        _column("layer_index", _int, "1", "position of the layer in order of execution, from 0"),
+        _column("is_bottleneck", _flag, "", "the layer is the bottleneck"),
+        _column("channels", _int, "1", "N"),
+        _column("height", _int, "px", "H"),
+        _column("width", _int, "px", "W"),
+        _column("n_memory", _int, "images", "memory images the frame was fitted on, labels unused"),
+        _column("mean_dipole_x", _real, "half image", "mean of dipole_x over the memory split"),
+        _column("mean_dipole_y", _real, "half image", "mean of dipole_y over the memory split"),
+        _column("mean_chroma", _reals, "1", "mean of h over the memory split, N entries"),
+        _column("frame_x", _reals, "1", "column of Q that carries the image's x axis, N entries"),
+        _column("frame_y", _reals, "1", "column of Q that carries the image's y axis, N entries"),
+        _column("coupling_1", _real, "half image", "larger singular value of K = Cov(h, d)"),
+        _column("coupling_2", _real, "half image", "smaller singular value of K"),
+    ),
+    "angles": (
+        *_LAYER,
+        *_IMAGE,
+        _column(
+            "theta_image_rad", _real, "rad", "arg(d - mean d), in (-pi, pi]; null where the strength is 0"
+        ),
+        _column("theta_feature_rad", _real, "rad", "arg(z_1 + i z_2), z = Q^T (h - mean h), in (-pi, pi]"),
+        _column("strength_image", _real, "half image", "|d - mean d|"),
+        _column("strength_feature", _real, "1", "|z|"),
+    ),
+    "neighbours": (
+        *_LAYER,
+        _column("scheme", _text, "", "'pooled', 'chroma', 'theta' or 'energy'"),
+        _column("image_id", _int, "1", "query image"),
+        _column("label", _int, "1", "class of the query image"),
+        _column("rank", _int, "1", "1 for the nearest memory image"),
+        _column("memory_image_id", _int, "1", "memory image"),
+        _column("memory_label", _int, "1", "class of the memory image"),
+        _column("similarity", _real, "1", "cosine; for theta the cosine of the angular difference"),
+    ),
+    "failures": (
+        *_CELL,
+        _column("image_id", _int, "1", "image that has no record"),
+        _column("split", _text, "", "'memory' or 'query'"),
+        _column("label", _int, "1", "class index"),
+        _column("class_name", _text, "", "class name"),
+        _column("stage", _text, "", "'decode' or 'forward'"),
+        _column("error", _text, "", "what went wrong"),
+    ),
+}
+"""Columns of every table, by table name."""
+
+
+def table_schema(table: str) -> pa.Schema:
+    """Return the Arrow schema of one table, with units and descriptions in its field metadata."""
+    return pa.schema(
+        [
+            pa.field(c.name, c.type, metadata={"unit": c.unit, "description": c.description})
+            for c in COLUMNS[table]
+        ],
+        metadata={"u1sweep.table": table, "u1sweep.schema_version": str(SCHEMA_VERSION)},
+    )
+
+
+SCHEMAS: dict[str, pa.Schema] = {table: table_schema(table) for table in COLUMNS}
