@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sys
@@ -46,7 +47,7 @@ def answer(lake: Path, query: str, params: dict[str, Any], format_: str, out: Co
     """Run one query and print its rows."""
     Lake.open(lake)
     with sql.connect(lake) as connection:
-        rows = sql.run_query(connection, query, params).to_arrow_table()
+        rows = sql.run_query(connection, query, params)
     if format_ == "table":
         _print_table(rows, out)
     elif format_ == "csv":
@@ -68,7 +69,7 @@ def _print_table(rows: pa.Table, out: Console) -> None:
     for row in rows.slice(0, _SHOWN_ROWS).to_pylist():
         table.add_row(*(_cell(value) for value in row.values()))
     # A pipe has no width: never cut a figure there.
-    out.print(table, width=None if out.is_terminal else 10_000, crop=out.is_terminal, no_wrap=not out.is_terminal)
+    (out if out.is_terminal else Console(width=10_000)).print(table)
     if len(rows) > _SHOWN_ROWS:
         out.print(f"{_SHOWN_ROWS} of {len(rows)} rows; --format csv prints all")
 
@@ -84,12 +85,10 @@ def _cell(value: object) -> str:
 def shell(lake: Path, out: Console) -> None:
     """Ask queries in a loop; a mistake is a line, the shell goes on."""
     Lake.open(lake)
-    out.print(f"DuckDB over {lake}, read-only. `show tables;` lists the views; end a query with ; leave with Ctrl-D.")
-    try:
-        # Line editing and history where the terminal offers it.
+    out.print(f"DuckDB over {lake}, read-only. A query ends with ; and Ctrl-D leaves. `show tables;` lists views.")
+    # Line editing and history, where the terminal offers it.
+    with contextlib.suppress(ImportError):
         import readline  # noqa: F401
-    except ImportError:
-        pass
     lines: list[str] = []
     while True:
         try:

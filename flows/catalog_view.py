@@ -11,10 +11,14 @@ from u1core.cost import shape_of
 
 def print_list(catalog: Catalog, out: Console) -> None:
     """Print the models and datasets as two tables."""
-    models = Table("model", "architecture", "weights", "labels", "bottleneck", title="models", title_justify="left")
+    models = Table(
+        "model", "architecture", "weights", "labels", "bottleneck", title="models", title_justify="left"
+    )
     for m in catalog.models.values():
         models.add_row(m.id, m.architecture, m.weights, m.label_space, m.bottleneck)
-    datasets = Table("dataset", "classes", "memory", "query", "sources", title="datasets", title_justify="left")
+    datasets = Table(
+        "dataset", "classes", "memory", "query", "sources", title="datasets", title_justify="left"
+    )
     for d in catalog.datasets.values():
         counts = (len(d.class_names) or "?", d.images_memory or "?", d.images_query or "?")
         datasets.add_row(d.id, *map(str, counts), ", ".join(d.sources))
@@ -44,7 +48,14 @@ def _print_model(entry: ModelEntry, out: Console) -> None:
     fields.pop("layers")
     _print_fields(entry.id, fields, out)
     shape = shape_of(entry)
-    table = Table("layer t", "channels N", "H x W", "", title="optical path, in order of execution", title_justify="left")
+    table = Table(
+        "layer t",
+        "channels N",
+        "H x W",
+        "",
+        title="optical path, in order of execution",
+        title_justify="left",
+    )
     for layer, (channels, height, width) in shape.layers.items():
         mark = "bottleneck" if layer == entry.bottleneck else ""
         table.add_row(layer, str(channels), f"{height} x {width}", mark)

@@ -19,7 +19,7 @@ from rich.table import Table
 from u1core.errors import U1Error
 
 if TYPE_CHECKING:
-    from flows.sweep import Request, Result
+    from flows.sweep import Result
     from u1core.catalog import Catalog
 
 app = typer.Typer(
@@ -65,13 +65,19 @@ CatalogFile = Annotated[
     Path | None, typer.Option("--catalog", help="TOML file with entries of your own.", envvar="U1_CATALOG")
 ]
 Variants = Annotated[str, typer.Option("--variants", help="original, random-init, or both with a comma.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Images per split, class-balanced; all by default.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Images per split, class-balanced; all by default.")
+]
 ModelsDir = Annotated[
     Path | None, typer.Option("--models-dir", help="Folder of weights files.", envvar="U1_MODELS")
 ]
 DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="Folder of datasets already on this machine.", envvar="U1_DATA")
+    Path | None,
+    typer.Option("--data-dir", help="Folder of datasets already on this machine.", envvar="U1_DATA"),
 ]
+Precision_ = Annotated[Precision, typer.Option("--precision", help="Arithmetic of the forward pass.")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Images per forward pass.")]
+Report_ = Annotated[Path, typer.Option("--report", help="Folder of the report.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 
 
@@ -82,17 +88,29 @@ def plan(
     lake: Lake_ = Path("lake"),
     limit: Limit = None,
     variants: Variants = "original",
-    precision: Precision = Precision.float32,
+    precision: Precision_ = Precision.float32,
     device: Device = "auto",
+    batch_size: BatchSize = None,
     catalog: CatalogFile = None,
-    models_dir: ModelsDir = None,
     data_dir: DataDir = None,
 ) -> None:
     """Show the cells a sweep would run: to do, done, stale, failed. Runs nothing."""
     from flows.plan import print_plan
+    from flows.sweep import Options, Request
 
-    request = _request(models, datasets, lake, Path("report"), limit, variants, precision, device, catalog, models_dir, data_dir)
-    print_plan(request, out)
+    options = Options(
+        models=models,
+        datasets=datasets,
+        lake=lake,
+        limit=limit,
+        variants=variants,
+        precision=precision.value,
+        device=device,
+        batch_size=batch_size,
+        catalog=catalog,
+        data_dir=data_dir,
+    )
+    print_plan(Request.of(options), out)
 
 
 @app.command()
@@ -100,27 +118,41 @@ def sweep(
     models: Models = "*",
     datasets: Datasets = "*",
     lake: Lake_ = Path("lake"),
-    report: Annotated[Path, typer.Option("--report", help="Folder of the report.")] = Path("report"),
+    report: Report_ = Path("report"),
     limit: Limit = None,
     variants: Variants = "original",
-    precision: Precision = Precision.float32,
+    precision: Precision_ = Precision.float32,
     device: Device = "auto",
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1, help="Images per forward pass.")] = None,
-    runner: Annotated[Runner, typer.Option("--runner", help="Threads of this process, or a Dask cluster.")] = Runner.local,
-    dask_address: Annotated[str | None, typer.Option("--dask-address", help="Scheduler of a running cluster.")] = None,
+    batch_size: BatchSize = None,
+    runner: Annotated[
+        Runner, typer.Option(help="Threads of this process, or a Dask cluster.")
+    ] = Runner.local,
+    dask_address: Annotated[str | None, typer.Option(help="Scheduler of a running cluster.")] = None,
     catalog: CatalogFile = None,
     models_dir: ModelsDir = None,
     data_dir: DataDir = None,
 ) -> None:
     """Run the missing cells, then the analyses and the report."""
-    request = _request(
-        models, datasets, lake, report, limit, variants, precision, device, catalog, models_dir, data_dir, batch_size
-    )
     from flows.progress import watch
+    from flows.sweep import Options
     from flows.sweep import sweep as run
 
+    options = Options(
+        models=models,
+        datasets=datasets,
+        lake=lake,
+        report=report,
+        limit=limit,
+        variants=variants,
+        precision=precision.value,
+        device=device,
+        batch_size=batch_size,
+        catalog=catalog,
+        models_dir=models_dir,
+        data_dir=data_dir,
+    )
     with watch(err) as board:
-        result = run(request, runner.value, dask_address, board)
+        result = run(options, runner.value, dask_address, board)
     _print_result(result)
 
 
@@ -130,7 +162,9 @@ def sql(
     file: Annotated[Path | None, typer.Option("-f", "--file", help="Read the query from a file.")] = None,
     lake: Lake_ = Path("lake"),
     format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
-    param: Annotated[list[str] | None, typer.Option("--param", help="name=value for $name; repeatable.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", help="name=value for $name; repeatable.")
+    ] = None,
 ) -> None:
     """Ask the lake in DuckDB SQL, read-only, also while a sweep writes."""
     from flows import ask
@@ -147,7 +181,7 @@ def sql(
 @app.command()
 def report(
     lake: Lake_ = Path("lake"),
-    to: Annotated[Path, typer.Option("--report", help="Folder of the report.")] = Path("report"),
+    to: Report_ = Path("report"),
 ) -> None:
     """Run the analyses again and write report/index.html: one file that opens offline."""
     from u1core.lake import sql as lake_sql
@@ -179,9 +213,7 @@ def catalog_show(
 
 
 @app.command()
-def doctor(
-    lake: Lake_ = Path("lake"), catalog: CatalogFile = None, models_dir: ModelsDir = None
-) -> None:
+def doctor(lake: Lake_ = Path("lake"), catalog: CatalogFile = None, models_dir: ModelsDir = None) -> None:
     """Check versions, devices, server, disk and catalog, and say what to do."""
     from flows.doctor import examine, print_findings
 
@@ -195,46 +227,6 @@ def _catalog(extra: Path | None) -> Catalog:
     from u1core.catalog import load_catalog
 
     return load_catalog(extra)
-
-
-def _request(
-    models: str,
-    datasets: str,
-    lake: Path,
-    report: Path,
-    limit: int | None,
-    variants: str,
-    precision: Precision,
-    device: str,
-    catalog: Path | None,
-    models_dir: Path | None,
-    data_dir: Path | None,
-    batch_size: int | None = None,
-) -> Request:
-    """Check every option before anything runs."""
-    loaded = _catalog(catalog)
-    chosen_models, chosen_datasets = loaded.select_models(models), loaded.select_datasets(datasets)
-    from u1core.cells import VARIANTS, check_choice
-
-    names = tuple(dict.fromkeys(v.strip() for v in variants.split(",")))
-    for name in names:
-        check_choice("--variants", name, VARIANTS)
-    from flows.sweep import Request
-    from tasks.jobs import Places
-    from u1core.datasets import default_cache
-    from u1core.extract import Runtime, resolve_device
-
-    return Request(
-        models=tuple(chosen_models),
-        datasets=tuple(chosen_datasets),
-        # Absolute, because a Dask worker has another working directory.
-        places=Places(lake.resolve(), default_cache().resolve(), data_dir and data_dir.resolve()),
-        report=report.resolve() / "index.html",
-        runtime=Runtime(resolve_device(device), batch_size, models_dir and models_dir.resolve()),
-        variants=names,
-        precision=precision.value,
-        limit=limit,
-    )
 
 
 def _print_result(result: Result) -> None:
@@ -254,7 +246,9 @@ def _print_result(result: Result) -> None:
         if outcome.status == "failed":
             err.print(f"u1: {outcome.name} failed: {outcome.error}", highlight=False, markup=False)
     for name, rows in result.failing_checks.items():
-        err.print(f"u1: sql/checks/{name}.sql returns {rows} rows, expected none", highlight=False, markup=False)
+        err.print(
+            f"u1: sql/checks/{name}.sql returns {rows} rows, expected none", highlight=False, markup=False
+        )
     if counts["failed"] or result.failing_checks:
         raise typer.Exit(1)
 

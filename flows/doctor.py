@@ -55,7 +55,9 @@ def examine(lake: Path, catalog: Path | None, models_dir: Path | None) -> list[F
         except U1Error as e:
             findings.append(Finding(topic, "fault", f"expected {e.expected}; got {e.got}", e.todo))
         except Exception as e:
-            findings.append(Finding(topic, "fault", f"{type(e).__name__}: {' '.join(str(e).split())}", INSTALL))
+            findings.append(
+                Finding(topic, "fault", f"{type(e).__name__}: {' '.join(str(e).split())}", INSTALL)
+            )
     return findings
 
 
@@ -74,11 +76,13 @@ def package_findings() -> list[Finding]:
         if not requirement.specifier.contains(installed, prereleases=True):
             wanted = f"u1sweep needs {requirement.name}{requirement.specifier}"
             faults.append(Finding("packages", "fault", f"{requirement.name} {installed}; {wanted}", INSTALL))
-    return faults or [Finding("packages", "good", f"u1sweep {version('u1sweep')}, all dependencies in their bounds")]
+    return faults or [
+        Finding("packages", "good", f"u1sweep {version('u1sweep')}, all dependencies in their bounds")
+    ]
 
 
 def torch_findings() -> list[Finding]:
-    """Check that torch and torchvision belong together, by what torchvision was built for and by running an op."""
+    """Check that torch and torchvision belong together, by running an operator compiled for the pair."""
     import torch
 
     try:
@@ -90,8 +94,14 @@ def torch_findings() -> list[Finding]:
         return [mismatch(torch.__version__, _version_or_missing("torchvision"), why)]
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return [
-        Finding("torch", "good", f"torch {torch.__version__} and torchvision {torchvision.__version__} work together"),
-        Finding("devices", "good", f"cpu with {torch.get_num_threads()} threads; {', '.join(devices) or 'no GPU'}"),
+        Finding(
+            "torch",
+            "good",
+            f"torch {torch.__version__} and torchvision {torchvision.__version__} work together",
+        ),
+        Finding(
+            "devices", "good", f"cpu with {torch.get_num_threads()} threads; {', '.join(devices) or 'no GPU'}"
+        ),
     ]
 
 
@@ -113,14 +123,19 @@ def _version_or_missing(package: str) -> str:
 
 
 def prefect_findings() -> list[Finding]:
-    """Name the fastapi and SQLAlchemy traps, which pip does not see because prefect declares no upper bound."""
+    """Name the fastapi and SQLAlchemy traps; pip does not see them, as prefect declares no upper bound."""
     return traps_in({name: _version_or_missing(name) for name in ("prefect", *PREFECT_TRAPS)})
 
 
 def traps_in(versions: dict[str, str]) -> list[Finding]:
     """Return a fault for every package too new for prefect 3.8, from versions by package name."""
     faults = [
-        Finding("prefect", "fault", f"{name} {versions[name]} is too new for prefect {versions['prefect']}: {harm}", f'install "{name}<{bound}"')
+        Finding(
+            "prefect",
+            "fault",
+            f"{name} {versions[name]} is too new for prefect {versions['prefect']}: {harm}",
+            f'install "{name}<{bound}"',
+        )
         for name, (bound, harm) in PREFECT_TRAPS.items()
         if re.match(r"\d", versions[name]) and Version(versions[name]) >= bound
     ]
@@ -130,7 +145,6 @@ def traps_in(versions: dict[str, str]) -> list[Finding]:
 
 def server_findings() -> list[Finding]:
     """Ask the configured Prefect server, if one is configured."""
-    import tasks  # noqa: F401  (quiet settings first)
     import httpx
     from prefect.settings import PREFECT_API_URL
 

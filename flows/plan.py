@@ -29,7 +29,8 @@ def make_plan(request: Request) -> list[Planned]:
     lake = Lake.open(request.places.lake) if (request.places.lake / MARK).is_file() else None
     rows = lake.cells() if lake else {}
     fingerprints = {
-        d.id: known_fingerprint(d, request.places.cache, request.places.data_dir) or "unknown" for d in request.datasets
+        d.id: known_fingerprint(d, request.places.cache, request.places.data_dir) or "unknown"
+        for d in request.datasets
     }
     cells = request.cells(fingerprints)
     planned = []
@@ -56,7 +57,8 @@ def print_plan(request: Request, out: Console) -> None:
     costs = [p.cost for p in todo if p.cost]
     out.print(
         f"{len(todo)} of {len(planned)} cells to run: {sum(p.images for p in todo)} images, "
-        f"about {sum(c.lake_bytes for c in costs) / 1e6:.0f} MB, {sum(c.seconds for c in costs) / 60:.1f} minutes "
-        f"({'measured rates where this lake has them, else nominal ones' if todo else 'nothing to do'})",
+        f"about {sum(c.lake_bytes for c in costs) / 1e6:.0f} MB, "
+        f"{sum(c.seconds for c in costs) / 60:.1f} minutes "
+        "(~ by nominal rates: this lake has not measured the model yet)",
         highlight=False,
     )

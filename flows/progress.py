@@ -7,7 +7,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from tasks.jobs import Job, read_progress
@@ -45,7 +54,9 @@ class Board:
     def announce(self, jobs: Sequence[tuple[Job, int]]) -> None:
         """Take the jobs of the sweep, each with its number of images."""
         self._waiting = {job.cell.key: (job, images) for job, images in jobs}
-        self.progress.update(self.all_jobs, total=sum(images for _, images in jobs), description="[bold]sweep[/]")
+        self.progress.update(
+            self.all_jobs, total=sum(images for _, images in jobs), description="[bold]sweep[/]"
+        )
 
     def finish(self, job: Job, status: str) -> None:
         """Take a job off the board."""

@@ -27,7 +27,11 @@ def task_runner(name: str, device: str, dask_address: str | None = None) -> Iter
     from prefect_dask import DaskTaskRunner
 
     with _shared_server():
-        yield DaskTaskRunner(address=dask_address) if dask_address else DaskTaskRunner(cluster_kwargs=_local_cluster(device))
+        yield (
+            DaskTaskRunner(address=dask_address)
+            if dask_address
+            else DaskTaskRunner(cluster_kwargs=_local_cluster(device))
+        )
 
 
 def _local_cluster(device: str) -> dict[str, Any]:

@@ -8,11 +8,11 @@ Three models x two datasets of 2 x 400 images take about three minutes on two co
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import tasks  # noqa: F401  (its defaults must be set before prefect is imported)
 from prefect import flow
 from prefect.futures import PrefectFuture
 
@@ -21,33 +21,86 @@ from tasks.cells import commit_cell, extract_cell, fit_cell_frames, record_failu
 from tasks.datasets import materialise_dataset
 from tasks.jobs import Job, Places
 from tasks.results import check_lake, evaluate_claims, publish, render_report
-from u1core.catalog import DatasetEntry, ModelEntry
-from u1core.cells import Cell, cell_states
+from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
+from u1core.cells import PRECISIONS, VARIANTS, Cell, cell_states, check_choice
+from u1core.datasets import default_cache
 from u1core.errors import U1Error
-from u1core.extract import Runtime
+from u1core.extract import Runtime, resolve_device
 from u1core.lake.store import Lake
 
 
 @dataclass(frozen=True)
+class Options:
+    """What a sweep is asked for, in plain values: the parameters of the flow and of its deployments.
+
+    Attributes:
+        models: Model ids or globs, separated by commas.
+        datasets: Dataset ids or globs.
+        lake: Folder of the lake.
+        report: Folder of the report.
+        limit: Class-balanced images per split; None for all.
+        variants: 'original', 'random-init', or both with a comma.
+        precision: Arithmetic of the forward pass.
+        device: A torch device, or 'auto'.
+        batch_size: Images per forward pass; None chooses.
+        catalog: TOML file with entries of one's own.
+        models_dir: Folder of weights files.
+        data_dir: Folder of datasets already on this machine.
+    """
+
+    models: str = "*"
+    datasets: str = "*"
+    lake: Path = Path("lake")
+    report: Path = Path("report")
+    limit: int | None = None
+    variants: str = "original"
+    precision: str = "float32"
+    device: str = "auto"
+    batch_size: int | None = None
+    catalog: Path | None = None
+    models_dir: Path | None = None
+    data_dir: Path | None = None
+
+
+@dataclass(frozen=True)
 class Request:
-    """What a sweep is asked for."""
+    """A sweep's options, checked and resolved against the catalog and this machine."""
 
     models: tuple[ModelEntry, ...]
     datasets: tuple[DatasetEntry, ...]
+    variants: tuple[str, ...]
+    precision: str
+    limit: int | None
     places: Places
-    report: Path
-    runtime: Runtime = field(default_factory=Runtime)
-    variants: tuple[str, ...] = ("original",)
-    precision: str = "float32"
-    limit: int | None = None
+    runtime: Runtime
 
-    @property
-    def name(self) -> str:
-        """A readable run name."""
-        return f"{len(self.models)} models x {len(self.datasets)} datasets"
+    @classmethod
+    def of(cls, options: Options) -> Request:
+        """Check every option before anything runs.
+
+        Raises:
+            U1Error: An option names something that does not exist.
+        """
+        catalog = load_catalog(options.catalog)
+        variants = tuple(dict.fromkeys(name.strip() for name in options.variants.split(",")))
+        for name in variants:
+            check_choice("--variants", name, VARIANTS)
+        check_choice("--precision", options.precision, PRECISIONS)
+        return cls(
+            models=tuple(catalog.select_models(options.models)),
+            datasets=tuple(catalog.select_datasets(options.datasets)),
+            variants=variants,
+            precision=options.precision,
+            limit=options.limit,
+            # Absolute, because a worker may have another working directory.
+            places=Places(options.lake.resolve(), default_cache().resolve(), _absolute(options.data_dir)),
+            runtime=Runtime(
+                resolve_device(options.device), options.batch_size, _absolute(options.models_dir)
+            ),
+        )
 
     def cells(self, fingerprints: dict[str, str]) -> list[Cell]:
-        """Return the grid over the datasets that could be materialised, dataset by dataset."""
+        """Return the grid over the datasets with a known fingerprint, dataset by dataset."""
         return [
             Cell(model, dataset, fingerprints[dataset.id], variant, self.precision, self.limit)
             for dataset in self.datasets
@@ -55,6 +108,10 @@ class Request:
             for model in self.models
             for variant in self.variants
         ]
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.resolve()
 
 
 @dataclass(frozen=True)
@@ -73,7 +130,7 @@ class Result:
     outcomes: tuple[Outcome, ...]
     claims: tuple[dict[str, str], ...]
     failing_checks: dict[str, int]
-    report: Path | None
+    report: Path
 
 
 class Watcher(Protocol):
@@ -86,31 +143,40 @@ class Watcher(Protocol):
         """Learn how a job ended."""
 
 
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
 def sweep(
-    request: Request, runner: str = "local", dask_address: str | None = None, watcher: Watcher | None = None
+    options: Options, runner: str = "local", dask_address: str | None = None, watcher: Watcher | None = None
 ) -> Result:
     """Run a sweep on the runner asked for. A failed cell is an outcome, never an exception."""
+    request = Request.of(options)
     Lake.open(request.places.lake, create=True)
-    with task_runner(runner, request.runtime.device, dask_address) as chosen:
-        return run_sweep.with_options(task_runner=chosen)(request, watcher)
+    token = _watcher.set(watcher)
+    try:
+        with task_runner(runner, request.runtime.device, dask_address) as chosen:
+            return run_sweep.with_options(task_runner=chosen)(options)
+    finally:
+        _watcher.reset(token)
 
 
-@flow(name="u1-sweep", flow_run_name="sweep {request.name}", validate_parameters=False, persist_result=False)
-def run_sweep(request: Request, watcher: Watcher | None = None) -> Result:
-    """Read like a method section; every step is a task."""
+@flow(name="u1-sweep", flow_run_name="sweep {options.models} x {options.datasets}", persist_result=False)
+def run_sweep(options: Options) -> Result:
+    """Run the missing cells, then the checks, the claims and the report; every step is a task."""
+    request = Request.of(options)
+    lake = Lake.open(request.places.lake, create=True)
     fingerprints, lost = materialise(request)
     cells = request.cells(fingerprints)
-    lake = Lake.open(request.places.lake)
     found = [cell for cell, state in zip(cells, cell_states(cells, lake), strict=True) if state == "done"]
     for cell in found:
         lake.select(cell.id)
     jobs = [Job(cell, request.places, request.runtime) for cell in cells if cell not in found]
-    if watcher:
+    if watcher := _watcher.get():
         watcher.announce([(job, job.images()) for job in jobs])
     running = [(job, submit_cell(job)) for job in jobs]
     computed = [gather_cell(job, futures, watcher) for job, futures in running]
     outcomes = (*lost, *(Outcome(str(cell), "found") for cell in found), *computed)
-    return conclude(request, outcomes)
+    return conclude(request, options.report.resolve() / "index.html", outcomes)
 
 
 def materialise(request: Request) -> tuple[dict[str, str], list[Outcome]]:
@@ -146,12 +212,12 @@ def gather_cell(job: Job, futures: Iterable[PrefectFuture[Any]], watcher: Watche
     return outcome
 
 
-def conclude(request: Request, outcomes: tuple[Outcome, ...]) -> Result:
+def conclude(request: Request, report: Path, outcomes: tuple[Outcome, ...]) -> Result:
     """Check the lake, evaluate the claims, write the report, publish the artifacts."""
     lake = request.places.lake
     failing = check_lake(lake)
     claims = evaluate_claims(lake)
-    report = render_report(lake, request.report)
+    render_report(lake, report)
     publish([vars(outcome) for outcome in outcomes], claims)
     return Result(outcomes, tuple(claims), failing, report)
 

@@ -67,14 +67,24 @@ def extract_cell(job: Job) -> None:
     extract.extract(job.cell, job.open_images(), job.open_lake(), job.runtime, progress)
 
 
-@task(task_run_name="fit frames of {job.name}", retries=1, retry_condition_fn=worth_retrying, cache_policy=NO_CACHE)
+@task(
+    task_run_name="fit frames of {job.name}",
+    retries=1,
+    retry_condition_fn=worth_retrying,
+    cache_policy=NO_CACHE,
+)
 def fit_cell_frames(job: Job) -> None:
     """Write the frames, energy maps and angles of an extracted cell."""
     images, lake = job.open_images(), job.open_lake()
     complete.fit_frames(job.cell, lake, extract.load_sums(job.cell, images, lake), images.class_names)
 
 
-@task(task_run_name="search memory of {job.name}", retries=1, retry_condition_fn=worth_retrying, cache_policy=NO_CACHE)
+@task(
+    task_run_name="search memory of {job.name}",
+    retries=1,
+    retry_condition_fn=worth_retrying,
+    cache_policy=NO_CACHE,
+)
 def search_cell_memory(job: Job) -> None:
     """Write the nearest memory images of every query image of a cell."""
     complete.search_memory(job.cell, job.open_lake(), job.runtime.device)

@@ -40,5 +40,7 @@ def publish(cells: list[dict[str, str]], claims: list[dict[str, str]]) -> None:
     create_table_artifact(cells, key="sweep-cells", description="Cells of the sweep")
     table = "\n".join(f"| {c['claim']} | **{c['verdict']}** | {c['evidence']} |" for c in claims)
     create_markdown_artifact(
-        f"| claim | verdict | evidence |\n|---|---|---|\n{table}", key="claims", description="The paper's claims"
+        f"| claim | verdict | evidence |\n|---|---|---|\n{table}",
+        key="claims",
+        description="The paper's claims",
     )

@@ -96,7 +96,15 @@ class PartSums:
         arrays = {"totals": np.array([self.rows, self.failures, self.seconds])}
         for name, s in self.layers.items():
             m = s.moments
-            fields = (s.count, s.energy, s.class_energy, np.int64(m.n), m.mean_chroma, m.mean_dipole, m.comoment)
+            fields = (
+                s.count,
+                s.energy,
+                s.class_energy,
+                np.int64(m.n),
+                m.mean_chroma,
+                m.mean_dipole,
+                m.comoment,
+            )
             arrays |= {f"{name}|{i}": np.asarray(field) for i, field in enumerate(fields)}
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]

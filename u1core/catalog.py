@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from u1core.errors import U1Error
 
@@ -158,7 +158,9 @@ def load_catalog(extra: Path | None = None) -> Catalog:
         problems = find_problems(added)
         if problems:
             raise U1Error(
-                f"a catalog without mistakes in {extra}", f"{len(problems)}: {' | '.join(problems)}", "correct them"
+                f"a catalog without mistakes in {extra}",
+                f"{len(problems)}: {' | '.join(problems)}",
+                "correct them",
             )
         raw = {table: {**raw.get(table, {}), **added.get(table, {})} for table in ("models", "datasets")}
     models = {name: _model(name, fields) for name, fields in raw["models"].items()}
@@ -188,7 +190,9 @@ def find_problems(raw: Mapping[str, Any]) -> list[str]:
 
 def _field_problems(where: str, fields: Mapping[str, Any], checks: Mapping[str, _Check]) -> list[str]:
     problems = [
-        f"{where}.{name}: no such field; nearest valid: {nearest(name, checks)}" for name in fields if name not in checks
+        f"{where}.{name}: no such field; nearest valid: {nearest(name, checks)}"
+        for name in fields
+        if name not in checks
     ]
     for name, check in checks.items():
         if name not in fields:
@@ -201,7 +205,7 @@ def _field_problems(where: str, fields: Mapping[str, Any], checks: Mapping[str, 
 def _model_problems(where: str, fields: Mapping[str, Any]) -> list[str]:
     """Check what takes two fields to see."""
     problems, layers = [], fields.get("layers")
-    if _texts(layers) and fields.get("bottleneck") not in layers:
+    if isinstance(layers, list) and _texts(layers) and fields.get("bottleneck") not in layers:
         problems.append(f"{where}.bottleneck: must be one of its layers: {', '.join(layers)}")
     of_enum = str(fields.get("weights", "")).startswith("torchvision:")
     if not of_enum and "preprocessing" not in fields:
@@ -217,6 +221,9 @@ def _dataset_problems(where: str, fields: Mapping[str, Any]) -> list[str]:
         problems.append(f"{where}.class_names: missing; a list of at least two names, by label")
     if not isinstance(options, dict):
         return problems
+    if kind == "phantom":
+        missing = [name for name in ("images_memory", "images_query") if name not in fields]
+        problems += [f"{where}.{name}: missing; how many to generate" for name in missing]
     needed = {"folder": ("size",), "phantom": PHANTOM_OPTIONS}.get(str(kind), ())
     for name in needed:
         value = options.get(name)
@@ -307,12 +314,12 @@ class _Check:
     required: bool = True
 
 
-def _integer(value: object) -> bool:
+def _integer(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _positive(value: object) -> bool:
-    return _integer(value) and int(value) > 0  # type: ignore[call-overload, no-any-return]
+    return _integer(value) and value > 0
 
 
 def _texts(value: object) -> bool:
@@ -356,9 +363,23 @@ def _is_architecture(value: object) -> bool:
     return source != "cifar_resnet" or (int(name) >= 8 and int(name) % 6 == 2)
 
 
-PHANTOM_OPTIONS = ("size",)
+PHANTOM_OPTIONS = (
+    *(
+        "planted",
+        "kappa",
+        "offset_deg",
+        "seed",
+        "size",
+        "radius",
+        "radius_spread",
+        "sigma_long",
+        "sigma_short",
+    ),
+    *("background", "contrast", "noise"),
+)
 _PREPROCESSING_VALID = (
-    f"a table of size (px), crop_pct (0 to 1), interpolation ({', '.join(INTERPOLATIONS)}), mean and std (3 numbers)"
+    f"a table of size (px), crop_pct (0 to 1), interpolation ({', '.join(INTERPOLATIONS)}), "
+    "mean and std (3 numbers each)"
 )
 _OF_MODELS = {
     "architecture": _Check(_is_architecture, "timm:<name>, torchvision:<name> or cifar_resnet:<6n+2>"),
@@ -381,7 +402,9 @@ _OF_DATASETS = {
         "apt:<package>, sklearn:load_digits, generated",
     ),
     "class_names": _Check(
-        lambda v: _texts(v) and len(set(v)) == len(v) >= 2, "a list of at least two different names", required=False
+        lambda v: _texts(v) and len(set(v)) == len(v) >= 2,
+        "a list of at least two different names",
+        required=False,
     ),
     "label_space": _Check(_text, "a name", required=False),
     "fingerprint": _Check(

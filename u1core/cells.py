@@ -72,13 +72,14 @@ def check_choice(option: str, value: str, valid: Sequence[str]) -> None:
 
 
 def cell_state(cell: CellId, rows: dict[str, dict[str, Any]]) -> str:
-    """Return 'done', 'failed', 'stale' (done before from other inputs) or 'to do', from a lake's cell rows."""
+    """Return 'done', 'failed', 'stale' (done before, from other inputs) or 'to do', from a lake's rows."""
     if cell.key in rows:
         return str(rows[cell.key]["status"])
     same_name = [
         r
         for r in rows.values()
-        if (r["dataset"], r["model"], r["variant"]) == (cell.dataset, cell.model, cell.variant) and r["status"] == "done"
+        if (r["dataset"], r["model"], r["variant"]) == (cell.dataset, cell.model, cell.variant)
+        and r["status"] == "done"
     ]
     return "stale" if same_name else "to do"
 

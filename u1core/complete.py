@@ -118,14 +118,18 @@ def _energy_map_rows(sums: LayerSums, split: int, class_names: tuple[str, ...]) 
 
 def _describe(mean_energy: np.ndarray) -> dict[str, Any]:
     """Return the columns that describe one mean energy map (H, W)."""
-    focus = {name: value[0] for name, value in optics.focus(torch.from_numpy(mean_energy)[None]).numpy().items()}
+    focus = {
+        name: value[0] for name, value in optics.focus(torch.from_numpy(mean_energy)[None]).numpy().items()
+    }
     radius, radial_energy = optics.radial_profile(mean_energy)
     fit = optics.fit_sombrero(mean_energy)
     return {
         "height": mean_energy.shape[0],
         "width": mean_energy.shape[1],
         "mean_energy": mean_energy.ravel(),
-        **{name: focus[name] for name in ("ee50_radius", "ee80_radius", "centre_density_ratio", "anisotropy")},
+        **{
+            name: focus[name] for name in ("ee50_radius", "ee80_radius", "centre_density_ratio", "anisotropy")
+        },
         "radius": radius,
         "radial_energy": radial_energy,
         "sombrero_a": fit.a,
@@ -255,7 +259,9 @@ def _blocks(lake: Lake, cell: Cell, table: str, split: str, columns: list[str]) 
 def _image_rows(lake: Lake, cell: Cell, split: str) -> dict[str, np.ndarray]:
     names = ["image_id", "label"]
     blocks = list(_blocks(lake, cell, "records", split, names))
-    return {n: np.concatenate([b[n].to_numpy() for b in blocks] or [np.empty(0, dtype=np.int64)]) for n in names}
+    return {
+        n: np.concatenate([b[n].to_numpy() for b in blocks] or [np.empty(0, dtype=np.int64)]) for n in names
+    }
 
 
 def _features(lake: Lake, cell: Cell, scheme: str, split: str) -> Iterator[np.ndarray]:

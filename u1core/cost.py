@@ -19,7 +19,7 @@ from u1core.extract import PART_IMAGES, Runtime, default_batch_size
 from u1core.networks import build_network, feature_extractor, preprocessor
 
 NOMINAL_FLOPS = {"cpu": 40e9, "cuda": 10e12}
-"""Operations per second assumed where this lake has no measured rate of the model: order of magnitude only."""
+"""Operations per second assumed where the lake has no measured rate of the model: an order of magnitude."""
 
 RECORD_BYTES = 150
 """Compressed bytes of one row of records and one of angles, measured on CIFAR-10."""
@@ -49,7 +49,12 @@ class Cost:
     def columns(self) -> tuple[str, str, str, str]:
         """Return GFLOP per image, MB of lake, MB of memory and minutes, as text."""
         minutes = f"{'' if self.measured else '~'}{self.seconds / 60:.1f}"
-        return f"{self.flops / 1e9:.2f}", f"{self.lake_bytes / 1e6:.1f}", f"{self.memory_bytes / 1e6:.0f}", minutes
+        return (
+            f"{self.flops / 1e9:.2f}",
+            f"{self.lake_bytes / 1e6:.1f}",
+            f"{self.memory_bytes / 1e6:.0f}",
+            minutes,
+        )
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,13 @@ def materialise(
 
 def _content_hash(entry: DatasetEntry, data_dir: Path | None) -> str:
     """Hash what decides the pixels; without a promised fingerprint also the files of the user's folders."""
-    parts: list[object] = [CACHE_FORMAT, entry.kind, entry.class_names, entry.fingerprint, dict(entry.options)]
+    parts: list[object] = [
+        CACHE_FORMAT,
+        entry.kind,
+        entry.class_names,
+        entry.fingerprint,
+        dict(entry.options),
+    ]
     if entry.fingerprint is None:
         named = [source.partition(":")[2] for source in entry.sources if source.startswith("directory")]
         folders = [folder for name in named for folder in directories(entry, name, data_dir)]
@@ -159,7 +165,10 @@ def _verify(decoded: Decoded, entry: DatasetEntry) -> None:
         raise SourceError(f"{len(decoded.pixels)} images but {len(labels)} labels")
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         raise SourceError(f"labels {labels.min()} to {labels.max()}, but {classes} class names")
-    for split, flag, promised in (("memory", False, entry.images_memory), ("query", True, entry.images_query)):
+    for split, flag, promised in (
+        ("memory", False, entry.images_memory),
+        ("query", True, entry.images_query),
+    ):
         of_split = labels[decoded.is_query == flag]
         if promised is not None and len(of_split) != promised:
             raise SourceError(f"{len(of_split)} {split} images, not {promised}")
@@ -168,7 +177,9 @@ def _verify(decoded: Decoded, entry: DatasetEntry) -> None:
             raise SourceError(f"{seen} classes in the {split} split, at least 2 are needed")
     found = fingerprint(decoded.pixels, labels, decoded.is_query)
     if entry.fingerprint is not None and found != entry.fingerprint:
-        raise SourceError(f"other images or labels: fingerprint {found[:16]}..., not {entry.fingerprint[:16]}...")
+        raise SourceError(
+            f"other images or labels: fingerprint {found[:16]}..., not {entry.fingerprint[:16]}..."
+        )
 
 
 def fingerprint(pixels: Pixels, labels: Labels, is_query: Flags) -> str:
@@ -195,7 +206,7 @@ def fingerprint(pixels: Pixels, labels: Labels, is_query: Flags) -> str:
 def _write(decoded: Decoded, folder: Path) -> Path:
     """Write the arrays, then meta.json: its presence says that all the rest is there."""
     folder.mkdir()
-    arrays = {
+    arrays: dict[str, npt.NDArray[np.generic]] = {
         "pixels": decoded.pixels,
         "labels": decoded.labels,
         "splits": decoded.is_query,
@@ -278,7 +289,9 @@ def select_images(images: Images, limit: int | None) -> npt.NDArray[np.int64]:
         U1Error: The limit leaves fewer than two images.
     """
     if limit is not None and limit < 2:
-        raise U1Error("a limit of at least 2 images per split", str(limit), "raise it, or leave it out for all images")
+        raise U1Error(
+            "a limit of at least 2 images per split", str(limit), "raise it, or leave it out for all images"
+        )
     chosen = []
     for flag in (False, True):
         positions = np.flatnonzero(images.is_query == flag)

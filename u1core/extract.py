@@ -59,7 +59,9 @@ def resolve_device(name: str) -> str:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as e:
         have = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise U1Error("--device to name a device of this machine", repr(name), f"use auto or one of: {', '.join(have)}") from e
+        raise U1Error(
+            "--device to name a device of this machine", repr(name), f"use auto or one of: {', '.join(have)}"
+        ) from e
     return name
 
 
@@ -70,7 +72,10 @@ def arithmetic(device: str, precision: str) -> Iterator[None]:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     dtype = getattr(torch, precision)
     try:
-        with torch.inference_mode(), torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32):
+        with (
+            torch.inference_mode(),
+            torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32),
+        ):
             yield
     finally:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
@@ -91,10 +96,17 @@ def reduce_layer(activations: Tensor) -> Reduced:
     energy_map = optics.energy(activations)
     return Reduced(
         activations.float().mean(dim=(2, 3)).cpu().numpy(),
-        (activations < 0).double().mean(dim=(1, 2, 3)).cpu().numpy(),
+        _negative_share(activations).cpu().numpy(),
         energy_map.cpu().numpy(),
         optics.focus(energy_map).numpy(),
     )
+
+
+def _negative_share(activations: Tensor) -> Tensor:
+    """Return the share of negative activations per image, (B,); after a ReLU one pass finds none."""
+    if activations.amin() >= 0:
+        return activations.new_zeros(len(activations), dtype=torch.float64)
+    return torch.count_nonzero(activations < 0, dim=(1, 2, 3)).double() / activations[0].numel()
 
 
 class Extractor:
@@ -123,7 +135,9 @@ def default_batch_size(pixels: int) -> int:
     return int(np.clip(32 * 224**2 // max(pixels, 1), 16, 256))
 
 
-def extract(cell: Cell, images: Images, lake: Lake, runtime: Runtime, progress: Progress | None = None) -> None:
+def extract(
+    cell: Cell, images: Images, lake: Lake, runtime: Runtime, progress: Progress | None = None
+) -> None:
     """Extract the parts of a cell that are not in the lake yet.
 
     Raises:
@@ -187,9 +201,14 @@ class _Part:
 
 
 def _extract_part(
-    extractor: Extractor, images: Images, part: np.ndarray, lake: Lake, number: int, report: Callable[[int], None]
+    extractor: Extractor,
+    images: Images,
+    part: np.ndarray,
+    lake: Lake,
+    number: int,
+    report: Callable[[int], None],
 ) -> None:
-    """Run one part and write it: records and vectors per layer, failures, and last its sums, the part's mark."""
+    """Run one part and write it: records and vectors per layer, failures, and last its sums, its mark."""
     cell, start = extractor.cell, time.perf_counter()
     rows = _Part([], [], {name: [] for name in cell.model.layers}, [])
     size = extractor.runtime.batch_size or default_batch_size(_input_pixels(extractor, images))
@@ -226,7 +245,13 @@ def _add_batch(rows: _Part, extractor: Extractor, images: Images, batch: np.ndar
         is_bottleneck = name == extractor.cell.model.bottleneck
         dipole = np.stack([reduced.focus["dipole_x"], reduced.focus["dipole_y"]], axis=1)
         sums[name] = LayerSums.of(
-            reduced.energy_map, parts.chroma, dipole, label, is_query, len(images.class_names), per_class=is_bottleneck
+            reduced.energy_map,
+            parts.chroma,
+            dipole,
+            label,
+            is_query,
+            len(images.class_names),
+            per_class=is_bottleneck,
         )
         empty = reduced.energy_map[:0]
         rows.layers[name].append((reduced if is_bottleneck else _without_map(reduced, empty), parts))

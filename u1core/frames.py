@@ -92,7 +92,7 @@ def fit_frame(moments: CoMoments) -> Frame:
 
 
 def direction(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return angle (B,) in (-pi, pi] and strength (B,) of plane vectors (B, 2); angle NaN below MIN_STRENGTH."""
+    """Return angle (B,) in (-pi, pi] and strength (B,) of vectors (B, 2); NaN angle below MIN_STRENGTH."""
     strength = np.hypot(vectors[:, 0], vectors[:, 1])
     angle = np.arctan2(vectors[:, 1], vectors[:, 0])
     angle = np.where(angle == -np.pi, np.pi, angle)

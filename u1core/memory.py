@@ -52,12 +52,12 @@ def nearest(
     Returns:
         Similarities and memory positions, (Q, min(k, M)).
     """
-    q = normalize(torch.from_numpy(queries).to(device), dim=1)
+    q = normalize(torch.tensor(queries, device=device), dim=1)
     best = q.new_empty((len(q), 0))
     where = torch.empty((len(q), 0), dtype=torch.long, device=device)
     offset = 0
     for block in memory:
-        m = normalize(torch.from_numpy(block).to(q), dim=1)
+        m = normalize(torch.tensor(block).to(q), dim=1)
         chunks = [_merge(q[s], best[s], where[s], m, offset, k) for s in _slices(len(q))]
         best, where = (torch.cat(parts) for parts in zip(*chunks, strict=True)) if chunks else (best, where)
         offset += len(m)

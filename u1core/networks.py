@@ -12,7 +12,7 @@ import urllib.parse
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,15 @@ from torch.nn import functional
 from u1core.catalog import ModelEntry, Preprocessing, nearest
 from u1core.errors import U1Error
 
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
+
 VARIANTS = ("original", "random-init")
 
 # get_model() adds transform_input only beside weights; without it the same weights give another network.
-_CONSTRUCTOR_OPTIONS: dict[str, dict[str, Any]] = {"inception_v3": {"transform_input": True, "init_weights": False}}
+_CONSTRUCTOR_OPTIONS: dict[str, dict[str, Any]] = {
+    "inception_v3": {"transform_input": True, "init_weights": True}
+}
 
 
 class BasicBlock(nn.Module):
@@ -132,17 +137,23 @@ def _construct(entry: ModelEntry) -> nn.Module:
 
         if not timm.is_model(name):
             raise _unknown_architecture(entry, name, timm.list_models())
-        return cast(nn.Module, timm.create_model(name, pretrained=False))
+        network: nn.Module = timm.create_model(name, pretrained=False)
+        return network
     from torchvision import models
 
     if name not in models.list_models():
         raise _unknown_architecture(entry, name, models.list_models())
-    return cast(nn.Module, models.get_model(name, weights=None, **_CONSTRUCTOR_OPTIONS.get(name, {})))
+    built: nn.Module = models.get_model(name, weights=None, **_CONSTRUCTOR_OPTIONS.get(name, {}))
+    return built
 
 
 def _unknown_architecture(entry: ModelEntry, name: str, valid: list[str]) -> U1Error:
     source = entry.architecture.partition(":")[0]
-    return U1Error(f"models.{entry.id}.architecture to name a {source} model", f"'{name}'", f"nearest: {nearest(name, valid)}")
+    return U1Error(
+        f"models.{entry.id}.architecture to name a {source} model",
+        f"'{name}'",
+        f"nearest: {nearest(name, valid)}",
+    )
 
 
 def _load(network: nn.Module, entry: ModelEntry, models_dir: Path | None) -> None:
@@ -176,7 +187,9 @@ def _read_state(entry: ModelEntry, path: Path) -> dict[str, Tensor]:
             return load_file(path)
         return cast(dict[str, Tensor], torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # each format has errors of its own; all mean the same to the user
-        raise U1Error(f"readable weights for {entry.id}", f"{path}: {error}", "fetch the file again") from error
+        raise U1Error(
+            f"readable weights for {entry.id}", f"{path}: {error}", "fetch the file again"
+        ) from error
 
 
 def _sha256(path: Path) -> str:
@@ -199,7 +212,9 @@ def _package_file(entry: ModelEntry, distribution: str) -> Path:
     try:
         files = metadata.files(distribution) or []
     except metadata.PackageNotFoundError:
-        raise U1Error(f"the package {distribution} with the weights of {entry.id}", "it is not installed", todo) from None
+        raise U1Error(
+            f"the package {distribution} with the weights of {entry.id}", "it is not installed", todo
+        ) from None
     paths = [Path(str(f.locate())) for f in files if f.suffix in (".pth", ".pt", ".safetensors")]
     for path in paths:
         if path.is_file():
@@ -209,19 +224,23 @@ def _package_file(entry: ModelEntry, distribution: str) -> Path:
 
 def _named_file(entry: ModelEntry, name: str, models_dir: Path | None) -> Path:
     folders = [folder for folder in (models_dir, _environment_dir("U1_MODELS")) if folder is not None]
-    places = [Path(name).expanduser()] if Path(name).expanduser().is_absolute() else [f / name for f in folders]
+    places = (
+        [Path(name).expanduser()] if Path(name).expanduser().is_absolute() else [f / name for f in folders]
+    )
     for place in places:
         if place.is_file():
             return place
     got = f"not in {', '.join(str(p.parent) for p in places)}" if places else "$U1_MODELS is not set"
-    raise U1Error(f"the weights file {name} of {entry.id}", got, "set U1_MODELS to the directory that holds it")
+    raise U1Error(
+        f"the weights file {name} of {entry.id}", got, "set U1_MODELS to the directory that holds it"
+    )
 
 
 def _environment_dir(name: str) -> Path | None:
     return Path(os.environ[name]).expanduser() if os.environ.get(name) else None
 
 
-def torchvision_weights(weights: str) -> Any:
+def torchvision_weights(weights: str) -> WeightsEnum:
     """Look a torchvision weights enum up.
 
     Args:
@@ -237,7 +256,9 @@ def torchvision_weights(weights: str) -> Any:
 
     name, _, tag = weights.partition(":")[2].partition("@")
     if name not in models.list_models():
-        raise U1Error("weights of a torchvision model", f"'{name}'", f"nearest: {nearest(name, models.list_models())}")
+        raise U1Error(
+            "weights of a torchvision model", f"'{name}'", f"nearest: {nearest(name, models.list_models())}"
+        )
     valid = models.get_model_weights(name).__members__
     if tag not in valid:
         raise U1Error(f"weights of {name}", f"'{tag}'", f"take one of {', '.join(valid)}")
@@ -269,16 +290,25 @@ def weights_status(entry: ModelEntry, models_dir: Path | None = None) -> str | N
         None where they are here with the right sha256 or could be downloaded; else the reason in one line.
     """
     try:
-        if entry.weights.startswith("torchvision:") and not _hub_file(torchvision_weights(entry.weights).url).is_file():
+        if (
+            entry.weights.startswith("torchvision:")
+            and not _hub_file(torchvision_weights(entry.weights).url).is_file()
+        ):
             return None
         path = _weights_file(entry, models_dir)
     except U1Error as error:
         return str(error)
     found = _sha256(path)
-    return None if found.startswith(entry.sha256) else f"{path} has sha256 {found[:16]}..., not {entry.sha256[:16]}..."
+    return (
+        None
+        if found.startswith(entry.sha256)
+        else f"{path} has sha256 {found[:16]}..., not {entry.sha256[:16]}..."
+    )
 
 
-def feature_extractor(network: nn.Module, entry: ModelEntry, layers: tuple[str, ...], with_head: bool) -> nn.Module:
+def feature_extractor(
+    network: nn.Module, entry: ModelEntry, layers: tuple[str, ...], with_head: bool
+) -> nn.Module:
     """Cut a network so that one forward pass gives every layer asked for, and nothing behind the last.
 
     Args:
@@ -293,15 +323,19 @@ def feature_extractor(network: nn.Module, entry: ModelEntry, layers: tuple[str, 
     Raises:
         U1Error: A layer is not a node of the network.
     """
-    from timm.layers import get_notrace_functions, get_notrace_modules
+    import timm.layers
     from torchvision.models import feature_extraction
 
+    leaves: Any = timm.layers  # untyped
     # timm's own wrapper would trace the same way but warns where training has more nodes (Inception).
-    tracing = {"leaf_modules": get_notrace_modules(), "autowrap_functions": get_notrace_functions()}
-    nodes = _eval_nodes(network, tracing)
+    tracing = {
+        "leaf_modules": leaves.get_notrace_modules(),
+        "autowrap_functions": leaves.get_notrace_functions(),
+    }
+    _, nodes = feature_extraction.get_graph_node_names(network, dict(tracing), suppress_diff_warning=True)
     wanted = {layer: layer for layer in layers}
     if with_head:
-        wanted[entry.head or nodes[-1]] = "head"
+        wanted[entry.head or nodes[-1]] = "head"  # what runs last gives the logits
     for layer in wanted:
         if not any(node == layer or node.startswith(f"{layer}.") for node in nodes):
             raise U1Error(f"a layer of {entry.id}", f"'{layer}'", f"nearest: {nearest(layer, nodes)}")
@@ -309,14 +343,6 @@ def feature_extractor(network: nn.Module, entry: ModelEntry, layers: tuple[str, 
         network, wanted, tracer_kwargs=tracing, suppress_diff_warning=True
     )
     return cast(nn.Module, extractor.eval())
-
-
-def _eval_nodes(network: nn.Module, tracing: dict[str, Any]) -> list[str]:
-    """Name the nodes of the evaluation graph in order of execution, the logits last."""
-    from torchvision.models import feature_extraction
-
-    _, nodes = feature_extraction.get_graph_node_names(network, dict(tracing), suppress_diff_warning=True)
-    return [node for node in nodes if node != "output"]
 
 
 def preprocessor(entry: ModelEntry) -> Callable[[Tensor], Tensor]:
@@ -351,4 +377,5 @@ def _prepare(pictures: Tensor, numbers: Preprocessing) -> Tensor:
     x = transforms.center_crop(x, [numbers.size, numbers.size])
     mean = x.new_tensor(numbers.mean, dtype=torch.float32).view(1, 3, 1, 1)
     std = x.new_tensor(numbers.std, dtype=torch.float32).view(1, 3, 1, 1)
-    return (_replicate(x).float() / 255.0 - mean) / std
+    prepared: Tensor = (_replicate(x).float() / 255.0 - mean) / std
+    return prepared

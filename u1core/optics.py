@@ -39,7 +39,7 @@ class _Plane(NamedTuple):
     """What every map of one resolution shares, as float64 matrices over flattened pixels."""
 
     moments: np.ndarray  # (HW, 6): 1, x, y, x^2 - y^2, 2xy, r^2
-    encircled: np.ndarray  # (HW, J): share of the pixel's area inside each radius
+    annuli: np.ndarray  # (HW, J): share of the pixel's area between each radius and the one before
     ring_of_pixel: np.ndarray  # (HW,) ring index; a ring is the pixels of one exact radius
     ring_size: np.ndarray  # (K,) pixels of each ring
     ring_radius: np.ndarray  # (K,) half images
@@ -51,11 +51,11 @@ def _plane(height: int, width: int) -> _Plane:
     r2 = x * x + y * y
     moments = np.stack([np.ones_like(x), x, y, x * x - y * y, 2 * x * y, r2], axis=1)
     ring_r2, ring, size = np.unique(r2.round(9), return_inverse=True, return_counts=True)
-    return _Plane(moments, _area_inside(height, width), ring, size.astype(float), np.sqrt(ring_r2))
+    return _Plane(moments, _area_between(height, width), ring, size.astype(float), np.sqrt(ring_r2))
 
 
-def _area_inside(height: int, width: int) -> np.ndarray:
-    """Return the share of each pixel's area inside each of RADII, (HW, J).
+def _area_between(height: int, width: int) -> np.ndarray:
+    """Return the share of each pixel's area that lies between each of RADII and the one before, (HW, J).
 
     A pixel is a square of uniform energy, sampled finely, so that EE50 of uniform light is
     sqrt(2/pi) at every resolution and layers compare.
@@ -66,12 +66,18 @@ def _area_inside(height: int, width: int) -> np.ndarray:
     rows, columns = np.divmod(np.arange(height * s * width * s), width * s)
     pixel = (rows // s) * width + columns // s
     counts = np.bincount(pixel * RADII.size + first_radius, minlength=height * width * RADII.size)
-    return np.cumsum(counts.reshape(height * width, RADII.size), axis=1) / s**2
+    return counts.reshape(height * width, RADII.size) / s**2
 
 
 @lru_cache(maxsize=128)
 def _matrix(name: str, height: int, width: int, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(getattr(_plane(height, width), name))).to(device)
+
+
+@lru_cache(maxsize=128)
+def _annuli(height: int, width: int, device: torch.device) -> Tensor:
+    """Return the annuli as a sparse (J, HW) matrix: a pixel of a large map reaches into two or three."""
+    return torch.from_numpy(_plane(height, width).annuli.T.copy()).to(device).to_sparse()
 
 
 def energy(activations: Tensor) -> Tensor:
@@ -127,7 +133,8 @@ def focus(energy_map: Tensor) -> Focus:
     device = energy_map.device
     flat = energy_map.flatten(1)  # (B, HW)
     total, mx, my, qx, qy, second = (flat @ _matrix("moments", height, width, device)).unbind(1)
-    curve = flat @ _matrix("encircled", height, width, device) / total[:, None]  # (B, J)
+    annuli = torch.sparse.mm(_annuli(height, width, device), flat.T)  # (J, B)
+    curve = annuli.T.cumsum(dim=1) / total[:, None]  # (B, J)
     centre = _interpolate(curve, CENTRE_RADIUS) / (math.pi * CENTRE_RADIUS**2 / 4)
     return Focus(
         energy_total=total,

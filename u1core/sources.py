@@ -13,16 +13,15 @@ import io
 import json
 import os
 import pickle
+import socket
 import struct
 import subprocess
 import tarfile
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -103,8 +102,8 @@ def _complete(train: tuple[Pixels, Labels], test: tuple[Pixels, Labels], entry: 
 
 def halve(labels: Labels) -> Flags:
     """Halve by class, deterministically: within a class every second picture is a query."""
-    ranks = rank_within_class(labels)
-    return ranks % 2 == 1
+    odd: Flags = rank_within_class(labels) % 2 == 1
+    return odd
 
 
 def rank_within_class(labels: Labels) -> Labels:
@@ -127,7 +126,7 @@ def read_digits(entry: DatasetEntry) -> Decoded:
     return Decoded(pixels, labels, halve(labels), np.arange(len(labels)), entry.class_names)
 
 
-# --- directories ---------------------------------------------------------------------------------------------
+# --- directories --------------------------------------------------------------------------------------------
 
 
 def directories(entry: DatasetEntry, name: str, data_dir: Path | None) -> list[Path]:
@@ -185,21 +184,28 @@ def _cifar_batch(path: Path) -> tuple[Pixels, Labels]:
 class _ArraysOnly(pickle.Unpickler):
     """Unpickle NumPy arrays and plain containers, and refuse anything that could run code."""
 
-    def find_class(self, module: str, name: str) -> Any:
+    def find_class(self, module: str, name: str) -> object:
         """Give the few constructors that an array's pickle names."""
         if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
             return np._core.multiarray._reconstruct  # type: ignore[attr-defined]
-        allowed = {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype, ("_codecs", "encode"): codecs.encode}
+        allowed = {
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+            ("_codecs", "encode"): codecs.encode,
+        }
         if (module, name) not in allowed:
             raise SourceError(f"a pickle that names {module}.{name}, which is not an array")
         return allowed[module, name]
 
 
 def _read_cifar_sheets(marker: Path) -> tuple[tuple[Pixels, Labels], tuple[Pixels, Labels]]:
-    """Read the PNG sheets: one image per row, 1024 pixels RGB; the labels' file names are spelt as they are."""
+    """Read the PNG sheets: one image per row, 1024 pixels RGB; the labels' files are spelt so."""
     folder = marker.parent
     train = np.concatenate([_sheet(folder / f"data_batch_{i}.png") for i in range(1, 6)])
-    return (train, _json_labels(folder / "train_lables.json")), (_sheet(marker), _json_labels(folder / "test_lables.json"))
+    return (train, _json_labels(folder / "train_lables.json")), (
+        _sheet(marker),
+        _json_labels(folder / "test_lables.json"),
+    )
 
 
 def _sheet(path: Path) -> Pixels:
@@ -220,7 +226,9 @@ def _read_idx(marker: Path) -> tuple[tuple[Pixels, Labels], tuple[Pixels, Labels
     parts = []
     for split in ("train", "t10k"):
         pixels = _idx(folder / f"{split}-images-idx3-ubyte{suffix}")
-        parts.append((pixels[..., None], _idx(folder / f"{split}-labels-idx1-ubyte{suffix}").astype(np.int64)))
+        parts.append(
+            (pixels[..., None], _idx(folder / f"{split}-labels-idx1-ubyte{suffix}").astype(np.int64))
+        )
     return parts[0], parts[1]
 
 
@@ -239,13 +247,15 @@ _IDX_NAMES = ("", "raw/", "FashionMNIST/raw/")
 _LAYOUTS: dict[str, dict[str, Reader]] = {
     "cifar10": {"cifar-10-batches-py": _read_cifar_pickles, "test_batch.png": _read_cifar_sheets},
     "fashion_mnist": {
-        f"{folder}t10k-images-idx3-ubyte{suffix}": _read_idx for folder in _IDX_NAMES for suffix in ("", ".gz")
+        f"{folder}t10k-images-idx3-ubyte{suffix}": _read_idx
+        for folder in _IDX_NAMES
+        for suffix in ("", ".gz")
     },
 }
 """By kind: the file or folder that gives a layout away, and its reader."""
 
 
-# --- folders of pictures -------------------------------------------------------------------------------------
+# --- folders of pictures ------------------------------------------------------------------------------------
 
 
 def read_class_folders(root: Path, size: int, work_dir: Path) -> Decoded:
@@ -266,14 +276,17 @@ def read_class_folders(root: Path, size: int, work_dir: Path) -> Decoded:
     if files[0].is_query is None:
         is_query = halve(labels)
     pixels = np.lib.format.open_memmap(work_dir / "decoded.npy", "w+", np.uint8, (len(files), size, size, 3))
-    kept, failures = [], []
+    kept: list[int] = []
+    failures: list[ImageFailure] = []
     for position, file in enumerate(files):
         try:
             pixels[len(kept)] = decode_picture(file.path, size)
             kept.append(position)
         except Exception as error:  # Pillow raises many kinds; each is this picture's failure alone
             reason = f"{file.path.relative_to(root)}: {type(error).__name__}: {error}"
-            failures.append(ImageFailure(position, int(labels[position]), bool(is_query[position]), "decode", reason))
+            failures.append(
+                ImageFailure(position, int(labels[position]), bool(is_query[position]), "decode", reason)
+            )
     ids = np.array(kept, dtype=np.int64)
     return Decoded(pixels[: len(kept)], labels[ids], is_query[ids], ids, names, tuple(failures))
 
@@ -301,7 +314,7 @@ def _pictures_below(folder: Path) -> Iterator[Path]:
 
 
 def decode_picture(path: Path, size: int) -> Pixels:
-    """Decode one picture to (size, size, 3): EXIF rotation applied, RGB, shorter side resized, centre cropped."""
+    """Decode one picture to RGB (size, size, 3): upright, shorter side resized, centre cropped."""
     from PIL import Image, ImageOps
 
     with Image.open(path) as opened:
@@ -319,7 +332,7 @@ def list_files(folders: list[Path]) -> str:
     return digest.hexdigest()
 
 
-# --- fetching ------------------------------------------------------------------------------------------------
+# --- fetching -----------------------------------------------------------------------------------------------
 
 
 def _official(name: str, work_dir: Path) -> None:
@@ -342,8 +355,11 @@ def _download(urls: list[str], md5: str) -> bytes:
         try:
             with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
                 content: bytes = answer.read()
-        except (OSError, urllib.error.URLError) as error:
-            reasons.append(f"download failed: {getattr(error, 'reason', error)}")
+        except OSError as error:
+            reason = getattr(error, "reason", error)
+            reasons.append(f"download failed: {reason}")
+            if isinstance(reason, socket.gaierror):  # no name service: no mirror will answer either
+                break
             continue
         if hashlib.md5(content, usedforsecurity=False).hexdigest() == md5:
             return content
@@ -375,11 +391,15 @@ def _apt(name: str, work_dir: Path) -> None:
 
 def _command(words: list[str], work_dir: Path) -> None:
     try:
-        subprocess.run(words, cwd=work_dir, check=True, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
+        subprocess.run(
+            words, cwd=work_dir, check=True, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S
+        )
     except FileNotFoundError as error:
         raise SourceError(f"{words[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
         raise SourceError(f"{words[0]} took longer than {COMMAND_TIMEOUT_S:.0f} s") from error
     except subprocess.CalledProcessError as error:
         lines = [line.strip() for line in (error.stderr or "").splitlines() if line.strip()]
-        raise SourceError(f"{words[0]}: {lines[-1] if lines else f'exit status {error.returncode}'}") from error
+        raise SourceError(
+            f"{words[0]}: {lines[-1] if lines else f'exit status {error.returncode}'}"
+        ) from error

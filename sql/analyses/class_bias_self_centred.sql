@@ -1,0 +1,102 @@
+-- Question: how do class bias and class directions of theta_image change when
+--   dipoles are centred on their own split instead of the memory split?
+-- Grain: class, layer, cell (current); the test's figures (w, dof, p,
+--   effect_size, n over all classes) repeat on each of its classes
+-- Reads: records
+-- Params: $split ('memory' or 'query')
+with
+
+dipoles as (
+    select
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+        split,
+        label,
+        class_name,
+        dipole_x,
+        dipole_y,
+        avg(dipole_x) over (partition by cell_key, layer) as mean_dipole_x,
+        avg(dipole_y) over (partition by cell_key, layer) as mean_dipole_y,
+    from records
+    where split = $split
+),
+
+circle as (
+    select
+        *,
+        wrap_angle(
+            atan2(dipole_y - mean_dipole_y, dipole_x - mean_dipole_x)
+        ) as theta_rad,
+    from dipoles
+    -- A dipole at the centre itself has no angle.
+    where dipole_x <> mean_dipole_x
+        or dipole_y <> mean_dipole_y
+),
+
+ranked as (
+    select
+        *,
+        average_rank(theta_rad, (cell_key, layer)) as mean_rank,
+        count(*) over (partition by (cell_key, layer)) as images,
+    from circle
+),
+
+directions as (
+    select
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+        split,
+        label,
+        class_name,
+        any_value(mean_dipole_x) as mean_dipole_x,
+        any_value(mean_dipole_y) as mean_dipole_y,
+        any_value(images) as n,
+        count(*) as class_n,
+        circular_mean(theta_rad) as mean_direction_rad,
+        resultant_length(theta_rad) as resultant_length,
+        sum(cos(2 * pi() * mean_rank / images)) as cosine_sum,
+        sum(sin(2 * pi() * mean_rank / images)) as sine_sum,
+    from ranked
+    group by
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+        split,
+        label,
+        class_name
+),
+
+summed as (
+    select
+        * exclude (cosine_sum, sine_sum),
+        degrees(mean_direction_rad) as mean_direction_deg,
+        count(*) over (partition by cell_key, layer) as classes,
+        2 * sum((cosine_sum ** 2 + sine_sum ** 2) / class_n) over (
+            partition by cell_key, layer
+        ) as total,
+    from directions
+),
+
+tested as (
+    select
+        * exclude (total),
+        case when classes >= 2 then total end as mww_w,
+        case when classes >= 2 then 2 * (classes - 1) end as mww_dof,
+        case
+            when classes >= 2
+                then chi2_sf_even(total, 2 * (classes - 1))
+        end as mww_p,
+        case when classes >= 2 then total / (2.0 * n) end as effect_size,
+    from summed
+)
+
+select * from tested
+order by dataset, model, variant, layer, label

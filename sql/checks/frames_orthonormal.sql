@@ -1,0 +1,48 @@
+-- Question: is every frame a pair of orthogonal unit vectors?
+-- Grain: layer, cell whose two columns are not, within 1e-6; layers of one
+--   channel, where no plane exists, and null frames are left out; healthy: no
+--   row
+-- Reads: frames
+-- Params: none
+with
+
+columns_of_frames as (
+    select
+        cell_key,
+        layer,
+        channels,
+        frame_x,
+        frame_y,
+        coupling_1,
+        coupling_2,
+    from frames
+    where channels >= 2
+        and frame_x is not null
+        and frame_y is not null
+),
+
+products as (
+    select
+        cell_key,
+        layer,
+        channels,
+        list_dot_product(frame_x, frame_x) as xx,
+        list_dot_product(frame_y, frame_y) as yy,
+        list_dot_product(frame_x, frame_y) as xy,
+        coupling_1,
+        coupling_2,
+    from columns_of_frames
+),
+
+crooked as (
+    select *
+    from products
+    where not abs(xx - 1) <= 1e-6
+        or not abs(yy - 1) <= 1e-6
+        or not abs(xy) <= 1e-6
+        or coupling_2 < 0
+        or coupling_1 < coupling_2
+)
+
+select * from crooked
+order by cell_key, layer

@@ -1,0 +1,58 @@
+-- Question: how are angles averaged, wrapped and compared?
+-- Grain: macros; every angle is in radians, every returned angle in (-pi, pi]
+-- Reads: nothing
+-- Params: none
+
+-- x - 2 pi ceil((x - pi) / (2 pi)): the interval is open at -pi, closed at pi.
+create macro wrap_angle(angle_rad) as
+    angle_rad - 2 * pi() * ceil((angle_rad - pi()) / (2 * pi()));
+
+-- The turn from angle_b_rad to angle_a_rad.
+create macro angular_difference(angle_a_rad, angle_b_rad) as
+    wrap_angle(angle_a_rad - angle_b_rad);
+
+-- Mean resultant length R in [0, 1] (aggregate). Mardia & Jupp 2000, eq. 2.2.3.
+-- Null without angles; rounding may pass 1, the clamp takes it back.
+create macro resultant_length(angle_rad) as
+    case
+        when count(angle_rad) > 0
+            then least(
+                1.0,
+                sqrt(avg(cos(angle_rad)) ** 2 + avg(sin(angle_rad)) ** 2)
+            )
+    end;
+
+-- Mean direction (aggregate). Mardia & Jupp 2000, eq. 2.2.4. Null where
+-- R < 1e-12: such a sample points nowhere, its direction is rounding noise.
+create macro circular_mean(angle_rad) as
+    case
+        when resultant_length(angle_rad) >= 1e-12
+            then wrap_angle(
+                atan2(avg(sin(angle_rad)), avg(cos(angle_rad)))
+            )
+    end;
+
+-- Mean of cos 2(angle - mean direction) (aggregate), in [-1, 1]; null where
+-- the mean direction is. The rival is the modulus of the second moment
+-- (pycircstat2), never smaller: it may call a widely split sample concentrated.
+create macro centred_cosine_2(angle_rad) as
+    cos(2 * circular_mean(angle_rad)) * avg(cos(2 * angle_rad))
+    + sin(2 * circular_mean(angle_rad)) * avg(sin(2 * angle_rad));
+
+-- Half width of the 95 % confidence arc of a mean direction: Fisher 1993,
+-- eq. 4.21 and 4.22, asin(z sqrt(delta / n)), dispersion
+-- delta = (1 - rho_2) / (2 R^2). Null for one angle, and where the sine would
+-- pass 1: then the sample does not bound its direction. Meant for n >= 25.
+create macro mean_direction_half_arc(n, resultant_length, cosine_2) as
+    case
+        when n >= 2
+            and resultant_length >= 1e-12
+            and 1.959963984540054 ** 2 * greatest(0.0, 1 - cosine_2)
+                <= 2 * n * resultant_length ** 2
+            then asin(
+                1.959963984540054 * sqrt(
+                    greatest(0.0, 1 - cosine_2)
+                    / (2 * n * resultant_length ** 2)
+                )
+            )
+    end;

@@ -1,0 +1,46 @@
+-- Question: how well do two sets of class directions agree, and by chance?
+-- Grain: macros over lists with one entry per class
+-- Reads: nothing
+-- Params: none
+
+-- Unit vectors of a list of angles: all cosines, then all sines.
+create macro unit_vectors(angles_rad) as
+    list_concat(
+        list_transform(angles_rad, lambda a: cos(a)),
+        list_transform(angles_rad, lambda a: sin(a))
+    );
+
+-- Mean over classes of cos(a - b), in [-1, 1], of two lists of unit vectors.
+create macro mean_cosine(unit_a, unit_b) as
+    list_dot_product(unit_a, unit_b) / (len(unit_a) / 2);
+
+-- Permutations drawn for a number of classes: 9,999, fewer above 100 classes,
+-- where each one costs more.
+create macro permutation_count(classes) as
+    case
+        when classes <= 100
+            then 9999
+        else greatest(99, (999900 / classes)::bigint)
+    end;
+
+-- The seed-th permutation of 1..classes: positions in the order of their md5,
+-- so it is the same on every machine, version and day.
+create macro label_permutation(classes, seed) as
+    list_grade_up(
+        list_transform(
+            range(1, classes + 1),
+            lambda position: md5(concat(seed, ':', position))
+        )
+    );
+
+-- Unit vectors with their classes reordered.
+create macro permuted_vectors(unit, permutation) as
+    list_select(
+        unit,
+        list_concat(
+            permutation,
+            list_transform(
+                permutation, lambda position: position + len(permutation)
+            )
+        )
+    );

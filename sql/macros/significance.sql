@@ -1,0 +1,90 @@
+-- Question: how likely is a figure under its null hypothesis?
+-- Grain: macros; every p and q lies in [0, 1] or is null
+-- Reads: nothing
+-- Params: none
+
+-- Rayleigh test of uniformity. Zar 1999, eq. 27.4 (CircStat's form):
+-- exp(sqrt(1 + 4n + 4(n^2 - Rn^2)) - (1 + 2n)), Rn = n R, rationalised so that
+-- large n does not cancel. The rival is astropy's series (Wilkie 1983).
+create macro rayleigh_p(n, resultant_length) as
+    exp(
+        -4 * (n * resultant_length) ** 2
+        / (
+            sqrt(
+                greatest(
+                    0.0,
+                    (1 + 2 * n) ** 2 - 4 * (n * resultant_length) ** 2
+                )
+            )
+            + 1 + 2 * n
+        )
+    );
+
+-- Upper tail of chi-square with an even number of degrees of freedom, > 0:
+-- exp(-w/2) sum_{j < dof/2} (w/2)^j / j! (Abramowitz & Stegun 26.4.21). Each
+-- term is a Poisson probability taken from its logarithm, so nothing overflows
+-- and p goes to 0 quietly. Null for odd or no degrees of freedom.
+create macro chi2_sf_even(w, dof) as
+    case
+        when w is null or dof is null or dof < 2 or dof % 2 <> 0
+            then null
+        when w <= 0
+            then 1.0
+        else least(
+            1.0,
+            list_sum(
+                list_transform(
+                    range(0, (dof // 2)::bigint),
+                    lambda j:
+                        exp(j * ln(w / 2) - lgamma(j + 1.0) - w / 2)
+                )
+            )
+        )
+    end;
+
+-- Rank of x in its group, from 1; ties get the mean of their ranks (window).
+-- One sort serves both: the running count includes ties, the rank does not.
+create macro average_rank(x, grouping) as
+    (
+        rank() over (partition by grouping order by x)
+        + count(*) over (partition by grouping order by x)
+    ) / 2.0;
+
+-- Benjamini & Hochberg 1995, in two steps because windows do not nest:
+-- bh_scaled = p m / rank (over all rows, nulls left out), then
+-- bh_q = the smallest scaled value at this p or above (window).
+create macro bh_scaled(p) as
+    p * count(p) over () / count(p) over (order by p);
+
+create macro bh_q(scaled, p) as
+    case
+        when p is not null
+            then least(1.0, min(scaled) over (order by p desc))
+    end;
+
+-- Wilson 1927 score interval of a share at 95 %; null without trials.
+create macro wilson_half_width(share, n) as
+    1.959963984540054 / (1 + 1.959963984540054 ** 2 / n)
+    * sqrt(
+        share * (1 - share) / n + 1.959963984540054 ** 2 / (4.0 * n * n)
+    );
+
+create macro wilson_centre(share, n) as
+    (share + 1.959963984540054 ** 2 / (2.0 * n))
+    / (1 + 1.959963984540054 ** 2 / n);
+
+create macro wilson_low(share, n) as
+    case
+        when n > 0 and share is not null
+            then greatest(
+                0.0, wilson_centre(share, n) - wilson_half_width(share, n)
+            )
+    end;
+
+create macro wilson_high(share, n) as
+    case
+        when n > 0 and share is not null
+            then least(
+                1.0, wilson_centre(share, n) + wilson_half_width(share, n)
+            )
+    end;

@@ -1,0 +1,32 @@
+-- Question: which cells does the lake hold, and which one is current?
+-- Grain: cell; per (dataset, model, variant) the current one is the done cell
+--   that a sweep asked for last
+-- Reads: lake.cells
+-- Params: none
+with
+
+all_cells as (
+    select * from lake.cells
+),
+
+newest_first as (
+    select
+        *,
+        row_number() over (
+            partition by dataset, model, variant, status
+            order by
+                selected_at desc,
+                committed_at desc,
+                cell_key,
+        ) as recency,
+    from all_cells
+),
+
+marked as (
+    select
+        * exclude (recency),
+        status is not distinct from 'done' and recency = 1 as is_current,
+    from newest_first
+)
+
+select * from marked

@@ -1,0 +1,95 @@
+-- Question: how often does the memory name the class of a query image?
+-- Grain: k, scheme, layer, cell (current), over the query split. ci_low and
+--   ci_high: Wilson 95 %; macro_f1: mean over the classes asked or answered;
+--   chance: 1 / classes present in memory (the share that blind guessing gets
+--   whatever the classes' sizes; not the share of the largest class);
+--   head_accuracy: the model's own head on the same split, null where its
+--   classes are others
+-- Reads: memory_per_class, records
+-- Params: none
+with
+
+classes as (
+    select
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+        split,
+        scheme,
+        k,
+        support,
+        correct,
+        f1,
+    from memory_per_class
+),
+
+images as (
+    select cell_key, layer, split, label, head_correct from records
+),
+
+scores as (
+    select
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+        split,
+        scheme,
+        k,
+        sum(support)::bigint as n_query,
+        sum(correct) / sum(support) as accuracy,
+        avg(f1) as macro_f1,
+    from classes
+    group by
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+        split,
+        scheme,
+        k
+),
+
+stores as (
+    select
+        cell_key,
+        layer,
+        count_if(split = 'memory') as n_memory,
+        count(distinct label) filter (where split = 'memory')
+            as classes_memory,
+        avg(head_correct::integer) filter (where split = 'query')
+            as head_accuracy,
+    from images
+    group by
+        cell_key,
+        layer
+),
+
+report as (
+    select
+        scores.cell_key,
+        scores.dataset,
+        scores.model,
+        scores.variant,
+        scores.layer,
+        scores.split,
+        scores.scheme,
+        scores.k,
+        stores.n_memory,
+        scores.n_query,
+        scores.accuracy,
+        wilson_low(scores.accuracy, scores.n_query) as ci_low,
+        wilson_high(scores.accuracy, scores.n_query) as ci_high,
+        scores.macro_f1,
+        1 / nullif(stores.classes_memory, 0) as chance,
+        stores.head_accuracy,
+    from scores
+    left join stores
+        using (cell_key, layer)
+)
+
+select * from report

@@ -1,0 +1,163 @@
+"""Lakes made of literal rows, inside an in-memory DuckDB."""
+
+import math
+from datetime import UTC, datetime
+
+import pytest
+
+from u1core.lake.sql import connect
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+CLASSES = ["ant", "bee", "cow"]
+
+
+class LiteralLake:
+    """A connection over empty raw tables, with rows typed in by hand."""
+
+    def __init__(self):
+        self.connection = connect(None)
+
+    def insert(self, table, *rows, **common):
+        """Insert dictionaries; keys left out are null, `common` applies to every row."""
+        for row in rows:
+            full = common | row
+            names = ", ".join(f'"{name}"' for name in full)
+            holes = ", ".join(f"${name}" for name in full)
+            self.connection.execute(f"insert into lake.{table} ({names}) values ({holes})", full)
+
+    def cell(self, key="k1", dataset="toy", model="net", variant="original", **more):
+        """Insert a done cell of one layer 'last' over the classes ant, bee and cow; return its key columns."""
+        keys = {"cell_key": key, "dataset": dataset, "model": model, "variant": variant}
+        row = {
+            "status": "done",
+            "layers": ["last"],
+            "bottleneck": "last",
+            "class_names": CLASSES,
+            "rows": 0,
+            "failures": 0,
+            "images_memory": 0,
+            "images_query": 0,
+            "head_matches": False,
+            "committed_at": NOON,
+            "selected_at": NOON,
+        }
+        self.insert("cells", keys | row | more)
+        return keys
+
+    def angles(self, keys, angles_by_label, plane="image", split="query", layer="last"):
+        """Insert one image per angle of {label: angles}; the other plane's angle is null."""
+        column = f"theta_{plane}_rad"
+        image = self.rows(f"select coalesce(max(image_id), -1) + 1 as i from lake.angles")[0]["i"]
+        for label, angles in angles_by_label.items():
+            for angle in angles:
+                self.insert(
+                    "angles",
+                    {"image_id": image, "label": label, "class_name": CLASSES[label % 3], column: angle},
+                    split=split,
+                    layer=layer,
+                    **keys,
+                )
+                image += 1
+
+    def rows(self, query, **params):
+        """Run a query and return its rows as dictionaries."""
+        return self.connection.sql(query, params=params or None).to_arrow_table().to_pylist()
+
+    def row(self, query, **params):
+        """Run a query that must give one row, and return it."""
+        (row,) = self.rows(query, **params)
+        return row
+
+
+@pytest.fixture
+def lake():
+    return LiteralLake()
+
+
+@pytest.fixture
+def healthy_lake():
+    """A lake of one cell that every check accepts: 6 images, 3 classes, a failure, one search."""
+    lake = LiteralLake()
+    keys = lake.cell(rows=6, failures=1, images_memory=3, images_query=4)
+    lake.insert(
+        "failures", {"image_id": 9, "split": "query", "label": 0, "stage": "decode", "error": "torn"}, **keys
+    )
+    for image in range(6):
+        _insert_image(lake, keys, image)
+    lake.insert("frames", _frame(), **keys)
+    for split in ("memory", "query"):
+        lake.insert("energy_maps", _energy_map(None, 3), split=split, **keys)
+        for label in range(3):
+            lake.insert("energy_maps", _energy_map(label, 1), split=split, **keys)
+    return lake
+
+
+def _insert_image(lake, keys, image):
+    """Images 0-2 are memory, 3-5 query; image i has class i % 3 and every query finds all of the memory."""
+    label = image % 3
+    identity = keys | {
+        "layer": "last",
+        "image_id": image,
+        "split": "memory" if image < 3 else "query",
+        "label": label,
+        "class_name": CLASSES[label],
+    }
+    measures = {
+        "energy_total": 2.0,
+        "dipole_x": 0.1 * math.cos(label + image),
+        "dipole_y": 0.1 * math.sin(label + image),
+        "ee50_radius": 0.5,
+        "ee80_radius": 0.8,
+        "centre_density_ratio": 1.5,
+        "anisotropy": 0.1,
+        "negative_share": 0.0,
+        "polar_angle_rad": 0.4,
+    }
+    lake.insert("records", identity | measures)
+    lake.insert("vectors", identity | {"pooled": [1.0, 2.0]})
+    angles = {"theta_image_rad": label - 1.0, "theta_feature_rad": label - 1.1, "strength_image": 0.1}
+    lake.insert("angles", identity | angles)
+    if image >= 3:
+        for rank in (1, 2, 3):
+            neighbour = (label + rank - 1) % 3
+            found = {"rank": rank, "memory_image_id": neighbour, "memory_label": neighbour}
+            query = {name: identity[name] for name in (*keys, "layer", "image_id", "label")}
+            lake.insert("neighbours", query | found, scheme="theta", similarity=1 - 0.1 * rank)
+
+
+def _frame():
+    return {
+        "layer": "last",
+        "layer_index": 0,
+        "is_bottleneck": True,
+        "channels": 2,
+        "height": 1,
+        "width": 2,
+        "n_memory": 3,
+        "frame_x": [0.6, 0.8],
+        "frame_y": [-0.8, 0.6],
+        "coupling_1": 0.2,
+        "coupling_2": 0.1,
+    }
+
+
+def _energy_map(label, n):
+    return {
+        "layer": "last",
+        "layer_index": 0,
+        "label": label,
+        "n": n,
+        "height": 1,
+        "width": 2,
+        "mean_energy": [1.0, 1.0],
+        "ee50_radius": 0.5,
+        "ee80_radius": 0.8,
+        "anisotropy": 0.1,
+        "radius": [0.5],
+        "radial_energy": [1.0],
+        "sombrero_a": 1.0,
+        "sombrero_b": 2.0,
+        "sombrero_c": 2.0,
+        "trough_radius": math.sqrt(0.5),
+        "r_squared": 0.95,
+    }

@@ -1,0 +1,125 @@
+"""Every .sql file keeps the house style, and the public views keep their columns."""
+
+import re
+
+import pytest
+
+from u1core.lake import sql
+from u1core.schema import SCHEMAS
+
+FILES = sorted(sql.sql_dir().glob("*/*.sql"))
+QUERIES = [path for path in FILES if path.parent.name != "macros"]
+
+CONTRACT = {
+    "records": "cell_key dataset model variant layer image_id split label class_name energy_total dipole_x dipole_y "
+    "ee50_radius ee80_radius polar_angle_rad",
+    "angles": "cell_key dataset model variant layer image_id split label class_name theta_image_rad "
+    "theta_feature_rad strength_image strength_feature",
+    "class_directions": "cell_key dataset model variant layer split plane class_name n mean_direction_rad "
+    "resultant_length rayleigh_p ci_low_rad ci_high_rad",
+    "class_bias": "cell_key dataset model variant layer split plane n classes mww_w mww_dof mww_p mww_q effect_size",
+    "model_agreement": "dataset plane split model_a variant_a model_b variant_b classes agreement permutation_p "
+    "permutation_q",
+    "plane_agreement": "cell_key dataset model variant layer split classes agreement permutation_p permutation_q",
+    "sombrero": "cell_key dataset model variant layer layer_index split a b c trough_radius r_squared ee50_radius "
+    "ee80_radius anisotropy shape",
+    "concentration_by_layer": "cell_key dataset model variant layer layer_index split energy_total ee50_radius "
+    "ee80_radius anisotropy polar_angle_rad coupling_1 coupling_2 class_bias_image class_bias_feature",
+    "memory_report": "cell_key dataset model variant layer split scheme k n_memory n_query accuracy ci_low ci_high "
+    "macro_f1 chance head_accuracy",
+    "memory_per_class": "cell_key dataset model variant layer split scheme k label class_name precision recall f1 "
+    "support",
+    "memory_confusion": "cell_key dataset model variant layer split scheme k label class_name predicted_label "
+    "predicted_class_name n",
+    "location_accuracy": "cell_key dataset model variant layer x y accuracy n_query",
+    "training_effect": "task arm seeds accuracy_mean difference_mean ci_low ci_high permutation_p",
+    "claims": "claim verdict evidence",
+    "cells": " ".join(SCHEMAS["cells"].names) + " is_current",
+    **{
+        table: " ".join(SCHEMAS[table].names)
+        for table in ("vectors", "frames", "energy_maps", "neighbours", "failures")
+    },
+}
+"""design.md, section 4, and the columns this project has added to it."""
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Every view as a table, so that a query's relations are named and not expanded."""
+    connection = sql.connect(None)
+    sql.materialise(connection, sql.view_files())
+    return connection
+
+
+def without_comments_and_strings(text):
+    return re.sub(r"--[^\n]*|'[^']*'", "", text)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_file_keeps_the_house_style(path):
+    text = path.read_text()
+    code = without_comments_and_strings(text)
+    problems = {
+        "header incomplete": list(sql.read_header(text)) != list(sql.HEADER_KEYS),
+        "an empty header entry": not all(sql.read_header(text).values()),
+        "uppercase": code != code.lower(),
+        "longer than 80 columns": any(len(line) > 80 for line in text.splitlines()),
+        "a tab": "\t" in text,
+        "no newline at its end": not text.endswith("\n") or text.endswith("\n\n"),
+    }
+    assert [name for name, found in problems.items() if found] == []
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_query_is_a_sequence_of_named_steps(path):
+    code = without_comments_and_strings(path.read_text()).strip()
+    assert re.match(r"with\s", code)
+    assert re.search(r"\nselect \* from \w+(\norder by\s[\w\s,]+)?\Z", code)
+    assert "group by all" not in code
+    assert path.parent.name == "views" or "order by" in code.rsplit("select * from", 1)[1]
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_header_names_the_relations_read(path, tables):
+    text = path.read_text()
+    without_parameters = re.sub(r"\$\w+", "1", text)
+    assert tables.get_table_names(without_parameters, qualified=True) == sql.reads(text)
+
+
+@pytest.mark.parametrize("path", QUERIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_header_names_the_parameters(path):
+    text = path.read_text()
+    header = sql.read_header(text)["Params"]
+    used = set(re.findall(r"\$(\w+)", without_comments_and_strings(text)))
+    assert used == set(re.findall(r"\$(\w+)", header))
+    assert used or header == "none"
+    assert not used or path.parent.name == "analyses"
+
+
+@pytest.mark.parametrize("view", CONTRACT)
+def test_contract_view_exists_on_an_empty_lake(view, tables):
+    columns = tables.sql(f"select * from {view}").columns
+    assert [name for name in CONTRACT[view].split() if name not in columns] == []
+
+
+def test_an_empty_lake_gives_empty_views_and_five_claims(tables):
+    counts = {name: tables.sql(f"from {name}").to_arrow_table().num_rows for name in sql.view_files()}
+    assert counts.pop("claims") == 5
+    assert set(counts.values()) == {0}
+    verdicts = tables.sql("select distinct verdict from claims").fetchall()
+    assert verdicts == [("not tested",)]
+
+
+def test_every_analysis_runs_on_an_empty_lake():
+    values = {"split": "query", "scheme": "theta", "k": 1, "images": 3, "bins": 8}
+    connection = sql.connect(None)
+    for name in sql.analyses():
+        text = sql.analysis(name)
+        params = {key: values[key] for key in re.findall(r"\$(\w+)", sql.read_header(text)["Params"])}
+        assert sql.run_query(connection, text, params).num_rows == 0
+
+
+def test_views_come_after_what_they_read():
+    names = list(sql.view_files())
+    for name, text in sql.view_files().items():
+        assert all(names.index(other) < names.index(name) for other in sql.reads(text) if other in names)

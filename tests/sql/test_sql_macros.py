@@ -1,0 +1,243 @@
+"""The circular statistics of sql/macros against scipy, astropy, pycircstat2 and hand arithmetic."""
+
+import hashlib
+import math
+
+import numpy as np
+import pytest
+from astropy.stats.circstats import circmean, circmoment
+from hypothesis import given
+from hypothesis import strategies as st
+from pycircstat2.descriptive import circ_mean_ci
+from pycircstat2.hypothesis import rayleigh_test
+from scipy import stats
+
+from u1core.lake.sql import connect
+
+PI = math.pi
+
+
+@pytest.fixture(scope="module")
+def scalar():
+    """Evaluate one SQL expression with bound values."""
+    connection = connect(None)
+
+    def evaluate(expression, **values):
+        return connection.execute(f"select {expression}", values).fetchall()[0][0]
+
+    return evaluate
+
+
+@pytest.fixture(scope="module")
+def aggregate(scalar):
+    """Evaluate one SQL aggregate over the angles of a list."""
+
+    def evaluate(expression, angles):
+        return scalar(f"{expression} from unnest($angles::double[]) as t(x)", angles=[float(a) for a in angles])
+
+    return evaluate
+
+
+def samples(count, seed):
+    """Random angles: spread and concentrated, of 1 to 200, every third one rounded so that it has ties."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        n = int(rng.integers(1, 200)) if number % 10 else 1
+        angles = rng.vonmises(rng.uniform(-PI, PI), rng.choice([0.0, 0.3, 2.0, 50.0]), n)
+        yield np.round(angles, 1) if number % 3 == 0 else angles
+
+
+@pytest.mark.parametrize(
+    ("angle", "wrapped"),
+    [
+        (0, 0),
+        (PI, PI),
+        (-PI, PI),
+        (3 * PI, PI),
+        (-3 * PI, PI),
+        (1.5 * PI, -0.5 * PI),
+        (2 * PI, 0),
+        (math.nextafter(PI, 4), -PI + 1e-15),
+    ],
+)
+def test_wrap_angle(scalar, angle, wrapped):
+    assert scalar("wrap_angle($a::double)", a=angle) == pytest.approx(wrapped, abs=1e-14)
+
+
+@given(st.floats(-1e4, 1e4))
+def test_wrapped_angles_lie_in_the_half_open_interval(scalar, angle):
+    wrapped = scalar("wrap_angle($a::double)", a=angle)
+    assert -PI < wrapped <= PI
+    assert math.cos(wrapped) == pytest.approx(math.cos(angle), abs=1e-9)
+
+
+def test_angular_difference_takes_the_short_way(scalar):
+    assert scalar("angular_difference(radians(170), radians(-170))") == pytest.approx(math.radians(-20))
+    assert scalar("angular_difference(radians(-170), radians(170))") == pytest.approx(math.radians(20))
+
+
+def test_circular_mean_and_resultant_equal_astropy(aggregate):
+    for angles in samples(80, seed=1):
+        length = abs(np.exp(1j * angles).mean())
+        assert aggregate("resultant_length(x)", angles) == pytest.approx(length, abs=1e-12)
+        mean = aggregate("circular_mean(x)", angles)
+        assert math.remainder(mean - circmean(angles), 2 * PI) == pytest.approx(0, abs=1e-9)
+
+
+def test_circular_mean_by_hand(aggregate):
+    # 350 and 10 degrees lie about 0, where the plain mean gives 180.
+    assert aggregate("circular_mean(x)", np.radians([350, 10])) == pytest.approx(0, abs=1e-12)
+    assert aggregate("circular_mean(x)", [PI, PI]) == PI
+    assert aggregate("circular_mean(x)", [-PI, -PI]) == PI
+
+
+@pytest.mark.parametrize("angles", [[0.3, 0.3 + PI], [0, PI / 2, PI, -PI / 2], np.arange(7) * 2 * PI / 7])
+def test_a_balanced_sample_has_no_mean_direction(aggregate, angles):
+    assert aggregate("resultant_length(x)", angles) < 1e-12
+    assert aggregate("circular_mean(x)", angles) is None
+    assert aggregate("centred_cosine_2(x)", angles) is None
+
+
+def test_an_empty_sample_has_no_statistics(aggregate):
+    assert aggregate("circular_mean(x)", []) is None
+    assert aggregate("resultant_length(x)", []) is None
+
+
+def test_centred_cosine_is_the_real_part_of_the_centred_second_moment(aggregate):
+    for angles in samples(60, seed=2):
+        angle, length = circmoment(angles, p=2, centered=True)
+        found = aggregate("centred_cosine_2(x)", angles)
+        assert found == pytest.approx(length * math.cos(angle), abs=1e-9)
+
+
+def test_rayleigh_equals_pycircstat2(scalar):
+    for angles in samples(80, seed=3):
+        length = min(1.0, abs(np.exp(1j * angles).mean()))
+        p = scalar("rayleigh_p($n, $r::double)", n=len(angles), r=length)
+        assert p == pytest.approx(rayleigh_test(angles, verbose=False).pval, rel=1e-9, abs=1e-300)
+
+
+def test_rayleigh_stays_in_the_unit_interval_at_its_ends(scalar):
+    assert scalar("rayleigh_p(1000000000, 0.0)") == 1.0
+    assert scalar("rayleigh_p(1000000000, 1.0)") == 0.0
+    # n = 1: exp(sqrt(5) - 3).
+    assert scalar("rayleigh_p(1, 1.0)") == pytest.approx(math.exp(math.sqrt(5) - 3), rel=1e-12)
+
+
+def test_half_arc_equals_pycircstat2_on_symmetric_samples(aggregate):
+    # The two definitions of rho_2 agree where the sample mirrors about its mean (see circular.sql).
+    rng = np.random.default_rng(4)
+    for _ in range(50):
+        half = rng.vonmises(0, 3, 20)
+        angles = 0.4 + np.concatenate([half, -half])
+        low, high = circ_mean_ci(angles, method="dispersion", ci=0.95)
+        arc = aggregate(
+            "mean_direction_half_arc(count(*), resultant_length(x), centred_cosine_2(x))", angles
+        )
+        assert arc == pytest.approx(math.remainder(high - low, 2 * PI) / 2, abs=1e-9)
+
+
+def test_half_arc_is_null_where_the_sample_does_not_bound_its_direction(scalar):
+    assert scalar("mean_direction_half_arc(1, 1.0, 1.0)") is None
+    assert scalar("mean_direction_half_arc(30, 0.05, 0.0)") is None
+    assert scalar("mean_direction_half_arc(30, 1e-15, null)") is None
+    assert scalar("mean_direction_half_arc(5, 1.0, 1.0)") == 0
+
+
+def test_chi_square_tail_equals_scipy(scalar):
+    rng = np.random.default_rng(5)
+    for _ in range(200):
+        dof = 2 * int(rng.integers(1, 40))
+        w = float(rng.gamma(dof / 2, 2) * rng.choice([0.1, 1, 5]))
+        found = scalar("chi2_sf_even($w::double, $dof::bigint)", w=w, dof=dof)
+        assert found == pytest.approx(stats.chi2.sf(w, dof), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("w", "dof"),
+    [(0, 18), (1365.25, 18), (1794.92, 18), (2000, 2000), (1900, 2000), (5000, 2000), (1e-12, 2), (1e5, 18)],
+)
+def test_chi_square_tail_neither_overflows_nor_cancels(scalar, w, dof):
+    found = scalar("chi2_sf_even($w::double, $dof::bigint)", w=float(w), dof=dof)
+    assert found == pytest.approx(stats.chi2.sf(w, dof), rel=1e-9, abs=1e-300)
+
+
+@pytest.mark.parametrize(("w", "dof"), [(None, 2), (3.0, None), (3.0, 0), (3.0, 3)])
+def test_chi_square_tail_is_null_where_it_is_not_defined(scalar, w, dof):
+    assert scalar("chi2_sf_even($w::double, $dof::bigint)", w=w, dof=dof) is None
+
+
+def test_average_rank_equals_scipy():
+    rng = np.random.default_rng(6)
+    connection = connect(None)
+    for _ in range(50):
+        values = rng.integers(0, 6, int(rng.integers(1, 30))).astype(float)
+        ranks = connection.execute(
+            "select average_rank(x, 'one') from unnest($x::double[]) with ordinality as t(x, i) order by i",
+            {"x": values.tolist()},
+        ).fetchall()
+        assert [rank for (rank,) in ranks] == stats.rankdata(values).tolist()
+
+
+def test_benjamini_hochberg_equals_scipy():
+    rng = np.random.default_rng(7)
+    connection = connect(None)
+    query = """
+        with given as (select * from unnest($p::double[]) with ordinality as t(p, i)),
+        scaled as (select *, bh_scaled(p) as scaled from given)
+        select bh_q(scaled, p) from scaled order by i
+    """
+    for number in range(60):
+        p = rng.uniform(0, 1, int(rng.integers(1, 50))) ** rng.choice([1, 4])
+        p = np.round(p, 1) if number % 2 else p
+        q = [row[0] for row in connection.execute(query, {"p": [*p.tolist(), None]}).fetchall()]
+        assert q[-1] is None
+        assert q[:-1] == pytest.approx(stats.false_discovery_control(p).tolist(), abs=1e-12)
+
+
+def test_benjamini_hochberg_by_hand():
+    # Four tests: q = min over larger p of p m / rank: 0.04, 0.0533.., 0.0533.., 0.5.
+    rows = connect(None).execute("""
+        with given as (select unnest([0.01, 0.03, 0.04, 0.5]) as p),
+        scaled as (select *, bh_scaled(p) as scaled from given)
+        select bh_q(scaled, p) from scaled order by p
+    """)
+    assert [q for (q,) in rows.fetchall()] == pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.5], abs=1e-9)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (5, 10), (1, 1), (9173, 10000), (1, 100000)])
+def test_wilson_interval_equals_scipy(scalar, successes, n):
+    interval = stats.binomtest(successes, n).proportion_ci(method="wilson")
+    share = successes / n
+    assert scalar("wilson_low($s::double, $n)", s=share, n=n) == pytest.approx(interval.low, abs=1e-12)
+    assert scalar("wilson_high($s::double, $n)", s=share, n=n) == pytest.approx(interval.high, abs=1e-12)
+
+
+def test_wilson_interval_without_trials_is_null(scalar):
+    assert scalar("wilson_low(0.5, 0)") is None
+    assert scalar("wilson_high(null, 3)") is None
+
+
+def test_label_permutations_are_permutations_and_stay_the_same(scalar):
+    orders = [scalar("label_permutation(5, $s)", s=seed) for seed in range(1, 201)]
+    assert all(sorted(order) == [1, 2, 3, 4, 5] for order in orders)
+    assert len({tuple(order) for order in orders}) > 80  # of 120
+    # Every position gets every class about equally often: 200 / 5 = 40 each, five sigma = 29.
+    first = [order[0] for order in orders]
+    assert all(abs(first.count(label) - 40) < 29 for label in range(1, 6))
+    digests = {i: hashlib.md5(f"7:{i}".encode()).hexdigest() for i in range(1, 6)}
+    assert orders[6] == sorted(digests, key=digests.get)
+
+
+@pytest.mark.parametrize(("classes", "count"), [(2, 9999), (100, 9999), (101, 9900), (1000, 1000), (10**6, 99)])
+def test_fewer_permutations_for_many_classes(scalar, classes, count):
+    assert scalar("permutation_count($k)", k=classes) == count
+
+
+def test_mean_cosine_by_hand(scalar):
+    a, b = [0.0, PI / 2, PI], [0.0, PI, PI]
+    units = "unit_vectors($a::double[]), unit_vectors($b::double[])"
+    assert scalar(f"mean_cosine({units})", a=a, b=b) == pytest.approx(2 / 3)
+    swapped = "unit_vectors($a::double[]), permuted_vectors(unit_vectors($b::double[]), [2, 1, 3])"
+    # cos(0 - pi) + cos(pi/2 - 0) + cos(pi - pi) = -1 + 0 + 1.
+    assert scalar(f"mean_cosine({swapped})", a=a, b=b) == pytest.approx(0, abs=1e-12)

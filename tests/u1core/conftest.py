@@ -1,0 +1,36 @@
+"""A small real cell: CIFAR ResNet-20 with seeded random weights over the digits, both offline."""
+
+import dataclasses
+
+import pytest
+
+from u1core.catalog import load_catalog
+from u1core.cells import Cell
+from u1core.datasets import materialise
+from u1core.lake.store import Lake
+
+
+@pytest.fixture(scope="session")
+def catalog():
+    return load_catalog()
+
+
+@pytest.fixture(scope="session")
+def digits(catalog, tmp_path_factory):
+    return materialise(catalog.datasets["digits"], tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def cell(catalog, digits):
+    return Cell(catalog.models["cifar10_resnet20"], catalog.datasets["digits"], digits.fingerprint, "random-init", limit=60)
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake.open(tmp_path / "lake", create=True)
+
+
+@pytest.fixture
+def with_labels():
+    """Return images with other labels."""
+    return lambda images, labels: dataclasses.replace(images, labels=labels)

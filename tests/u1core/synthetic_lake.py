@@ -1,0 +1,360 @@
+"""A small lake of made-up but plausible numbers, drawn straight from the schemas: no network, no images.
+
+Class c sits at a planted angle; deeper layers concentrate more; the energy map is a Sombrero whose
+coefficients are known. Every number follows from the seed and the names alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from u1core.lake.store import CellId, Lake
+from u1core.schema import SCHEMA_VERSION, SCHEMAS
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+DIRECTIONS_DEG = (-167.0, -57.6, 59.3, 95.3, 110.4, 94.5, 42.6, 101.8, -106.7, -98.1)
+ACCURACY = {"pooled": 0.62, "chroma": 0.60, "theta": 0.24, "energy": 0.41}
+SELECTED_AT = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+RANKS = 20
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One recorded layer: name, channels N, side of the map, whether it is the bottleneck."""
+
+    name: str
+    channels: int
+    side: int
+    is_bottleneck: bool
+
+
+LAYERS = (
+    Layer("layer1", 8, 16, False),
+    Layer("layer2", 12, 12, False),
+    Layer("layer3", 16, 7, True),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one synthetic cell is made of; `columns` gives the keys every row carries."""
+
+    key: str
+    dataset: str
+    model: str
+    variant: str
+    classes: tuple[str, ...]
+    layers: tuple[Layer, ...]
+    per_class: int
+    rng: np.random.Generator
+
+    def columns(self) -> dict[str, str]:
+        return {
+            "cell_key": self.key,
+            "dataset": self.dataset,
+            "model": self.model,
+            "variant": self.variant,
+        }
+
+    def labels(self) -> np.ndarray:
+        return np.repeat(np.arange(len(self.classes)), self.per_class)
+
+
+def write_synthetic_lake(
+    root: Path,
+    datasets: Sequence[str] = ("cifar10",),
+    models: Sequence[str] = ("resnet20", "resnet32"),
+    *,
+    variants: Sequence[str] = ("original",),
+    classes: Sequence[str] = CLASSES,
+    layers: Sequence[Layer] = LAYERS,
+    per_class: int = 12,
+    absent_from_query: Iterable[int] = (),
+    null_angles: bool = False,
+    failed_models: Sequence[str] = (),
+    bias: float = 1.0,
+) -> Path:
+    """Write a lake of done cells (datasets x models x variants) and of failed ones, and return its root.
+
+    Args:
+        root: Directory of the lake; made where it does not exist.
+        datasets: Dataset ids.
+        models: Model ids of the done cells.
+        variants: Variant ids; 'random-init' gets no class bias and chance accuracy.
+        classes: Class names by label.
+        layers: Recorded layers, the bottleneck marked.
+        per_class: Images per class and split.
+        absent_from_query: Labels without any query image.
+        null_angles: Every image-plane angle is null (the strength is 0).
+        failed_models: Models whose only cell failed.
+        bias: Strength of the planted class directions; 0 plants none.
+    """
+    for dataset in datasets:
+        for model in models:
+            for variant in variants:
+                cell = _cell(dataset, model, variant, classes, layers, per_class)
+                strength = 0.0 if variant == "random-init" else bias
+                _write_cell(root, cell, strength, set(absent_from_query), null_angles=null_angles)
+        for model in failed_models:
+            cell = _cell(dataset, model, "original", classes, layers, per_class)
+            row = _cell_row(
+                cell, 0, 0, "failed", "expected the weights file; got no network; download it first"
+            )
+            _write(root, "cells", cell, [row])
+    return root
+
+
+def _cell(
+    dataset: str, model: str, variant: str, classes: Sequence[str], layers: Sequence[Layer], per_class: int
+) -> Cell:
+    key = hashlib.sha256(f"{dataset}/{model}/{variant}".encode()).hexdigest()[:16]
+    rng = np.random.default_rng(int(key, 16))
+    return Cell(key, dataset, model, variant, tuple(classes), tuple(layers), per_class, rng)
+
+
+def _write(root: Path, table: str, cell: Cell, rows: list[dict], layer: str | None = None) -> None:
+    identity = CellId(cell.key, cell.dataset, cell.model, cell.variant)
+    path = Lake.open(root, create=True).path(table, identity, layer=layer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS[table]), path)
+
+
+def _write_cell(root: Path, cell: Cell, bias: float, absent: set[int], *, null_angles: bool) -> None:
+    images = [
+        {"image_id": i, "split": split, "label": int(label), "class_name": cell.classes[label]}
+        for i, (split, label) in enumerate((s, c) for s in ("memory", "query") for c in cell.labels())
+        if not (split == "query" and label in absent)
+    ]
+    head = cell.rng.random(len(images)) < 0.9
+    for index, layer in enumerate(cell.layers):
+        focus = (index + 1) / len(cell.layers)
+        sample = _angles(cell, images, bias * focus)
+        keys = {**cell.columns(), "layer": layer.name}
+        _write(root, "records", cell, _records(cell, keys, images, sample, focus, head), layer.name)
+        _write(root, "vectors", cell, _vectors(cell, keys, images, layer), layer.name)
+        _write(root, "angles", cell, _angle_rows(keys, images, sample, null_angles=null_angles), layer.name)
+        _write(root, "frames", cell, [_frame(cell, keys, layer, index)], layer.name)
+        _write(root, "energy_maps", cell, _energy_maps(cell, keys, images, layer, index, bias), layer.name)
+        if layer.is_bottleneck:
+            _write(root, "neighbours", cell, _neighbours(cell, keys, images, bias), layer.name)
+    failure = {"image_id": len(images), "split": "query", "label": 0, "class_name": cell.classes[0]}
+    failure |= cell.columns() | {"stage": "decode", "error": "cannot identify image file"}
+    _write(root, "failures", cell, [failure])
+    n_memory = sum(image["split"] == "memory" for image in images)
+    _write(root, "cells", cell, [_cell_row(cell, n_memory, len(images) - n_memory, "done", None)])
+
+
+def _cell_row(cell: Cell, n_memory: int, n_query: int, status: str, error: str | None) -> dict:
+    done = status == "done"
+    return {
+        **cell.columns(),
+        "status": status,
+        "error": error,
+        "architecture": cell.model,
+        "weights": "synthetic",
+        "weights_sha256": None,
+        "preprocessing": json.dumps({"resize": 32}),
+        "layers": [layer.name for layer in cell.layers],
+        "bottleneck": next((layer.name for layer in cell.layers if layer.is_bottleneck), None),
+        "dataset_fingerprint": hashlib.sha256(cell.dataset.encode()).hexdigest(),
+        "class_names": list(cell.classes),
+        "image_limit": None,
+        "images_memory": n_memory,
+        "images_query": n_query + int(done),
+        "rows": n_memory + n_query,
+        "failures": int(done),
+        "head_matches": True,
+        "precision": "float32",
+        "device": "cpu",
+        "batch_size": 64,
+        "seconds": 1.5,
+        "images_per_second": (n_memory + n_query) / 1.5,
+        "schema_version": SCHEMA_VERSION,
+        "u1sweep_version": "0.1.0",
+        "torch_version": "2.14.0",
+        "committed_at": SELECTED_AT,
+        "selected_at": SELECTED_AT,
+    }
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Deviations of every image from the mean: complex dipole and complex feature coordinate, (B,)."""
+
+    dipole: np.ndarray
+    feature: np.ndarray
+
+
+def _angles(cell: Cell, images: list[dict], bias: float) -> Sample:
+    planted = np.exp(1j * np.radians(np.resize(DIRECTIONS_DEG, len(cell.classes))))
+    jitter = np.exp(1j * cell.rng.normal(0.0, 0.1, len(cell.classes)))
+    label = np.array([image["label"] for image in images], dtype=int)
+
+    def around(scale: float) -> np.ndarray:
+        noise = cell.rng.normal(size=(len(images), 2)) @ np.array([1.0, 1.0j])
+        return scale * (0.9 * bias * (planted * jitter)[label] + noise)
+
+    return Sample(around(0.06), around(0.04))
+
+
+def _records(
+    cell: Cell, keys: dict, images: list[dict], sample: Sample, focus: float, head: np.ndarray
+) -> list[dict]:
+    spread = cell.rng.normal(0.0, 0.02, (3, len(images)))
+    energy = np.exp(cell.rng.normal(3.0 + focus, 0.3, len(images)))
+    return [
+        {
+            **keys,
+            **image,
+            "energy_total": energy[i],
+            "dipole_x": 0.03 + sample.dipole[i].real,
+            "dipole_y": -0.02 + sample.dipole[i].imag,
+            "quadrupole_x": 0.05 + spread[0, i],
+            "quadrupole_y": spread[1, i],
+            "ee50_radius": 0.78 - 0.2 * focus + spread[0, i],
+            "ee80_radius": 1.02 - 0.15 * focus + spread[1, i],
+            "centre_density_ratio": 1.0 + focus,
+            "anisotropy": abs(0.2 * focus + spread[2, i]),
+            "negative_share": 0.0,
+            "pooled_norm": float(np.sqrt(energy[i])),
+            "axial": float(np.sqrt(energy[i])) * 0.7,
+            "polar_angle_rad": 0.5 + 0.3 * focus + spread[2, i],
+            "head_label": image["label"] if head[i] else (image["label"] + 1) % len(cell.classes),
+            "head_correct": bool(head[i]),
+        }
+        for i, image in enumerate(images)
+    ]
+
+
+def _vectors(cell: Cell, keys: dict, images: list[dict], layer: Layer) -> list[dict]:
+    pooled = cell.rng.gamma(2.0, 0.5, (len(images), layer.channels)).astype(np.float32)
+    return [
+        {**keys, **image, "pooled": pooled[i].tolist(), "energy_map": None} for i, image in enumerate(images)
+    ]
+
+
+def _angle_rows(keys: dict, images: list[dict], sample: Sample, *, null_angles: bool) -> list[dict]:
+    return [
+        {
+            **keys,
+            **image,
+            "theta_image_rad": None if null_angles else float(np.angle(sample.dipole[i])),
+            "theta_feature_rad": float(np.angle(sample.feature[i])),
+            "strength_image": 0.0 if null_angles else abs(sample.dipole[i]),
+            "strength_feature": abs(sample.feature[i]),
+        }
+        for i, image in enumerate(images)
+    ]
+
+
+def _frame(cell: Cell, keys: dict, layer: Layer, index: int) -> dict:
+    axes, _ = np.linalg.qr(cell.rng.normal(size=(layer.channels, 2)))
+    return {
+        **keys,
+        "layer_index": index,
+        "is_bottleneck": layer.is_bottleneck,
+        "channels": layer.channels,
+        "height": layer.side,
+        "width": layer.side,
+        "n_memory": len(cell.labels()),
+        "mean_dipole_x": 0.03,
+        "mean_dipole_y": -0.02,
+        "mean_chroma": [0.0] * layer.channels,
+        "frame_x": axes[:, 0].tolist(),
+        "frame_y": axes[:, 1].tolist(),
+        "coupling_1": 0.03,
+        "coupling_2": 0.02,
+    }
+
+
+def _energy_maps(
+    cell: Cell, keys: dict, images: list[dict], layer: Layer, index: int, bias: float
+) -> list[dict]:
+    rows = []
+    labels = [None, *range(len(cell.classes))] if layer.is_bottleneck else [None]
+    for split in ("memory", "query"):
+        for label in labels:
+            n = sum(i["split"] == split and label in (None, i["label"]) for i in images)
+            angle = None if label is None else np.radians(np.resize(DIRECTIONS_DEG, label + 1)[label])
+            if n:
+                rows.append(keys | _map_row(cell, layer, index, (split, label, n), angle, bias))
+    return rows
+
+
+def _map_row(
+    cell: Cell,
+    layer: Layer,
+    index: int,
+    key: tuple[str, int | None, int],
+    angle: float | None,
+    bias: float,
+) -> dict:
+    split, label, n = key
+    a, b, c = 9.0, 11.0, 3.8
+    centre = (2 * np.arange(layer.side) + 1) / layer.side - 1
+    x, y = np.meshgrid(centre, -centre)
+    r = np.hypot(x, y)
+    energy = np.maximum(a - b * r**2 + c * r**4, 0.0) + cell.rng.gamma(2.0, 0.08, r.shape)
+    if angle is not None:
+        energy *= 1 + 0.4 * bias * (x * np.cos(angle) + y * np.sin(angle)) / np.sqrt(2)
+    edges = np.linspace(0.0, np.sqrt(2), layer.side // 2 + 2)
+    ring = np.clip(np.digitize(r, edges) - 1, 0, len(edges) - 2)
+    filled = [k for k in range(len(edges) - 1) if (ring == k).any()]
+    order = np.argsort(r.ravel(), kind="stable")
+    cumulated = np.cumsum(energy.ravel()[order]) / energy.sum()
+    return {
+        "layer_index": index,
+        "split": split,
+        "label": label,
+        "class_name": None if label is None else cell.classes[label],
+        "n": n,
+        "height": layer.side,
+        "width": layer.side,
+        "mean_energy": energy.ravel().tolist(),
+        "ee50_radius": float(np.interp(0.5, cumulated, r.ravel()[order])),
+        "ee80_radius": float(np.interp(0.8, cumulated, r.ravel()[order])),
+        "centre_density_ratio": 2.0,
+        "anisotropy": 0.05,
+        "radius": [float(r[ring == k].mean()) for k in filled],
+        "radial_energy": [float(energy[ring == k].mean()) for k in filled],
+        "sombrero_a": a,
+        "sombrero_b": b,
+        "sombrero_c": c,
+        "trough_radius": float(np.sqrt(b / (2 * c))),
+        "r_squared": 0.93,
+    }
+
+
+def _neighbours(cell: Cell, keys: dict, images: list[dict], bias: float) -> list[dict]:
+    memory = [image for image in images if image["split"] == "memory"]
+    by_label = {c: [m for m in memory if m["label"] == c] for c in range(len(cell.classes))}
+    rows = []
+    for scheme, accuracy in ACCURACY.items():
+        for image in (i for i in images if i["split"] == "query"):
+            hit = cell.rng.random(RANKS) < accuracy * min(bias, 1.0)
+            similar = np.sort(cell.rng.beta(8, 2, RANKS))[::-1]
+            for rank in range(min(RANKS, len(memory))):
+                pool = by_label[image["label"]] if hit[rank] else memory
+                match = pool[int(cell.rng.integers(len(pool)))]
+                rows.append(
+                    {
+                        **keys,
+                        "scheme": scheme,
+                        "image_id": image["image_id"],
+                        "label": image["label"],
+                        "rank": rank + 1,
+                        "memory_image_id": match["image_id"],
+                        "memory_label": match["label"],
+                        "similarity": float(similar[rank]),
+                    }
+                )
+    return rows

@@ -1,0 +1,214 @@
+"""Extraction and completion of a real cell: the same answers whatever is incidental, resumed after a crash."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from u1core import complete, extract
+from u1core.cells import Cell, cell_states
+from u1core.errors import U1Error
+from u1core.extract import Extractor, Runtime, reduce_layer
+from u1core.lake.store import Lake
+
+
+def run(cell, images, lake, runtime=None):
+    runtime = runtime or Runtime(batch_size=32)
+    extract.extract(cell, images, lake, runtime)
+    sums = extract.load_sums(cell, images, lake)
+    complete.fit_frames(cell, lake, sums, images.class_names)
+    complete.search_memory(cell, lake)
+    complete.commit(cell, lake, images, sums, runtime)
+    return lake
+
+
+def rows(lake, table, layer=None):
+    pattern = f"{table}/**/layer={layer}/*.parquet" if layer else f"{table}/**/*.parquet"
+    tables = [pq.ParquetFile(path).read().to_pylist() for path in sorted(lake.root.glob(pattern))]
+    return [row for table in tables for row in table]
+
+
+def column(lake, table, name, layer="layer3"):
+    found = sorted(rows(lake, table, layer), key=lambda row: row["image_id"])
+    return np.array([row[name] for row in found], dtype=float)
+
+
+def test_every_image_has_one_row_per_layer(cell, digits, lake):
+    run(cell, digits, lake)
+    assert len(rows(lake, "records")) == 3 * 120
+    (committed,) = lake.cells().values()
+    assert committed["rows"] + committed["failures"] == committed["images_memory"] + committed["images_query"] == 120
+    per_layer = [row["layer"] for row in rows(lake, "frames")]
+    assert per_layer == ["layer1", "layer2", "layer3"]
+    assert cell_states([cell], lake) == ["done"]
+    assert cell_states([dataclasses.replace(cell, limit=50)], lake) == ["stale"]
+    assert not lake.work(cell.id).exists()
+
+
+def test_records_agree_with_the_activations(cell, digits, lake):
+    run(cell, digits, lake)
+    extractor = Extractor(cell, Runtime())
+    image_id = int(column(lake, "records", "image_id")[0])
+    pixels = torch.from_numpy(np.array(digits.pixels[image_id : image_id + 1]))
+    with torch.inference_mode():
+        A = extractor.network(extractor.preprocess(pixels))["layer3"][0].double().numpy()
+    E = (A**2).sum(axis=0)
+    x = (2 * np.arange(8) + 1) / 8 - 1
+    assert column(lake, "records", "energy_total")[0] == pytest.approx(E.sum(), rel=1e-5)
+    assert column(lake, "records", "dipole_x")[0] == pytest.approx((E * x).sum() / E.sum(), abs=1e-5)
+    assert column(lake, "records", "dipole_y")[0] == pytest.approx((E * -x[:, None]).sum() / E.sum(), abs=1e-5)
+    pooled = A.mean(axis=(1, 2))
+    stored = next(r for r in rows(lake, "vectors", "layer3") if r["image_id"] == image_id)
+    assert stored["pooled"] == pytest.approx(pooled, rel=1e-4, abs=1e-6)
+    assert stored["energy_map"] == pytest.approx(E.ravel(), rel=1e-4)
+    assert rows(lake, "vectors", "layer1")[0]["energy_map"] is None
+
+
+@pytest.mark.parametrize(("batch_size", "part_images"), [(1, 2048), (7, 50), (120, 33)])
+def test_batches_and_parts_do_not_show(cell, digits, tmp_path, monkeypatch, batch_size, part_images):
+    whole = run(cell, digits, Lake.open(tmp_path / "a", create=True))
+    monkeypatch.setattr(extract, "PART_IMAGES", part_images)
+    split = run(cell, digits, Lake.open(tmp_path / "b", create=True), Runtime(batch_size=batch_size))
+    for name in ("theta_image_rad", "theta_feature_rad"):
+        assert np.abs(column(split, "angles", name) - column(whole, "angles", name)).max() < 1e-3
+    a, b = rows(whole, "frames")[2], rows(split, "frames")[2]
+    assert b["frame_x"] == pytest.approx(a["frame_x"], abs=1e-4)
+    assert b["coupling_1"] == pytest.approx(a["coupling_1"], rel=1e-4)
+    if batch_size == 120:
+        # The same forward passes, cut elsewhere: only the merge differs.
+        same = run(cell, digits, Lake.open(tmp_path / "c", create=True), Runtime(batch_size=33))
+        assert rows(same, "frames")[2]["frame_x"] == pytest.approx(b["frame_x"], abs=1e-4)
+
+
+def test_a_lost_part_is_all_that_is_computed_again(cell, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(extract, "PART_IMAGES", 40)
+    undisturbed = run(cell, digits, Lake.open(tmp_path / "a", create=True))
+    lake = Lake.open(tmp_path / "b", create=True)
+    calls = []
+
+    def dying(self, pixels, real=Extractor.__call__):
+        calls.append(len(pixels))
+        if len(calls) == 4:
+            raise RuntimeError("the machine went away")
+        return real(self, pixels)
+
+    monkeypatch.setattr(Extractor, "__call__", dying)
+    with pytest.raises(RuntimeError):
+        extract.extract(cell, digits, lake, Runtime(batch_size=20))
+    run(cell, digits, lake, Runtime(batch_size=20))
+    # 3 batches, the fourth fails, then parts 2 and 3 again: part 1 is not repeated.
+    assert calls == [20] * 8
+    for table in ("records", "vectors", "angles"):
+        assert len(rows(lake, table)) == len(rows(undisturbed, table)) == 360
+    assert column(lake, "angles", "theta_image_rad") == pytest.approx(
+        column(undisturbed, "angles", "theta_image_rad"), abs=1e-3
+    )
+
+
+def test_labels_never_reach_an_angle(cell, digits, tmp_path, with_labels):
+    """Permute labels within splits over the same images: angles stay byte for byte."""
+    full = dataclasses.replace(cell, limit=None)
+    subset = np.r_[np.flatnonzero(~digits.is_query)[:50], np.flatnonzero(digits.is_query)[:50]]
+    small = dataclasses.replace(
+        digits,
+        pixels=digits.pixels[subset],
+        labels=digits.labels[subset],
+        is_query=digits.is_query[subset],
+        image_ids=digits.image_ids[subset],
+    )
+    shuffled = with_labels(small, np.random.default_rng(0).permutation(small.labels))
+    a = run(full, small, Lake.open(tmp_path / "a", create=True))
+    b = run(full, shuffled, Lake.open(tmp_path / "b", create=True))
+    for name in ("theta_image_rad", "theta_feature_rad", "strength_image", "strength_feature"):
+        assert column(a, "angles", name).tobytes() == column(b, "angles", name).tobytes()
+    assert rows(a, "frames")[2]["frame_x"] == rows(b, "frames")[2]["frame_x"]
+
+
+def test_the_query_split_never_enters_a_fit(cell, digits, lake, tmp_path):
+    dark = np.array(digits.pixels)
+    dark[digits.is_query] = 255 - dark[digits.is_query]
+    a = run(cell, digits, lake)
+    b = run(cell, dataclasses.replace(digits, pixels=dark), Lake.open(tmp_path / "b", create=True))
+    assert rows(a, "frames")[2]["mean_dipole_x"] == pytest.approx(rows(b, "frames")[2]["mean_dipole_x"], abs=1e-7)
+    assert column(a, "angles", "theta_image_rad").tolist() != column(b, "angles", "theta_image_rad").tolist()
+
+
+def test_activations_that_are_not_finite_become_failures(cell, digits, lake, monkeypatch):
+    def poisoned(activations, real=reduce_layer):
+        activations = activations.clone()
+        activations[0] = torch.inf
+        return real(activations)
+
+    monkeypatch.setattr(extract, "reduce_layer", poisoned)
+    run(cell, digits, lake, Runtime(batch_size=60))
+    (committed,) = lake.cells().values()
+    assert (committed["rows"], committed["failures"]) == (118, 2)
+    assert {row["error"] for row in rows(lake, "failures")} == {"activations that are not finite"}
+    assert len(rows(lake, "records", "layer3")) == 118
+
+
+def test_a_network_that_gives_nothing_finite_is_one_line(cell, digits, lake, monkeypatch):
+    monkeypatch.setattr(extract, "reduce_layer", lambda a: reduce_layer(a * torch.nan))
+    with pytest.raises(U1Error, match="finite activations"):
+        extract.extract(cell, digits, lake, Runtime())
+
+
+def test_neighbours_are_those_of_brute_force(cell, digits, lake):
+    run(cell, digits, lake)
+    vectors = rows(lake, "vectors", "layer3")
+    memory = [r for r in vectors if r["split"] == "memory"]
+    query = next(r for r in vectors if r["split"] == "query")
+    unit = lambda v: np.array(v) / np.linalg.norm(v)  # noqa: E731
+    cosine = np.array([unit(m["pooled"]) @ unit(query["pooled"]) for m in memory])
+    found = [
+        r for r in rows(lake, "neighbours") if r["image_id"] == query["image_id"] and r["scheme"] == "pooled"
+    ]
+    assert len(found) == 20
+    assert [r["rank"] for r in found] == list(range(1, 21))
+    assert [r["similarity"] for r in found] == pytest.approx(np.sort(cosine)[::-1][:20], abs=1e-6)
+    assert {r["scheme"] for r in rows(lake, "neighbours")} == set(complete.SCHEMES)
+
+
+def test_the_key_hears_what_matters_and_nothing_else(cell):
+    others = [
+        dataclasses.replace(cell, variant="original"),
+        dataclasses.replace(cell, precision="bfloat16"),
+        dataclasses.replace(cell, limit=61),
+        dataclasses.replace(cell, fingerprint="other"),
+        dataclasses.replace(cell, model=dataclasses.replace(cell.model, layers=cell.model.layers[1:])),
+        dataclasses.replace(cell, model=dataclasses.replace(cell.model, sha256="0" * 64)),
+    ]
+    assert len({c.key for c in [cell, *others]}) == 7
+    renamed = dataclasses.replace(cell, model=dataclasses.replace(cell.model, description="other words"))
+    assert renamed.key == cell.key
+
+
+def test_bfloat16_is_obeyed_and_close(cell, digits, tmp_path):
+    exact = run(cell, digits, Lake.open(tmp_path / "a", create=True))
+    rough = run(dataclasses.replace(cell, precision="bfloat16"), digits, Lake.open(tmp_path / "b", create=True))
+    a, b = column(exact, "angles", "theta_image_rad"), column(rough, "angles", "theta_image_rad")
+    difference = np.abs(np.angle(np.exp(1j * (a - b))))
+    assert 0 < np.median(difference) < np.radians(5)
+    assert next(iter(rough.cells().values()))["precision"] == "bfloat16"
+
+
+def test_an_unknown_device_is_one_line():
+    with pytest.raises(U1Error, match="--device"):
+        extract.resolve_device("abacus")
+    assert extract.resolve_device("cpu") == "cpu"
+
+
+def test_progress_counts_every_image_once(cell, digits, lake):
+    seen = []
+    extract.extract(cell, digits, lake, Runtime(batch_size=50), lambda done, total: seen.append((done, total)))
+    assert seen == [(0, 120), (50, 120), (100, 120), (120, 120)]
+    seen.clear()
+    extract.extract(cell, digits, lake, Runtime(batch_size=50), lambda done, total: seen.append((done, total)))
+    assert seen == [(120, 120)]
+
+
+def test_cells_name_themselves(cell):
+    assert str(cell) == "cifar10_resnet20 (random-init) on digits"
+    assert str(Cell(cell.model, cell.dataset, "f")) == "cifar10_resnet20 on digits"

@@ -1,0 +1,129 @@
+"""What the report reads: each public view once, as plain rows, restricted to what is drawn.
+
+SQL computes, the report draws: the queries select, filter and count, nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import duckdb
+
+Row = Mapping[str, Any]
+
+SECTORS = 24
+"""Sectors of a rose diagram: 15 degrees each."""
+
+
+class CellName(NamedTuple):
+    """A current cell's public name."""
+
+    dataset: str
+    model: str
+    variant: str
+
+    @property
+    def label(self) -> str:
+        """The model, with its variant where that is not the original."""
+        return self.model if self.variant == "original" else f"{self.model} ({self.variant})"
+
+
+_BOTTLENECK = """
+    semi join (select cell_key, bottleneck as layer from cells where is_current) as bottlenecks
+    using (cell_key, layer)
+"""
+
+_QUERIES = {
+    "claims": "select * from claims order by claim",
+    "cells": "select * from cells order by dataset, model, variant, selected_at",
+    "failures": """
+        select dataset, stage, error, count(*) as n, count(distinct cell_key) as cells
+        from failures
+        group by dataset, stage, error
+        order by n desc, dataset, stage, error
+        limit 20
+    """,
+    "class_directions": f"""
+        select * from class_directions {_BOTTLENECK} where split = 'query' order by cell_key, plane, label
+    """,
+    "class_bias": f"select * from class_bias {_BOTTLENECK}",
+    "plane_agreement": f"select * from plane_agreement {_BOTTLENECK}",
+    "model_agreement": """
+        select *
+        from model_agreement
+        order by dataset, model_a, variant_a, model_b, variant_b, split desc, plane desc
+    """,
+    "sombrero": f"select * from sombrero {_BOTTLENECK} where split = 'query'",
+    "energy_maps": f"select * from energy_maps {_BOTTLENECK} where label is null and split = 'query'",
+    "sectors": f"""
+        select
+            dataset,
+            model,
+            variant,
+            plane,
+            label,
+            least(floor((theta_rad + pi()) / (2 * pi()) * {SECTORS})::int, {SECTORS} - 1) as sector,
+            count(*) as n
+        from plane_angles
+        {_BOTTLENECK}
+        where split = 'query' and theta_rad is not null
+        group by all
+    """,
+    "memory_report": f"select * from memory_report {_BOTTLENECK} order by scheme, k",
+    "memory_confusion": f"select * from memory_confusion {_BOTTLENECK} where scheme = 'pooled' and k = 1",
+    "concentration_by_layer": """
+        select * from concentration_by_layer where split = 'query' order by cell_key, layer_index
+    """,
+}
+
+
+class Answers:
+    """Every view's rows, by view; `sectors` counts the view `angles` into the sectors of the roses."""
+
+    def __init__(self, tables: Mapping[str, list[Row]]) -> None:
+        self.tables = tables
+        self._by_cell: dict[tuple[str, CellName], list[Row]] = {}
+        for view, rows in tables.items():
+            for row in rows:
+                if {"dataset", "model", "variant"} <= row.keys():
+                    self._by_cell.setdefault((view, name_of(row)), []).append(row)
+
+    @property
+    def cells(self) -> list[Row]:
+        """The current cells, sorted by name."""
+        return [row for row in self.tables["cells"] if row["is_current"]]
+
+    @property
+    def failed(self) -> list[Row]:
+        """The cells whose latest outcome is a failure, one row each."""
+        latest = {name_of(row): row for row in self.tables["cells"]}
+        return [row for row in latest.values() if row["status"] == "failed"]
+
+    def of(self, view: str, cell: CellName, **where: object) -> list[Row]:
+        """Return the rows of one cell that have the given values."""
+        return list(_matching(self._by_cell.get((view, cell), []), where))
+
+    def one(self, view: str, cell: CellName, **where: object) -> Row:
+        """Return the first such row, or an empty one."""
+        return next(_matching(self._by_cell.get((view, cell), []), where), {})
+
+
+def _matching(rows: list[Row], where: Mapping[str, object]) -> Iterator[Row]:
+    return (row for row in rows if all(row.get(k) == v for k, v in where.items()))
+
+
+def name_of(row: Row) -> CellName:
+    """Return the cell a row belongs to."""
+    return CellName(row["dataset"], row["model"], row["variant"])
+
+
+def read(connection: duckdb.DuckDBPyConnection) -> Answers:
+    """Read the views of a lake, each once."""
+    return Answers({view: _rows(connection, query) for view, query in _QUERIES.items()})
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
+    result = connection.execute(query)
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, values, strict=True)) for values in result.fetchall()]
