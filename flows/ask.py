@@ -85,7 +85,7 @@ def _cell(value: object) -> str:
 def shell(lake: Path, out: Console) -> None:
     """Ask queries in a loop; a mistake is a line, the shell goes on."""
     Lake.open(lake)
-    out.print(f"DuckDB over {lake}, read-only. A query ends with ; and Ctrl-D leaves. `show tables;` lists views.")
+    out.print(f"DuckDB over {lake}, read-only. End a query with ; and leave with Ctrl-D. Try `show tables;`")
     # Line editing and history, where the terminal offers it.
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401

@@ -6,7 +6,6 @@ from rich.console import Console
 from rich.table import Table
 
 from u1core.catalog import Catalog, DatasetEntry, ModelEntry
-from u1core.cost import shape_of
 
 
 def print_list(catalog: Catalog, out: Console) -> None:
@@ -47,6 +46,9 @@ def _print_model(entry: ModelEntry, out: Console) -> None:
     fields = {"description": entry.description, **identity, "label_space": entry.label_space}
     fields.pop("layers")
     _print_fields(entry.id, fields, out)
+    # Imported late: torch takes seconds, and a list does not need it.
+    from u1core.cost import shape_of
+
     shape = shape_of(entry)
     table = Table(
         "layer t",

@@ -11,7 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -31,7 +30,12 @@ app = typer.Typer(
 )
 catalog_app = typer.Typer(help="The sweep catalog: models and datasets.", no_args_is_help=True)
 app.add_typer(catalog_app, name="catalog")
-out, err = Console(), Console(stderr=True, soft_wrap=True)
+# A pipe has no width of its own; 80 columns would cut the tables.
+out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
+err = Console(stderr=True, soft_wrap=True)
+
+# typer carries its own copy of click; its public BadParameter leads to the base of all usage errors.
+UsageError = typer.BadParameter.__bases__[0]
 
 
 class Runner(StrEnum):
@@ -259,12 +263,10 @@ def main() -> None:
         status = app(standalone_mode=False)
     except U1Error as e:
         message = str(e)
-    except click.exceptions.NoArgsIsHelpError as e:
-        out.print(e.format_message(), highlight=False, markup=False)
-        sys.exit(1)
-    except click.ClickException as e:
-        message = f"{' '.join(e.format_message().split())}; `{_command_path(e)} --help` shows what it takes"
-    except (click.Abort, KeyboardInterrupt):
+    except UsageError as e:
+        if not (message := _usage_message(e)):
+            sys.exit(0)  # `u1` alone: its help is on the screen
+    except (typer.Abort, KeyboardInterrupt):
         message = "interrupted; what is written is kept, the same command goes on from here"
     except BrokenPipeError:
         os._exit(1)
@@ -274,6 +276,8 @@ def main() -> None:
     sys.exit(1)
 
 
-def _command_path(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    return context.command_path if context else "u1"
+def _usage_message(error: typer.BadParameter) -> str:
+    """Return a usage error as one line that names the help to read; empty where nothing was asked for."""
+    command = error.ctx.command_path if error.ctx else "u1"
+    text = " ".join(error.format_message().split()).rstrip(".")
+    return f"{text}; `{command} --help` shows what it takes" if text else ""

@@ -8,39 +8,67 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.sweep import Request
+from u1core.catalog import DatasetEntry
 from u1core.cells import Cell, cell_states
 from u1core.cost import Cost, estimate
-from u1core.datasets import known_fingerprint
+from u1core.datasets import find_cached
 from u1core.lake.store import MARK, Lake
+from u1core.networks import weights_status
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One cell of the plan; no cost where the network cannot be built."""
+    """One cell of the plan.
+
+    Attributes:
+        cell: The cell.
+        state: 'to do', 'done', 'stale' or 'failed'.
+        images: Images over both splits; 0 where the dataset is not decoded yet.
+        cost: What it is expected to cost.
+        obstacle: Why it cannot run as things are; empty if nothing is known against it.
+    """
 
     cell: Cell
     state: str
     images: int
-    cost: Cost | None
+    cost: Cost
+    obstacle: str
 
 
 def make_plan(request: Request) -> list[Planned]:
     """Return the grid of a request with states and costs."""
     lake = Lake.open(request.places.lake) if (request.places.lake / MARK).is_file() else None
-    rows = lake.cells() if lake else {}
-    fingerprints = {
-        d.id: known_fingerprint(d, request.places.cache, request.places.data_dir) or "unknown"
-        for d in request.datasets
-    }
+    history = list(lake.cells().values()) if lake else []
+    fingerprints = {dataset.id: _fingerprint(dataset, request) for dataset in request.datasets}
     cells = request.cells(fingerprints)
-    planned = []
-    for cell, state in zip(cells, cell_states(cells, lake), strict=True):
-        images = sum(
-            n if cell.limit is None else min(n, cell.limit)
-            for n in (cell.dataset.images_memory or 0, cell.dataset.images_query or 0)
+    return [
+        Planned(
+            cell,
+            state,
+            images := _images(cell, request),
+            estimate(cell, images, request.runtime, history),
+            weights_status(cell.model, request.runtime.models_dir) or ""
+            if cell.variant == "original"
+            else "",
         )
-        planned.append(Planned(cell, state, images, estimate(cell, images, request.runtime, rows.values())))
-    return planned
+        for cell, state in zip(cells, cell_states(cells, lake), strict=True)
+    ]
+
+
+def _fingerprint(dataset: DatasetEntry, request: Request) -> str:
+    """Return the proven fingerprint, or that of the decoded images, or a placeholder no cell has."""
+    if dataset.fingerprint:
+        return dataset.fingerprint
+    images = find_cached(dataset, request.places.cache, request.places.data_dir)
+    return images.fingerprint if images else "not decoded yet"
+
+
+def _images(cell: Cell, request: Request) -> int:
+    dataset = cell.dataset
+    sizes = [dataset.images_memory, dataset.images_query]
+    if None in sizes and (images := find_cached(dataset, request.places.cache, request.places.data_dir)):
+        sizes = [int((~images.is_query).sum()), int(images.is_query.sum())]
+    return sum(min(n or 0, cell.limit or n or 0) for n in sizes)
 
 
 def print_plan(request: Request, out: Console) -> None:
@@ -50,15 +78,15 @@ def print_plan(request: Request, out: Console) -> None:
     for name in ("images", "GFLOP/image", "lake MB", "memory MB", "minutes"):
         table.add_column(name, justify="right")
     for p in planned:
-        cost = p.cost
-        table.add_row(str(p.cell), p.state, str(p.images or "?"), *(cost.columns() if cost else ("?",) * 4))
+        table.add_row(str(p.cell), p.state, str(p.images or "?"), *p.cost.columns())
     out.print(table)
     todo = [p for p in planned if p.state != "done"]
-    costs = [p.cost for p in todo if p.cost]
     out.print(
         f"{len(todo)} of {len(planned)} cells to run: {sum(p.images for p in todo)} images, "
-        f"about {sum(c.lake_bytes for c in costs) / 1e6:.0f} MB, "
-        f"{sum(c.seconds for c in costs) / 60:.1f} minutes "
+        f"about {sum(p.cost.lake_bytes for p in todo) / 1e6:.0f} MB, "
+        f"{sum(p.cost.seconds for p in todo) / 60:.1f} minutes "
         "(~ by nominal rates: this lake has not measured the model yet)",
         highlight=False,
     )
+    for obstacle in sorted({p.obstacle for p in todo if p.obstacle}):
+        out.print(f"will fail: {obstacle}", highlight=False, markup=False)

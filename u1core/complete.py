@@ -157,9 +157,11 @@ def fail(cell: Cell, lake: Lake, error: str) -> None:
 
 def _identity_row(cell: Cell) -> dict[str, Any]:
     identity = cell.model.identity()
+    trained = cell.variant == "original"
     return {
-        **{name: identity[name] for name in ("architecture", "weights", "preprocessing")},
-        "weights_sha256": identity["sha256"] if cell.variant == "original" else None,
+        **{name: identity[name] for name in ("architecture", "preprocessing")},
+        "weights": identity["weights"] if trained else "random, seed 0",
+        "weights_sha256": identity["sha256"] if trained else None,
         "layers": list(cell.model.layers),
         "bottleneck": cell.model.bottleneck,
         "dataset_fingerprint": cell.fingerprint,

@@ -21,11 +21,14 @@ from u1core.networks import build_network, feature_extractor, preprocessor
 NOMINAL_FLOPS = {"cpu": 40e9, "cuda": 10e12}
 """Operations per second assumed where the lake has no measured rate of the model: an order of magnitude."""
 
-RECORD_BYTES = 150
-"""Compressed bytes of one row of records and one of angles, measured on CIFAR-10."""
+ROW_BYTES = 200
+"""Compressed bytes of one row of records, of angles, and of the keys of vectors; measured on CIFAR-10."""
 
-VECTOR_COMPRESSION = 0.85
-"""Compressed over raw size of float32 vectors (zstd), measured on CIFAR-10."""
+NEIGHBOUR_BYTES = 460
+"""Compressed bytes of the neighbours of one query image over all schemes; measured on CIFAR-10."""
+
+VECTOR_COMPRESSION = 0.6
+"""Compressed over raw size of float32 vectors, measured on CIFAR-10."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,11 @@ def estimate(cell: Cell, images: int, runtime: Runtime, history: Iterable[Mappin
     """
     shape = shape_of(cell.model)
     channels = sum(n for n, _, _ in shape.layers.values())
-    per_image = len(shape.layers) * RECORD_BYTES + 4 * channels * VECTOR_COMPRESSION
+    _, height, width = shape.layers[cell.model.bottleneck]
+    map_pixels = height * width
+    per_image = (
+        len(shape.layers) * ROW_BYTES + 4 * (channels + map_pixels) * VECTOR_COMPRESSION + NEIGHBOUR_BYTES / 2
+    )
     batch = runtime.batch_size or default_batch_size(shape.input_pixels)
     activations = sum(n * h * w for n, h, w in shape.layers.values())
     # Layers are held together with one squared copy of the largest, all in float32.

@@ -92,7 +92,7 @@ def materialise(
     Raises:
         U1Error: No source gave them (every reason is named), or the cache can't be written.
     """
-    folder = cache / f"{entry.id}-{_content_hash(entry, data_dir)}"
+    folder = _folder(entry, cache, data_dir)
     images = _open(folder, entry)
     if images is not None:
         return images
@@ -114,6 +114,15 @@ def materialise(
     if images is None:
         raise U1Error("the cache to stay as it was written", str(folder), "run it again")
     return images
+
+
+def find_cached(entry: DatasetEntry, cache: Path, data_dir: Path | None = None) -> Images | None:
+    """Open a data set that is decoded already; None where it is not. Decodes nothing."""
+    return _open(_folder(entry, cache, data_dir), entry)
+
+
+def _folder(entry: DatasetEntry, cache: Path, data_dir: Path | None) -> Path:
+    return cache / f"{entry.id}-{_content_hash(entry, data_dir)}"
 
 
 def _content_hash(entry: DatasetEntry, data_dir: Path | None) -> str:

@@ -60,6 +60,8 @@ directions as (
         count(*) as class_n,
         circular_mean(theta_rad) as mean_direction_rad,
         resultant_length(theta_rad) as resultant_length,
+        min(theta_rad) as least_rad,
+        max(theta_rad) as greatest_rad,
         sum(cos(2 * pi() * mean_rank / images)) as cosine_sum,
         sum(sin(2 * pi() * mean_rank / images)) as sine_sum,
     from ranked
@@ -76,26 +78,31 @@ directions as (
 
 summed as (
     select
-        * exclude (cosine_sum, sine_sum),
+        * exclude (cosine_sum, sine_sum, least_rad, greatest_rad),
         degrees(mean_direction_rad) as mean_direction_deg,
         count(*) over (partition by cell_key, layer) as classes,
+        count(*) over (partition by cell_key, layer) >= 2
+            and min(least_rad) over (partition by cell_key, layer)
+                < max(greatest_rad) over (partition by cell_key, layer)
+            as is_testable,
         2 * sum((cosine_sum ** 2 + sine_sum ** 2) / class_n) over (
             partition by cell_key, layer
         ) as total,
     from directions
 ),
 
-tested as (
+testable as (
     select
-        * exclude (total),
-        case when classes >= 2 then total end as mww_w,
-        case when classes >= 2 then 2 * (classes - 1) end as mww_dof,
-        case
-            when classes >= 2
-                then chi2_sf_even(total, 2 * (classes - 1))
-        end as mww_p,
-        case when classes >= 2 then total / (2.0 * n) end as effect_size,
+        * exclude (is_testable, total),
+        case when is_testable then total end as mww_w,
+        case when is_testable then 2 * (classes - 1) end as mww_dof,
+        case when is_testable then least(1.0, total / (2.0 * n)) end
+            as effect_size,
     from summed
+),
+
+tested as (
+    select *, chi2_sf_even(mww_w, mww_dof) as mww_p from testable
 )
 
 select * from tested

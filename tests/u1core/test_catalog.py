@@ -16,7 +16,8 @@ MODEL = """
 architecture = "cifar_resnet:20"
 weights = "file:mine.safetensors"
 sha256 = "0123456789abcdef"
-preprocessing = { size = 32, crop_pct = 1, interpolation = "bilinear", mean = [0.5, "1/2", "2/4"], std = [1, 1, 1] }
+preprocessing = { size = 32, crop_pct = 1, interpolation = "bilinear", mean = [0.5, "1/2", "2/4"
+  ], std = [1, 1, 1] }
 layers = ["layer1", "layer2"]
 bottleneck = "layer2"
 label_space = "mine"

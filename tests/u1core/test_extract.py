@@ -39,7 +39,11 @@ def test_every_image_has_one_row_per_layer(cell, digits, lake):
     run(cell, digits, lake)
     assert len(rows(lake, "records")) == 3 * 120
     (committed,) = lake.cells().values()
-    assert committed["rows"] + committed["failures"] == committed["images_memory"] + committed["images_query"] == 120
+    assert (
+        committed["rows"] + committed["failures"]
+        == committed["images_memory"] + committed["images_query"]
+        == 120
+    )
     per_layer = [row["layer"] for row in rows(lake, "frames")]
     assert per_layer == ["layer1", "layer2", "layer3"]
     assert cell_states([cell], lake) == ["done"]
@@ -58,7 +62,9 @@ def test_records_agree_with_the_activations(cell, digits, lake):
     x = (2 * np.arange(8) + 1) / 8 - 1
     assert column(lake, "records", "energy_total")[0] == pytest.approx(E.sum(), rel=1e-5)
     assert column(lake, "records", "dipole_x")[0] == pytest.approx((E * x).sum() / E.sum(), abs=1e-5)
-    assert column(lake, "records", "dipole_y")[0] == pytest.approx((E * -x[:, None]).sum() / E.sum(), abs=1e-5)
+    assert column(lake, "records", "dipole_y")[0] == pytest.approx(
+        (E * -x[:, None]).sum() / E.sum(), abs=1e-5
+    )
     pooled = A.mean(axis=(1, 2))
     stored = next(r for r in rows(lake, "vectors", "layer3") if r["image_id"] == image_id)
     assert stored["pooled"] == pytest.approx(pooled, rel=1e-4, abs=1e-6)
@@ -131,7 +137,9 @@ def test_the_query_split_never_enters_a_fit(cell, digits, lake, tmp_path):
     dark[digits.is_query] = 255 - dark[digits.is_query]
     a = run(cell, digits, lake)
     b = run(cell, dataclasses.replace(digits, pixels=dark), Lake.open(tmp_path / "b", create=True))
-    assert rows(a, "frames")[2]["mean_dipole_x"] == pytest.approx(rows(b, "frames")[2]["mean_dipole_x"], abs=1e-7)
+    assert rows(a, "frames")[2]["mean_dipole_x"] == pytest.approx(
+        rows(b, "frames")[2]["mean_dipole_x"], abs=1e-7
+    )
     assert column(a, "angles", "theta_image_rad").tolist() != column(b, "angles", "theta_image_rad").tolist()
 
 
@@ -187,7 +195,9 @@ def test_the_key_hears_what_matters_and_nothing_else(cell):
 
 def test_bfloat16_is_obeyed_and_close(cell, digits, tmp_path):
     exact = run(cell, digits, Lake.open(tmp_path / "a", create=True))
-    rough = run(dataclasses.replace(cell, precision="bfloat16"), digits, Lake.open(tmp_path / "b", create=True))
+    rough = run(
+        dataclasses.replace(cell, precision="bfloat16"), digits, Lake.open(tmp_path / "b", create=True)
+    )
     a, b = column(exact, "angles", "theta_image_rad"), column(rough, "angles", "theta_image_rad")
     difference = np.abs(np.angle(np.exp(1j * (a - b))))
     assert 0 < np.median(difference) < np.radians(5)
@@ -202,10 +212,14 @@ def test_an_unknown_device_is_one_line():
 
 def test_progress_counts_every_image_once(cell, digits, lake):
     seen = []
-    extract.extract(cell, digits, lake, Runtime(batch_size=50), lambda done, total: seen.append((done, total)))
+    extract.extract(
+        cell, digits, lake, Runtime(batch_size=50), lambda done, total: seen.append((done, total))
+    )
     assert seen == [(0, 120), (50, 120), (100, 120), (120, 120)]
     seen.clear()
-    extract.extract(cell, digits, lake, Runtime(batch_size=50), lambda done, total: seen.append((done, total)))
+    extract.extract(
+        cell, digits, lake, Runtime(batch_size=50), lambda done, total: seen.append((done, total))
+    )
     assert seen == [(120, 120)]
 
 

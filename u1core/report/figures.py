@@ -201,12 +201,12 @@ def _canvas() -> Figure:
 
 
 def _picture(figure: Figure, alt: str) -> Picture:
-    """Save as SVG without metadata and pack it as a data URI."""
+    """Save as SVG without metadata and pack it as a data URI that needs no escaping between double quotes."""
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(buffer, format="svg", dpi=RASTER_DPI, transparent=True, metadata=nothing)
     svg = _compact(buffer.getvalue())
-    uri = "data:image/svg+xml," + quote(svg, safe=" /=,;()+-.'!*$&?@<>")
+    uri = "data:image/svg+xml," + quote(svg, safe=" /=,;()+-.'!*$?@<>")
     return Picture(uri, round(WIDTH_IN * 100), round(HEIGHT_IN * 100), alt)
 
 
@@ -511,12 +511,13 @@ def _band_names(axes: Axes, bands: dict[str, float], angles: Sequence[float]) ->
         return sum(math.exp(8 * (math.cos(a - axis) - 1)) for a in angles)
 
     axis = min((math.pi / 2, -math.pi / 2, 0.0, math.pi), key=crowd)
+    size = min(8.0, 96.0 * (1 - HOLE) / len(bands))  # the bands' width is 123 pt in all
     box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8}
     for name, r in bands.items():
         at = (r * math.cos(axis), r * math.sin(axis))
         turn = 90 if abs(math.cos(axis)) > 0.5 else 0
         axes.annotate(
-            shorten(name, 14), at, ha="center", va="center", rotation=turn, fontsize=6.8, zorder=4, bbox=box
+            shorten(name, 14), at, ha="center", va="center", rotation=turn, fontsize=size, zorder=4, bbox=box
         )
 
 

@@ -297,7 +297,7 @@ def _energy_cards(answers: Answers, cell: CellName) -> list[Card]:
         f"{number(fit.get('ee80_radius'))} half images (evenly spread light: EE50 {light}); anisotropy "
         f"{number(fit.get('anisotropy'), 2)}. The cross is the optical axis, the image centre."
     )
-    seen = "Surface: the fit; dots: the mean energy of each pixel, on a stem from the fit. "
+    seen = "Surface: the fit; dots: the mean energy of each pixel, on a stem from the fit, seen through it. "
     views = ("energy_maps", "sombrero")
     return [
         Card("Mean energy map", n + focus, views, figures.energy_map(data) if data else None),
@@ -375,7 +375,7 @@ def _memory_card(answers: Answers, cell: CellName) -> Card:
     first: Row = rows[0] if rows else {}
     bars = [figures.Bar(r["scheme"], r["k"], r["accuracy"], r["ci_low"], r["ci_high"]) for r in rows]
     head = first.get("head_accuracy")
-    beside = f"own head {percent(head)}" if head is not None else "own head: its classes are others"
+    beside = f"own head {percent(head)}" if head is not None else "no own head to compare with"
     best = answers.one("memory_report", cell, scheme="pooled", k=1)
     asked, stored = count(first.get("n_query")), count(first.get("n_memory"))
     return Card(

@@ -1,0 +1,125 @@
+"""The flow as a flow: a real Prefect server, a real lake, real Dask, real kills."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+CELLS = [
+    "--models",
+    "cifar10_resnet20",
+    "--datasets",
+    "digits,phantom",
+    "--variants",
+    "random-init",
+    "--limit",
+    40,
+]
+ANSWERS = "select dataset, layer, plane, split, n, round(mww_w, 2) from class_bias order by all"
+COUNTS = "select count(*), count(distinct (cell_key, layer, image_id)) from records"
+
+
+def test_a_sweep_computes_once_and_says_so(u1, ask, tmp_path):
+    first = u1("sweep", *CELLS)
+    assert first.returncode == 0, first.stderr
+    assert "2 cells computed, 0 found done, 0 failed" in first.stdout
+    assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
+    assert ask(COUNTS) == [["480", "480"]]  # 2 datasets x 80 images x 3 layers
+    marks = {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*.parquet")}
+    again = u1("sweep", *CELLS)
+    assert again.returncode == 0, again.stderr
+    assert "0 cells computed, 2 found done, 0 failed: nothing to compute" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*.parquet")} == marks
+    assert u1("plan", *CELLS).stdout.count(" done ") == 2
+
+
+def test_a_failed_cell_is_never_hidden(u1, ask):
+    mixed = [*CELLS[:4], "--variants", "original,random-init", "--limit", 40]
+    done = u1("sweep", *mixed, U1_MODELS="/nowhere")
+    assert done.returncode == 1
+    assert "2 cells computed, 0 found done, 2 failed" in done.stdout
+    faults = [line for line in done.stderr.splitlines() if "failed:" in line and line.startswith("u1:")]
+    assert len(faults) == 2
+    assert "expected the weights file cifar10_resnet20.safetensors" in faults[0]
+    assert "Traceback" not in done.stderr + done.stdout
+    states = ask("select variant, status, count(*) from cells group by all order by all")
+    assert states == [["original", "failed", "2"], ["random-init", "done", "2"]]
+    assert ask("select distinct variant from records") == [["random-init"]]
+    assert u1("plan", *mixed).stdout.count(" failed ") == 2
+
+
+def test_a_dataset_that_cannot_be_had_costs_only_its_cells(u1, ask, tmp_path):
+    (tmp_path / "mine.toml").write_text(
+        '[datasets.mine]\nkind = "folder"\nsources = ["directory:' + str(tmp_path / "missing") + '"]\n'
+        'label_space = "mine"\noptions = { size = 32 }\n'
+    )
+    arguments = [*CELLS[:2], "--datasets", "mine,digits", *CELLS[4:], "--catalog", "mine.toml"]
+    done = u1("sweep", *arguments)
+    assert done.returncode == 1
+    assert "u1: dataset mine failed: expected" in done.stderr
+    assert ask("select distinct dataset from records") == [["digits"]]
+
+
+def test_dask_gives_the_same_answers(u1, ask, tmp_path):
+    assert u1("sweep", *CELLS).returncode == 0
+    local = ask(ANSWERS)
+    (tmp_path / "lake").rename(tmp_path / "local")
+    done = u1("sweep", *CELLS, "--runner", "dask")
+    assert done.returncode == 0, done.stderr
+    assert "2 cells computed" in done.stdout
+    assert ask(ANSWERS) == local
+
+
+def test_a_killed_sweep_resumes_without_loss_or_double(u1, ask, environment, tmp_path):
+    assert u1("sweep", *CELLS).returncode == 0
+    undisturbed = ask(ANSWERS)
+    (tmp_path / "lake").rename(tmp_path / "undisturbed")
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "sweep", *map(str, CELLS)]
+    for delay_s in (9, 14, 17):
+        sweep = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        time.sleep(delay_s)
+        os.killpg(sweep.pid, signal.SIGKILL)
+        sweep.wait()
+    resumed = u1("sweep", *CELLS)
+    assert resumed.returncode == 0, resumed.stderr
+    assert ask(COUNTS) == [["480", "480"]]
+    assert ask(ANSWERS) == undisturbed
+
+
+def test_prefect_shows_readable_runs_and_artifacts(u1, environment):
+    assert u1("sweep", *CELLS).returncode == 0
+    script = """
+import asyncio, tasks
+from prefect.client.orchestration import get_client
+
+async def main():
+    async with get_client() as client:
+        flows = await client.read_flow_runs()
+        tasks_ = await client.read_task_runs()
+        artifacts = await client.read_latest_artifacts()
+    print(sorted({f"{r.name}: {r.state_name}" for r in flows}))
+    print(sorted({r.name for r in tasks_}))
+    print(sorted(a.key for a in artifacts if a.key))
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    flows, task_runs, artifacts = done.stdout.splitlines()[-3:]
+    assert "sweep cifar10_resnet20 x digits,phantom: Completed" in flows
+    assert "extract cifar10_resnet20 (random-init) on digits" in task_runs
+    assert artifacts == "['claims', 'sweep-cells']"
