@@ -155,8 +155,8 @@ def sweep(
         models_dir=models_dir,
         data_dir=data_dir,
     )
-    with watch(err) as board:
-        result = run(options, runner.value, dask_address, board)
+    with watch(lake.resolve(), err):
+        result = run(options, runner.value, dask_address)
     _print_result(result)
 
 

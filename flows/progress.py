@@ -1,10 +1,18 @@
-"""The live picture of a sweep: a bar per running cell, one for all, images per second, time left."""
+"""The live picture of a sweep: a bar per running cell, one for all, images per second, time left.
+
+Everything goes through small files under the lake, so the picture is the same whatever process runs the
+cells: the flow announces its jobs, each task writes how far it is, a cell's row in `cells` ends it.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import (
@@ -24,6 +32,31 @@ from tasks.jobs import Job, read_progress
 _POLL_S = 0.5
 
 
+@dataclass(frozen=True)
+class Announced:
+    """One job of a sweep: its name, its images, where it says how far it is, and the file that ends it."""
+
+    name: str
+    images: int
+    progress: str
+    mark: str
+
+
+def announcement(lake: Path) -> Path:
+    """Return the file in which this process's sweep names its jobs."""
+    return lake / ".work" / f"sweep-{os.getpid()}.json"
+
+
+def announce(jobs: Sequence[Job], lake: Path) -> None:
+    """Name the jobs of a sweep to whoever watches."""
+    text = json.dumps([[job.name, job.images(), str(job.progress_file), str(job.mark)] for job in jobs])
+    path = announcement(lake)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
 class _Rate(ProgressColumn):
     """Images per second over the last half minute."""
 
@@ -33,10 +66,10 @@ class _Rate(ProgressColumn):
 
 
 class Board:
-    """Follows jobs through their progress files, whatever process runs them."""
+    """Follows a sweep from its files."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, lake: Path, console: Console) -> None:
+        self.lake, self.console = lake, console
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
@@ -45,44 +78,59 @@ class Board:
             TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
             disable=not console.is_terminal,
+            transient=True,
         )
-        self.all_jobs = self.progress.add_task("[bold]sweep[/]: preparing", total=None)
-        self._waiting: dict[str, tuple[Job, int]] = {}
-        self._running: dict[str, TaskID] = {}
+        self._whole = self.progress.add_task("[bold]sweep[/]: preparing", total=None)
+        self._jobs: dict[Announced, float] | None = None
+        self._bars: dict[Announced, TaskID] = {}
         self._finished = 0
-
-    def announce(self, jobs: Sequence[tuple[Job, int]]) -> None:
-        """Take the jobs of the sweep, each with its number of images."""
-        self._waiting = {job.cell.key: (job, images) for job, images in jobs}
-        self.progress.update(
-            self.all_jobs, total=sum(images for _, images in jobs), description="[bold]sweep[/]"
-        )
-
-    def finish(self, job: Job, status: str) -> None:
-        """Take a job off the board."""
-        _, images = self._waiting.pop(job.cell.key)
-        self._finished += images
-        if (bar := self._running.pop(job.cell.key, None)) is not None:
-            self.progress.remove_task(bar)
-        self.console.print(f"{status}: {job.name}, {images} images", highlight=False)
 
     def poll(self) -> None:
         """Move every bar to where its job is."""
+        if self._jobs is None and not self._read_announcement():
+            return
         moving = 0
-        for key, (job, images) in list(self._waiting.items()):
-            done, _ = read_progress(job.progress_file)
+        for job, mark_before in list((self._jobs or {}).items()):
+            if _modified(job.mark) != mark_before:
+                self._finish(job)
+                continue
+            done, _ = read_progress(Path(job.progress))
             moving += done
-            if done and key in self._waiting:
-                if key not in self._running:
-                    self._running[key] = self.progress.add_task(f"  {job.name}", total=images)
-                self.progress.update(self._running[key], completed=done)
-        self.progress.update(self.all_jobs, completed=self._finished + moving)
+            if done and job not in self._bars:
+                self._bars[job] = self.progress.add_task(f"  {job.name}", total=job.images)
+            if job in self._bars:
+                self.progress.update(self._bars[job], completed=done)
+        self.progress.update(self._whole, completed=self._finished + moving)
+
+    def _read_announcement(self) -> bool:
+        try:
+            jobs = [Announced(*fields) for fields in json.loads(announcement(self.lake).read_text())]
+        except (OSError, ValueError):
+            return False
+        self._jobs = {job: _modified(job.mark) for job in jobs}
+        self.progress.update(self._whole, total=sum(job.images for job in jobs), description="[bold]sweep[/]")
+        return True
+
+    def _finish(self, job: Announced) -> None:
+        assert self._jobs is not None
+        del self._jobs[job]
+        self._finished += job.images
+        if job in self._bars:
+            self.progress.remove_task(self._bars.pop(job))
+        self.console.print(f"ended: {job.name}, {job.images} images", highlight=False)
+
+
+def _modified(path: str) -> float:
+    try:
+        return Path(path).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 @contextmanager
-def watch(console: Console) -> Iterator[Board]:
-    """Show a board while the block runs."""
-    board, stop = Board(console), threading.Event()
+def watch(lake: Path, console: Console) -> Iterator[None]:
+    """Show the sweep of this process while the block runs."""
+    board, stop = Board(lake, console), threading.Event()
 
     def loop() -> None:
         while not stop.wait(_POLL_S):
@@ -92,8 +140,9 @@ def watch(console: Console) -> Iterator[Board]:
     with board.progress:
         thread.start()
         try:
-            yield board
+            yield
         finally:
             stop.set()
             thread.join()
-            board.progress.remove_task(board.all_jobs)
+            board.poll()
+            announcement(lake).unlink(missing_ok=True)

@@ -7,15 +7,15 @@ Three models x two datasets of 2 x 400 images take about three minutes on two co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextvars import ContextVar
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
 
+from flows.progress import announce
 from flows.runners import task_runner
 from tasks.cells import commit_cell, extract_cell, fit_cell_frames, record_failure, search_cell_memory
 from tasks.datasets import materialise_dataset
@@ -133,31 +133,12 @@ class Result:
     report: Path
 
 
-class Watcher(Protocol):
-    """Whoever wants to follow a sweep."""
-
-    def announce(self, jobs: Sequence[tuple[Job, int]]) -> None:
-        """Learn the jobs to run and the images of each."""
-
-    def finish(self, job: Job, status: str) -> None:
-        """Learn how a job ended."""
-
-
-_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
-
-
-def sweep(
-    options: Options, runner: str = "local", dask_address: str | None = None, watcher: Watcher | None = None
-) -> Result:
+def sweep(options: Options, runner: str = "local", dask_address: str | None = None) -> Result:
     """Run a sweep on the runner asked for. A failed cell is an outcome, never an exception."""
     request = Request.of(options)
     Lake.open(request.places.lake, create=True)
-    token = _watcher.set(watcher)
-    try:
-        with task_runner(runner, request.runtime.device, dask_address) as chosen:
-            return run_sweep.with_options(task_runner=chosen)(options)
-    finally:
-        _watcher.reset(token)
+    with task_runner(runner, request.runtime.device, dask_address) as chosen:
+        return run_sweep.with_options(task_runner=chosen)(options)
 
 
 @flow(name="u1-sweep", flow_run_name="sweep {options.models} x {options.datasets}", persist_result=False)
@@ -171,10 +152,9 @@ def run_sweep(options: Options) -> Result:
     for cell in found:
         lake.select(cell.id)
     jobs = [Job(cell, request.places, request.runtime) for cell in cells if cell not in found]
-    if watcher := _watcher.get():
-        watcher.announce([(job, job.images()) for job in jobs])
+    announce(jobs, request.places.lake)
     running = [(job, submit_cell(job)) for job in jobs]
-    computed = [gather_cell(job, futures, watcher) for job, futures in running]
+    computed = [gather_cell(job, futures) for job, futures in running]
     outcomes = (*lost, *(Outcome(str(cell), "found") for cell in found), *computed)
     return conclude(request, options.report.resolve() / "index.html", outcomes)
 
@@ -200,16 +180,14 @@ def submit_cell(job: Job) -> list[PrefectFuture[Any]]:
     return [extracted, fitted, searched, commit_cell.submit(job, wait_for=[searched])]
 
 
-def gather_cell(job: Job, futures: Iterable[PrefectFuture[Any]], watcher: Watcher | None) -> Outcome:
+def gather_cell(job: Job, futures: Iterable[PrefectFuture[Any]]) -> Outcome:
     """Wait for a cell; write down the first error of its chain."""
     results = (future.result(raise_on_failure=False) for future in futures)
     error = next((result for result in results if isinstance(result, BaseException)), None)
-    outcome = Outcome(job.name, "failed", one_line(error)) if error else Outcome(job.name, "computed")
-    if error:
-        record_failure(job, outcome.error)
-    if watcher:
-        watcher.finish(job, outcome.status)
-    return outcome
+    if error is None:
+        return Outcome(job.name, "computed")
+    record_failure(job, one_line(error))
+    return Outcome(job.name, "failed", one_line(error))
 
 
 def conclude(request: Request, report: Path, outcomes: tuple[Outcome, ...]) -> Result:

@@ -58,6 +58,11 @@ class Job:
         """Where the running task says how far it is: readable from any process that sees the lake."""
         return self.places.lake / ".work" / self.cell.key / "progress.json"
 
+    @property
+    def mark(self) -> Path:
+        """The file whose change ends the job."""
+        return Lake(self.places.lake).path("cells", self.cell.id)
+
 
 class ProgressFile:
     """Writes how far a job is, at most twice a second and at its end."""

@@ -278,7 +278,7 @@ def _dataset(name: str, fields: Mapping[str, Any]) -> DatasetEntry:
         fingerprint=fields.get("fingerprint"),
         images_memory=fields.get("images_memory"),
         images_query=fields.get("images_query"),
-        options=MappingProxyType(dict(fields.get("options", {}))),
+        options=dict(fields.get("options", {})),
         description=fields.get("description", ""),
     )
 

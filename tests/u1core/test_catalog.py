@@ -1,6 +1,7 @@
 """The catalog: what the built-in file promises, and what a wrong one is told."""
 
 import json
+import pickle
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -198,3 +199,9 @@ def test_every_dataset_entry(entry):
     assert len(entry.fingerprint) == 64
     assert len(entry.class_names) >= 2
     assert entry.images_memory and entry.images_query
+
+
+def test_entries_cross_process_borders():
+    catalog = load_catalog()
+    for entry in (*catalog.models.values(), *catalog.datasets.values()):
+        assert pickle.loads(pickle.dumps(entry)) == entry

@@ -1,0 +1,158 @@
+"""The decision rules of the claims: one lake on which all hold, then each broken one way."""
+
+import math
+
+import pytest
+
+UNIFORM_EE50 = math.sqrt(2 / math.pi)
+LEANINGS = {0: -2.0, 1: -0.6, 2: 0.1, 3: 0.8, 4: 2.4}
+
+
+@pytest.fixture
+def convincing_lake(lake):
+    """Two models of one dataset on which claims 1 to 4 hold, and a phantom on which none would."""
+    for model in ("a", "b"):
+        _insert_cell(lake, lake.cell(model, model=model, class_names=list("vwxyz")))
+    _insert_cell(lake, lake.cell("p", dataset="phantom_null"), ee50=0.9, theta_correct=0)
+    return lake
+
+
+def _insert_cell(lake, keys, ee50=0.5, theta_correct=40):
+    """100 query images of five classes, each leaning its way in both planes, and their searches."""
+    lake.insert("frames", {"layer": "last", "channels": 16}, **keys)
+    fit = {"sombrero_b": 2.0, "sombrero_c": 2.0, "trough_radius": 0.7, "r_squared": 0.95, "anisotropy": 0.1}
+    lake.insert("energy_maps", fit | {"ee50_radius": ee50}, split="query", layer="last", **keys)
+    lake.connection.execute(
+        """
+        insert into lake.records by name
+        select
+            $cell_key as cell_key, $dataset as dataset, $model as model, $variant as variant, 'last' as layer,
+            i as image_id, i % 5 as label, if(i < 100, 'query', 'memory') as split, 0.5 as polar_angle_rad,
+        from range(200) as t(i)
+        """,
+        keys,
+    )
+    lake.connection.execute(
+        """
+        insert into lake.angles by name
+        select
+            cell_key, dataset, model, variant, layer, image_id, label, split,
+            $leanings[label + 1] + 0.02 * (image_id // 5 - 10) as theta_image_rad,
+            theta_image_rad + 0.05 as theta_feature_rad,
+        from lake.records where cell_key = $cell_key and split = 'query'
+        """,
+        {"cell_key": keys["cell_key"], "leanings": list(LEANINGS.values())},
+    )
+    for scheme, correct in (("theta", theta_correct), ("pooled", 90)):
+        lake.connection.execute(
+            """
+            insert into lake.neighbours by name
+            select
+                cell_key, dataset, model, variant, layer, image_id, label, 1 as rank, $scheme as scheme,
+                if(image_id < $correct, label, (label + 1) % 5) as memory_label,
+            from lake.records where cell_key = $cell_key and split = 'query'
+            """,
+            {"cell_key": keys["cell_key"], "scheme": scheme, "correct": correct},
+        )
+
+
+def claims(lake):
+    return {row["claim"]: row for row in lake.rows("select * from claims")}
+
+
+def test_claims_hold_on_a_convincing_lake(convincing_lake):
+    found = claims(convincing_lake)
+    verdicts = [found[claim]["verdict"] for claim in range(1, 6)]
+    assert verdicts == ["holds"] * 4 + ["not tested"]
+    assert "2 of 2 cells (median EE50 0.500" in found[1]["evidence"]
+    # arccos(1 / sqrt 16) = 1.318: 0.5 rad is 0.38 of it.
+    assert "polar angle 0.38 of its bound" in found[1]["evidence"]
+    assert "2 hats" in found[2]["evidence"]
+    assert "models agree in 1 of 1 pairs (median cosine 1.00)" in found[3]["evidence"]
+    assert "median accuracy 0.400 by theta, 0.900 pooled, chance 0.200" in found[4]["evidence"]
+    for row in found.values():
+        assert row["evidence"].endswith(".") and "None" not in row["evidence"]
+
+
+BREAK = {
+    "focus as wide as uniform light": (
+        1,
+        f"update lake.energy_maps set ee50_radius = {0.96 * UNIFORM_EE50} where cell_key = 'a'",
+    ),
+    "activations far from the medial vector": (
+        1,
+        "update lake.records set polar_angle_rad = 0.7 where cell_key = 'a'",
+    ),
+    "a poor fit": (2, "update lake.energy_maps set r_squared = 0.89 where cell_key = 'a'"),
+    "light that is not round": (2, "update lake.energy_maps set anisotropy = 0.3 where cell_key = 'a'"),
+    "a bowl": (2, "update lake.energy_maps set sombrero_b = -1 where cell_key = 'a'"),
+    "no bias in one plane": (
+        3,
+        "update lake.angles set theta_feature_rad = image_id // 5 * 0.1 where cell_key = 'a'",
+    ),
+    "planes that disagree": (
+        3,
+        "update lake.angles set theta_feature_rad = [-0.6, 2.4, -2.0, 0.1, 0.8][label + 1] + image_id * 1e-4",
+    ),
+    "models that disagree": (
+        3,
+        """update lake.angles set theta_feature_rad = theta, theta_image_rad = theta
+        from (select image_id as i, [0.8, 2.4, -2.0, -0.6, 0.1][label + 1] + image_id * 1e-4 as theta
+            from lake.angles where cell_key = 'a') where i = image_id and cell_key = 'a'""",
+    ),
+    "theta no better than chance": (
+        4,
+        "update lake.neighbours set memory_label = (label + 1) % 5 where scheme = 'theta' and cell_key = 'a'",
+    ),
+    "no search by the pooled vector": (4, "delete from lake.neighbours where scheme = 'pooled'"),
+}
+
+
+@pytest.mark.parametrize("damage", BREAK)
+def test_claim_does_not_hold_when_its_rule_is_broken(convincing_lake, damage):
+    claim, statement = BREAK[damage]
+    convincing_lake.connection.execute(statement)
+    verdicts = {number: row["verdict"] for number, row in claims(convincing_lake).items()}
+    assert verdicts.pop(claim) == "does not hold"
+    assert verdicts.pop(5) == "not tested"
+    assert set(verdicts.values()) == {"holds"}
+
+
+def test_two_thirds_of_the_cells_are_enough(convincing_lake):
+    _insert_cell(convincing_lake, convincing_lake.cell("c", dataset="other"), ee50=0.9, theta_correct=0)
+    found = claims(convincing_lake)
+    assert (found[1]["verdict"], found[4]["verdict"]) == ("holds", "holds")
+    assert "2 of 3 cells" in found[1]["evidence"]
+
+
+def test_a_single_model_is_judged_without_pairs(lake):
+    _insert_cell(lake, lake.cell())
+    claim = claims(lake)[3]
+    assert claim["verdict"] == "holds"
+    assert "no dataset has two models to compare" in claim["evidence"]
+
+
+def test_controls_are_no_evidence(lake):
+    _insert_cell(lake, lake.cell(dataset="phantom"))
+    _insert_cell(lake, lake.cell("k2", variant="random-init"))
+    assert {row["verdict"] for row in claims(lake).values()} == {"not tested"}
+
+
+@pytest.mark.parametrize(
+    ("gain", "ci_low", "p", "verdict"),
+    [(0.02, 0.01, 0.01, "holds"), (0.02, -0.01, 0.01, "does not hold"), (0.02, 0.01, 0.2, "does not hold")],
+)
+def test_training_must_improve_every_task(lake, gain, ci_low, p, verdict):
+    connection = lake.connection
+    connection.execute("create table arms as from training_effect")
+    connection.execute("drop view training_effect")
+    connection.execute("alter table arms rename to training_effect")
+    connection.execute("insert into training_effect by name select 'first' as task, 'one-hot' as arm")
+    connection.execute(
+        "insert into training_effect by name select 'first' as task, 'u1' as arm, "
+        "$gain::double as difference_mean, $low::double as ci_low, $p::double as permutation_p",
+        {"gain": gain, "low": ci_low, "p": p},
+    )
+    row = claims(lake)[5]
+    assert row["verdict"] == verdict
+    assert "median best gain +0.0200" in row["evidence"]

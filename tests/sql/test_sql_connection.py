@@ -1,0 +1,223 @@
+"""Opening a lake: files, odd paths, empty tables; and queries that may only read."""
+
+import time
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from u1core.errors import U1Error
+from u1core.lake import sql
+from u1core.schema import SCHEMAS
+
+CELL = {
+    "cell_key": "k",
+    "dataset": "toy",
+    "model": "net",
+    "variant": "original",
+    "status": "done",
+    "selected_at": datetime(2026, 1, 1, tzinfo=UTC),
+}
+
+
+def write(root, table, *rows):
+    folder = root / table / "dataset=wrong" / "model=net" / "variant=original"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"k-{len(list(folder.iterdir())):05d}.parquet"
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMAS[table]), path)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A lake in a folder whose name holds every character that SQL or a glob could take amiss."""
+    root = tmp_path / "it's [a] lake*, isn't it?"
+    write(root, "cells", CELL)
+    write(root, "records", CELL | {"image_id": 1, "label": 0}, CELL | {"image_id": 2, "label": 0})
+    return root
+
+
+@pytest.fixture
+def connection():
+    return sql.connect(None)
+
+
+def rows(connection, query, **params):
+    return sql.run_query(connection, query, params).to_pylist()
+
+
+def test_parquet_is_read_and_columns_never_come_from_the_path(root):
+    connection = sql.connect(root)
+    assert rows(connection, "select dataset, image_id from records order by image_id") == [
+        {"dataset": "toy", "image_id": 1},
+        {"dataset": "toy", "image_id": 2},
+    ]
+    assert rows(connection, "select count(*) as n from angles") == [{"n": 0}]
+
+
+def test_a_lake_may_be_named_by_a_relative_path(root, monkeypatch):
+    monkeypatch.chdir(root.parent)
+    connection = sql.connect(root.relative_to(root.parent))
+    monkeypatch.chdir("/")
+    assert rows(connection, "select count(*) as n from records") == [{"n": 2}]
+
+
+def test_files_that_a_sweep_adds_are_seen_by_an_open_connection(root):
+    connection = sql.connect(root)
+    write(root, "records", CELL | {"image_id": 3})
+    assert rows(connection, "select count(*) as n from records") == [{"n": 3}]
+
+
+def test_a_file_in_the_making_is_not_read(root):
+    work = root / ".work"
+    work.mkdir()
+    (work / "torn.parquet").write_bytes(b"half a fi")
+    (root / "records" / "torn.parquet.tmp").write_bytes(b"half a fi")
+    assert rows(sql.connect(root), "select count(*) as n from records") == [{"n": 2}]
+
+
+def test_empty_tables_have_the_types_of_the_schema(root, connection):
+    for table, schema in SCHEMAS.items():
+        write(root, table, dict.fromkeys(schema.names))
+    filled = sql.connect(root)
+    for table in SCHEMAS:
+        assert connection.sql(f"from lake.{table}").types == filled.sql(f"from lake.{table}").types
+
+
+def test_timestamps_come_in_utc(root):
+    assert rows(sql.connect(root), "select selected_at::text as t from cells") == [
+        {"t": "2026-01-01 00:00:00+00"}
+    ]
+
+
+def test_opening_is_quick(root):
+    sql.run_query(sql.connect(root), "select 1")
+    begin = time.perf_counter()
+    sql.run_query(sql.connect(root), "select 1")
+    assert time.perf_counter() - begin < 0.6
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select 1",
+        "  -- why\n select 1;",
+        "with a as (select 1) from a",
+        "from claims",
+        "table claims",
+        "values (1)",
+        "describe claims",
+        "show tables",
+        "summarize claims",
+        "explain select 1",
+        "explain analyze select 1",
+        "/* plan */ explain (format json) select 1",
+        "pragma table_info('claims')",
+        "pivot claims on verdict using count(*)",
+        "pivot (select 1 as a, 2 as b) on a in (1) using sum(b)",
+    ],
+)
+def test_reading_is_allowed(connection, query):
+    assert sql.run_query(connection, query).num_rows >= 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "copy (select 1) to 'out.csv'",
+        "copy lake.records from 'in.parquet'",
+        "attach 'file.duckdb'",
+        "insert into lake.cells (cell_key) values ('x')",
+        "update lake.cells set cell_key = 'x'",
+        "delete from lake.cells",
+        "create table t as select 1",
+        "create temp table t (i integer)",
+        "create table t as pivot claims on verdict using count(*)",
+        "create view v as select 1",
+        "create macro m() as 1",
+        "drop view claims",
+        "alter view claims rename to c",
+        "install httpfs",
+        "load httpfs",
+        "set threads = 1",
+        "reset threads",
+        "use lake",
+        "pragma threads = 1",
+        "pragma enable_profiling",
+        "begin",
+        "vacuum",
+        "checkpoint",
+        "call pragma_version()",
+        "export database 'folder'",
+        "prepare p as select 1",
+        "explain analyze create table t (i integer)",
+        "explain copy (select 1) to 'out.csv'",
+        "with a as (select 1) insert into lake.cells (cell_key) select 'x' from a",
+    ],
+)
+def test_anything_else_is_refused(connection, query, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(U1Error, match=r"^expected .*; got .*; [^\n]*\Z"):
+        sql.run_query(connection, query)
+    assert list(tmp_path.iterdir()) == []
+    assert rows(connection, "select count(*) as n from lake.cells") == [{"n": 0}]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("selct 1", "syntax error"),
+        ("select * from record", "the views are angles, cells, claims"),
+        ("select nope from claims", "`describe <view>` lists its columns"),
+        ("select $a", "see docs/lake.md"),
+        ("select 'x'::int", "see docs/lake.md"),
+        ("", "got 0 statements"),
+        ("select 1; select 2", "got 2 statements"),
+    ],
+)
+def test_a_wrong_query_is_told_in_one_line(connection, query, message):
+    with pytest.raises(U1Error) as raised:
+        sql.run_query(connection, query)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_connection_serves_on_after_an_error(connection):
+    with pytest.raises(U1Error):
+        sql.run_query(connection, "select 'x'::int from range(3)")
+    assert rows(connection, "select $n + 1 as n", n=1) == [{"n": 2}]
+
+
+def test_values_bind_and_are_never_read_as_sql(connection):
+    text = "'; drop view claims; --"
+    assert rows(connection, "select $text as t", text=text) == [{"t": text}]
+
+
+def test_an_unknown_analysis_names_the_known_ones():
+    with pytest.raises(U1Error, match=r"got 'nope'; choose one of .*class_bias_self_centred"):
+        sql.analysis("nope")
+
+
+def test_an_unknown_view_cannot_be_materialised(connection):
+    with pytest.raises(U1Error, match="got nope; choose from angles"):
+        sql.materialise(connection, ["nope"])
+
+
+def test_materialised_views_answer_as_before(healthy_lake):
+    connection = healthy_lake.connection
+    names = list(sql.view_files())
+    before = {name: rows(connection, f"select * from {name} order by all") for name in names}
+    sql.materialise(connection)
+    assert {name: rows(connection, f"select * from {name} order by all") for name in names} == before
+    kinds = dict(connection.sql("select table_name, table_type from information_schema.tables").fetchall())
+    assert {kinds[name] for name in sql.EXPENSIVE_VIEWS} == {"BASE TABLE"}
+    assert kinds["claims"] == "VIEW"
+
+
+def test_the_packaged_sql_is_preferred_to_the_repository(tmp_path, monkeypatch):
+    package = tmp_path / "u1core"
+    (package / "lake").mkdir(parents=True)
+    monkeypatch.setattr(sql, "__file__", str(package / "lake" / "sql.py"))
+    assert sql.sql_dir() == tmp_path / "sql"
+    (package / "sql").mkdir()
+    assert sql.sql_dir() == package / "sql"
