@@ -32,7 +32,9 @@ def unit_circle(angle_rad: np.ndarray) -> np.ndarray:
 
     A null (NaN) angle becomes the zero vector, which is equally unlike everything.
     """
-    return np.nan_to_num(np.stack([np.cos(angle_rad), np.sin(angle_rad)], axis=1), nan=0.0)
+    vectors = np.stack([np.cos(angle_rad), np.sin(angle_rad)], axis=1)
+    vectors[np.isnan(angle_rad)] = 0.0
+    return vectors
 
 
 def nearest(

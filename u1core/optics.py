@@ -152,7 +152,7 @@ def focus(energy_map: Tensor) -> Focus:
 def _interpolate(curve: Tensor, radius: float) -> Tensor:
     """Return the encircled energy (B,) at one radius from its table (B, J)."""
     j = int(np.searchsorted(RADII, radius))
-    weight = (radius - RADII[j - 1]) / (RADII[j] - RADII[j - 1])
+    weight = float((radius - RADII[j - 1]) / (RADII[j] - RADII[j - 1]))
     return curve[:, j - 1] * (1 - weight) + curve[:, j] * weight
 
 

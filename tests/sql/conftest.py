@@ -26,7 +26,7 @@ class LiteralLake:
             self.connection.execute(f"insert into lake.{table} ({names}) values ({holes})", full)
 
     def cell(self, key="k1", dataset="toy", model="net", variant="original", **more):
-        """Insert a done cell of one layer 'last' over the classes ant, bee and cow; return its key columns."""
+        """Insert a done cell of one layer 'last' with three classes; return its key columns."""
         keys = {"cell_key": key, "dataset": dataset, "model": model, "variant": variant}
         row = {
             "status": "done",
@@ -47,7 +47,7 @@ class LiteralLake:
     def angles(self, keys, angles_by_label, plane="image", split="query", layer="last"):
         """Insert one image per angle of {label: angles}; the other plane's angle is null."""
         column = f"theta_{plane}_rad"
-        image = self.rows(f"select coalesce(max(image_id), -1) + 1 as i from lake.angles")[0]["i"]
+        image = self.rows("select coalesce(max(image_id), -1) + 1 as i from lake.angles")[0]["i"]
         for label, angles in angles_by_label.items():
             for angle in angles:
                 self.insert(

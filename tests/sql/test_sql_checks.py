@@ -18,12 +18,12 @@ BREAK = {
     "keys_consistent": "update lake.records set dataset = 'other' where image_id = 0",
     "layers_complete": "delete from lake.vectors where image_id = 2",
     "maps_consistent": "update lake.energy_maps set width = 3 where label = 1",
-    "neighbours_from_memory": "update lake.neighbours set memory_image_id = 5 where rank = 1 and image_id = 4",
+    "neighbours_from_memory": "update lake.neighbours set memory_image_id = 5 where rank = 1",
     "neighbours_grain": "insert into lake.neighbours from lake.neighbours limit 1",
     "neighbours_ranked": "update lake.neighbours set similarity = 2 where rank = 2 and image_id = 3",
     "records_grain": "insert into lake.records from lake.records limit 1",
     "records_possible": "update lake.records set energy_total = -1 where image_id = 1",
-    "splits_disjoint": "insert into lake.records by name select * replace ('query' as split) from lake.records",
+    "splits_disjoint": "insert into lake.records select * replace ('query' as split) from lake.records",
     "vectors_grain": "insert into lake.vectors from lake.vectors limit 1",
 }
 """By check: a statement that breaks the raw tables in the way it looks for."""

@@ -10,28 +10,29 @@ from u1core.schema import SCHEMAS
 FILES = sorted(sql.sql_dir().glob("*/*.sql"))
 QUERIES = [path for path in FILES if path.parent.name != "macros"]
 
+LAYER_KEYS = "cell_key dataset model variant layer "
+IMAGE_KEYS = LAYER_KEYS + "image_id split label class_name "
+MEMORY_KEYS = LAYER_KEYS + "split scheme k "
+FOCUS = "ee50_radius ee80_radius "
+
 CONTRACT = {
-    "records": "cell_key dataset model variant layer image_id split label class_name energy_total dipole_x dipole_y "
-    "ee50_radius ee80_radius polar_angle_rad",
-    "angles": "cell_key dataset model variant layer image_id split label class_name theta_image_rad "
-    "theta_feature_rad strength_image strength_feature",
-    "class_directions": "cell_key dataset model variant layer split plane class_name n mean_direction_rad "
-    "resultant_length rayleigh_p ci_low_rad ci_high_rad",
-    "class_bias": "cell_key dataset model variant layer split plane n classes mww_w mww_dof mww_p mww_q effect_size",
-    "model_agreement": "dataset plane split model_a variant_a model_b variant_b classes agreement permutation_p "
-    "permutation_q",
-    "plane_agreement": "cell_key dataset model variant layer split classes agreement permutation_p permutation_q",
-    "sombrero": "cell_key dataset model variant layer layer_index split a b c trough_radius r_squared ee50_radius "
-    "ee80_radius anisotropy shape",
-    "concentration_by_layer": "cell_key dataset model variant layer layer_index split energy_total ee50_radius "
-    "ee80_radius anisotropy polar_angle_rad coupling_1 coupling_2 class_bias_image class_bias_feature",
-    "memory_report": "cell_key dataset model variant layer split scheme k n_memory n_query accuracy ci_low ci_high "
-    "macro_f1 chance head_accuracy",
-    "memory_per_class": "cell_key dataset model variant layer split scheme k label class_name precision recall f1 "
-    "support",
-    "memory_confusion": "cell_key dataset model variant layer split scheme k label class_name predicted_label "
-    "predicted_class_name n",
-    "location_accuracy": "cell_key dataset model variant layer x y accuracy n_query",
+    "records": IMAGE_KEYS + FOCUS + "energy_total dipole_x dipole_y polar_angle_rad",
+    "angles": IMAGE_KEYS + "theta_image_rad theta_feature_rad strength_image strength_feature",
+    "class_directions": LAYER_KEYS
+    + "split plane class_name n mean_direction_rad resultant_length rayleigh_p ci_low_rad ci_high_rad",
+    "class_bias": LAYER_KEYS + "split plane n classes mww_w mww_dof mww_p mww_q effect_size",
+    "model_agreement": "dataset plane split model_a variant_a model_b variant_b classes agreement "
+    "permutation_p permutation_q",
+    "plane_agreement": LAYER_KEYS + "split classes agreement permutation_p permutation_q",
+    "sombrero": LAYER_KEYS + FOCUS + "layer_index split a b c trough_radius r_squared anisotropy shape",
+    "concentration_by_layer": LAYER_KEYS
+    + FOCUS
+    + "layer_index split energy_total anisotropy polar_angle_rad coupling_1 coupling_2 class_bias_image "
+    "class_bias_feature",
+    "memory_report": MEMORY_KEYS + "n_memory n_query accuracy ci_low ci_high macro_f1 chance head_accuracy",
+    "memory_per_class": MEMORY_KEYS + "label class_name precision recall f1 support",
+    "memory_confusion": MEMORY_KEYS + "label class_name predicted_label predicted_class_name n",
+    "location_accuracy": LAYER_KEYS + "x y accuracy n_query",
     "training_effect": "task arm seeds accuracy_mean difference_mean ci_low ci_high permutation_p",
     "claims": "claim verdict evidence",
     "cells": " ".join(SCHEMAS["cells"].names) + " is_current",

@@ -39,8 +39,11 @@ def fill(lake, all_groups, plane="image"):
             columns["label"] += [label] * len(group)
             columns["angle"] += group.tolist()
     lake.connection.execute(
-        f"""insert into lake.angles (cell_key, model, label, theta_{plane}_rad, dataset, variant, layer, split)
-        select unnest($key), unnest($key), unnest($label), unnest($angle), 'toy', 'original', 'last', 'query'""",
+        f"""insert into lake.angles by name
+        select
+            unnest($key) as cell_key, unnest($key) as model, unnest($label) as label,
+            unnest($angle) as theta_{plane}_rad, 'toy' as dataset, 'original' as variant, 'last' as layer,
+            'query' as split""",
         columns,
     )
 

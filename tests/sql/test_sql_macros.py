@@ -33,7 +33,9 @@ def aggregate(scalar):
     """Evaluate one SQL aggregate over the angles of a list."""
 
     def evaluate(expression, angles):
-        return scalar(f"{expression} from unnest($angles::double[]) as t(x)", angles=[float(a) for a in angles])
+        return scalar(
+            f"{expression} from unnest($angles::double[]) as t(x)", angles=[float(a) for a in angles]
+        )
 
     return evaluate
 
@@ -131,9 +133,7 @@ def test_half_arc_equals_pycircstat2_on_symmetric_samples(aggregate):
         half = rng.vonmises(0, 3, 20)
         angles = 0.4 + np.concatenate([half, -half])
         low, high = circ_mean_ci(angles, method="dispersion", ci=0.95)
-        arc = aggregate(
-            "mean_direction_half_arc(count(*), resultant_length(x), centred_cosine_2(x))", angles
-        )
+        arc = aggregate("mean_direction_half_arc(count(*), resultant_length(x), centred_cosine_2(x))", angles)
         assert arc == pytest.approx(math.remainder(high - low, 2 * PI) / 2, abs=1e-9)
 
 
@@ -229,7 +229,9 @@ def test_label_permutations_are_permutations_and_stay_the_same(scalar):
     assert orders[6] == sorted(digests, key=digests.get)
 
 
-@pytest.mark.parametrize(("classes", "count"), [(2, 9999), (100, 9999), (101, 9900), (1000, 1000), (10**6, 99)])
+@pytest.mark.parametrize(
+    ("classes", "count"), [(2, 9999), (100, 9999), (101, 9900), (1000, 1000), (10**6, 99)]
+)
 def test_fewer_permutations_for_many_classes(scalar, classes, count):
     assert scalar("permutation_count($k)", k=classes) == count
 

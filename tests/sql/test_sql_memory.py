@@ -83,7 +83,9 @@ def test_reports_equal_scikit_learn(lake):
 
 def test_a_class_never_answered_has_no_precision_and_one_never_asked_no_recall(lake):
     search(lake, lake.cell(), [[1], [1]], [0, 0])
-    ant, bee = lake.rows("select class_name, precision, recall, f1 from memory_per_class where k = 1 order by label")
+    ant, bee = lake.rows(
+        "select class_name, precision, recall, f1 from memory_per_class where k = 1 order by label"
+    )
     assert ant == {"class_name": "ant", "precision": None, "recall": 0, "f1": 0}
     assert bee == {"class_name": "bee", "precision": 0, "recall": None, "f1": 0}
 

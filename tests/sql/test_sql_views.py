@@ -36,7 +36,11 @@ def test_views_show_rows_of_current_cells_only(lake, view):
 def test_layers_are_numbered_in_order_of_execution(lake):
     lake.cell(layers=["stem", "deep", "last"], bottleneck="deep")
     rows = lake.rows("select layer, layer_index, is_bottleneck from layers order by layer_index")
-    assert [tuple(row.values()) for row in rows] == [("stem", 0, False), ("deep", 1, True), ("last", 2, False)]
+    assert [tuple(row.values()) for row in rows] == [
+        ("stem", 0, False),
+        ("deep", 1, True),
+        ("last", 2, False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,12 @@ def test_concentration_takes_medians_along_the_layers(lake):
 
 def test_sombrero_by_dataset_counts_shapes(lake):
     for model, shape in (("a", 2.0), ("b", 0.5)):
-        fit = {"sombrero_b": 2.0, "sombrero_c": shape, "trough_radius": math.sqrt(1 / shape), "r_squared": shape}
+        fit = {
+            "sombrero_b": 2.0,
+            "sombrero_c": shape,
+            "trough_radius": math.sqrt(1 / shape),
+            "r_squared": shape,
+        }
         lake.insert("energy_maps", fit, split="query", layer="last", **lake.cell(model, model=model))
     row = lake.row(analysis("sombrero_by_dataset"))
     assert (row["models"], row["hats"], row["domes"], row["r_squared"]) == (2, 1, 1, 1.25)
