@@ -5,15 +5,16 @@
 Three models x two datasets of 2 x 400 images take about three minutes on two cores.
 """
 
-from __future__ import annotations
-
+# No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
+from prefect.states import Failed
 
 from flows.progress import announce
 from flows.runners import task_runner
@@ -75,7 +76,7 @@ class Request:
     runtime: Runtime
 
     @classmethod
-    def of(cls, options: Options) -> Request:
+    def of(cls, options: Options) -> Self:
         """Check every option before anything runs.
 
         Raises:
@@ -132,18 +133,41 @@ class Result:
     failing_checks: dict[str, int]
     report: Path
 
+    def count(self, status: str) -> int:
+        """Return how many cells ended so."""
+        return sum(outcome.status == status for outcome in self.outcomes)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything asked for was done."""
+        return not self.count("failed") and not self.failing_checks
+
+    @property
+    def summary(self) -> str:
+        """What was done, in one line."""
+        computed, found, failed = (self.count(status) for status in ("computed", "found", "failed"))
+        done = f"{computed} cells computed, {found} found done, {failed} failed"
+        return done if computed or failed else f"{done}: nothing to compute"
+
 
 def sweep(options: Options, runner: str = "local", dask_address: str | None = None) -> Result:
     """Run a sweep on the runner asked for. A failed cell is an outcome, never an exception."""
     request = Request.of(options)
     Lake.open(request.places.lake, create=True)
     with task_runner(runner, request.runtime.device, dask_address) as chosen:
-        return run_sweep.with_options(task_runner=chosen)(options)
+        state = run_sweep.with_options(task_runner=chosen)(options, return_state=True)
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 @flow(name="u1-sweep", flow_run_name="sweep {options.models} x {options.datasets}", persist_result=False)
-def run_sweep(options: Options) -> Result:
-    """Run the missing cells, then the checks, the claims and the report; every step is a task."""
+def run_sweep(options: Options) -> Result | State[Result]:
+    """Run the missing cells, then the checks, the claims and the report; every step is a task.
+
+    A partial grid is never green: with a failed cell or check the run ends Failed, the results kept.
+    """
     request = Request.of(options)
     lake = Lake.open(request.places.lake, create=True)
     fingerprints, lost = materialise(request)
@@ -156,7 +180,8 @@ def run_sweep(options: Options) -> Result:
     running = [(job, submit_cell(job)) for job in jobs]
     computed = [gather_cell(job, futures) for job, futures in running]
     outcomes = (*lost, *(Outcome(str(cell), "found") for cell in found), *computed)
-    return conclude(request, options.report.resolve() / "index.html", outcomes)
+    result = conclude(request, options.report.resolve() / "index.html", outcomes)
+    return result if result.complete else Failed(message=result.summary, data=result)
 
 
 def materialise(request: Request) -> tuple[dict[str, str], list[Outcome]]:

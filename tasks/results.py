@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -12,24 +15,32 @@ from u1core.lake import sql
 from u1core.report import write_report
 
 
+@contextmanager
+def _answers(lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection in which the expensive views are computed once."""
+    with sql.connect(lake) as connection:
+        sql.materialise(connection)
+        yield connection
+
+
 @task(task_run_name="check the lake", cache_policy=NO_CACHE)
 def check_lake(lake: Path) -> dict[str, int]:
     """Run every check query; return the offending rows by check, empty when the lake is sound."""
-    with sql.connect(lake) as connection:
+    with _answers(lake) as connection:
         return {name: len(rows) for name, rows in sql.failing_checks(connection).items()}
 
 
 @task(task_run_name="write the report", cache_policy=NO_CACHE)
 def render_report(lake: Path, out: Path) -> Path:
     """Run the analyses and write the report."""
-    with sql.connect(lake) as connection:
+    with _answers(lake) as connection:
         return write_report(connection, out)
 
 
 @task(task_run_name="evaluate the claims", cache_policy=NO_CACHE)
 def evaluate_claims(lake: Path) -> list[dict[str, str]]:
     """Return claim, verdict and evidence, one row per claim of the paper."""
-    with sql.connect(lake) as connection:
+    with _answers(lake) as connection:
         rows = connection.execute("select claim, verdict, evidence from claims").fetchall()
     return [dict(zip(("claim", "verdict", "evidence"), map(str, row), strict=True)) for row in rows]
 

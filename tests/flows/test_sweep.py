@@ -38,11 +38,37 @@ def test_a_sweep_computes_once_and_says_so(u1, ask, tmp_path):
     assert u1("plan", *CELLS).stdout.count(" done ") == 2
 
 
-def test_a_failed_cell_is_never_hidden(u1, ask):
+def runs(environment):
+    """Return the states and messages of the flow runs that Prefect keeps, oldest first."""
+    script = """
+import asyncio, tasks
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.sorting import FlowRunSort
+
+async def main():
+    async with get_client() as client:
+        for run in await client.read_flow_runs(sort=FlowRunSort.START_TIME_ASC):
+            print(f"{run.state.name}: {run.state.message}")
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+def test_a_failed_cell_is_never_hidden(u1, ask, environment):
     mixed = [*CELLS[:4], "--variants", "original,random-init", "--limit", 40]
     done = u1("sweep", *mixed, U1_MODELS="/nowhere")
     assert done.returncode == 1
     assert "2 cells computed, 0 found done, 2 failed" in done.stdout
+    assert runs(environment)[-1] == "Failed: 2 cells computed, 0 found done, 2 failed"
     faults = [line for line in done.stderr.splitlines() if "failed:" in line and line.startswith("u1:")]
     assert len(faults) == 2
     assert "expected the weights file cifar10_resnet20.safetensors" in faults[0]
@@ -123,3 +149,64 @@ asyncio.run(main())
     assert "sweep cifar10_resnet20 x digits,phantom: Completed" in flows
     assert "extract cifar10_resnet20 (random-init) on digits" in task_runs
     assert artifacts == "['claims', 'sweep-cells']"
+
+
+def test_a_schedule_runs_on_a_server(environment, tmp_path):
+    """A deployment of the flow gets scheduled runs, and they do the work."""
+    import socket
+    import urllib.request
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    api = f"http://127.0.0.1:{port}/api"
+    (tmp_path / "nightly.py").write_text(
+        "from flows.sweep import Options, run_sweep\n"
+        "run_sweep.serve(name='nightly', interval=10, limit=1, parameters={'options': Options("
+        "models='cifar10_resnet20', datasets='digits', variants='random-init', limit=40)})\n"
+    )
+    served = environment | {"PREFECT_API_URL": api}
+    start = "import tasks; from prefect.cli import app; app()"
+    server_command = [
+        sys.executable,
+        "-c",
+        start,
+        "server",
+        "start",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    quiet = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "start_new_session": True,
+        "cwd": tmp_path,
+    }
+    processes = [subprocess.Popen(server_command, env=environment, **quiet)]
+    try:
+        wait_for(lambda: urllib.request.urlopen(f"{api}/health", timeout=5).status == 200)
+        processes.append(subprocess.Popen([sys.executable, "nightly.py"], env=served, **quiet))
+        wait_for(lambda: completed(served), timeout_s=240)
+    finally:
+        for process in processes:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert (tmp_path / "report" / "index.html").is_file()
+
+
+def completed(environment):
+    return any(line.startswith("Completed") for line in runs(environment))
+
+
+def wait_for(condition, timeout_s=120):
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            if condition():
+                return
+        except OSError:
+            pass
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(2)

@@ -22,7 +22,8 @@ def digits(catalog, tmp_path_factory):
 
 @pytest.fixture
 def cell(catalog, digits):
-    return Cell(catalog.models["cifar10_resnet20"], catalog.datasets["digits"], digits.fingerprint, "random-init", limit=60)
+    model, dataset = catalog.models["cifar10_resnet20"], catalog.datasets["digits"]
+    return Cell(model, dataset, digits.fingerprint, "random-init", limit=60)
 
 
 @pytest.fixture

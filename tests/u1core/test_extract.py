@@ -1,4 +1,4 @@
-"""Extraction and completion of a real cell: the same answers whatever is incidental, resumed after a crash."""
+"""Extraction and completion of a real cell: same answers whatever is incidental, resumed after a crash."""
 
 import dataclasses
 

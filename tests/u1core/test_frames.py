@@ -50,7 +50,7 @@ def test_axes_are_the_orthonormal_factor_of_k(images):
     assert frame.axes == pytest.approx(polar(K)[0], abs=1e-10)
     # Among orthonormal frames in the span it maximises trace(Q^T K) = sum of the singular values.
     assert np.trace(frame.axes.T @ K) == pytest.approx(frame.couplings.sum())
-    rotation, scale = orthogonal_procrustes(frame.axes, K)
+    _, scale = orthogonal_procrustes(frame.axes, K)
     assert scale == pytest.approx(frame.couplings.sum())
 
 

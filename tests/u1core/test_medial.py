@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from u1core.medial import decompose
 
-positive = hnp.arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(2, 6)), elements=st.floats(0.01, 100))
+shapes = st.tuples(st.integers(1, 5), st.integers(2, 6))
+positive = hnp.arrays(np.float64, shapes, elements=st.floats(0.01, 100))
 
 
 def test_grey_lies_on_the_principal_ray():

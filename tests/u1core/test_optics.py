@@ -11,7 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from u1core import optics
 
-maps = hnp.arrays(np.float64, hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=9), elements=st.floats(0.01, 10))
+shapes = hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=9)
+maps = hnp.arrays(np.float64, shapes, elements=st.floats(0.01, 10))
 
 
 def measure(energy_map):
@@ -43,7 +44,7 @@ def test_dipole_points_at_the_only_bright_pixel_with_y_up():
 def test_uniform_light_encircles_alike_at_every_resolution(shape):
     uniform = measure(np.ones(shape))
     assert uniform["ee50_radius"] == pytest.approx(math.sqrt(2 / math.pi), abs=2e-3)
-    # Half the image's side is inside r = 1, so 80 % lies beyond the inscribed disc: 4 * 0.8 = pi r^2 - 4 segments.
+    # 80 % of the area 4 reaches beyond the inscribed disc: pi r^2 less four circular segments.
     inside = lambda r: math.pi * r**2 - 4 * (r**2 * math.acos(1 / r) - math.sqrt(r**2 - 1))  # noqa: E731
     assert inside(uniform["ee80_radius"]) == pytest.approx(3.2, abs=8e-3)
     assert uniform["centre_density_ratio"] == pytest.approx(1, abs=2e-3)
