@@ -162,7 +162,8 @@ def test_a_schedule_runs_on_a_server(environment, tmp_path):
     api = f"http://127.0.0.1:{port}/api"
     (tmp_path / "nightly.py").write_text(
         "from flows.sweep import Options, run_sweep\n"
-        "run_sweep.serve(name='nightly', interval=10, limit=1, parameters={'options': Options("
+        "if __name__ == '__main__':\n"
+        "    run_sweep.serve(name='nightly', interval=10, limit=1, parameters={'options': Options("
         "models='cifar10_resnet20', datasets='digits', variants='random-init', limit=40)})\n"
     )
     served = environment | {"PREFECT_API_URL": api}
