@@ -1,4 +1,4 @@
-"""Where tasks run: threads of this process, or a Dask cluster."""
+"""Where tasks run: threads of this process, or a Dask cluster; and the Prefect server that hears of it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from prefect.settings import PREFECT_API_URL, temporary_settings
+import httpx
+from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+    temporary_settings,
+)
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-RUNNERS = ("local", "dask")
+from u1core.errors import U1Error
 
 
 @contextmanager
@@ -18,20 +24,22 @@ def task_runner(name: str, device: str, dask_address: str | None = None) -> Iter
     """Yield the task runner of a sweep.
 
     local: one thread, because a forward pass already uses every core (or the one GPU).
-    dask: a cluster at `dask_address`, or a local one. Its workers are processes, and each would start
-    an embedded Prefect server of its own, so one server is started here and its address handed down.
-    """
-    if name == "local":
-        yield ThreadPoolTaskRunner(max_workers=1)
-        return
-    from prefect_dask import DaskTaskRunner
+    dask: a cluster at `dask_address`, or a local one.
 
-    with _shared_server():
-        yield (
-            DaskTaskRunner(address=dask_address)
-            if dask_address
-            else DaskTaskRunner(cluster_kwargs=_local_cluster(device))
-        )
+    Raises:
+        U1Error: No Prefect server can be had, or the scheduler does not answer.
+    """
+    with prefect_server():
+        if name == "local":
+            yield ThreadPoolTaskRunner(max_workers=1)
+            return
+        from prefect_dask import DaskTaskRunner
+
+        if dask_address:
+            _check_scheduler(dask_address)
+            yield DaskTaskRunner(address=dask_address)
+        else:
+            yield DaskTaskRunner(cluster_kwargs=_local_cluster(device))
 
 
 def _local_cluster(device: str) -> dict[str, Any]:
@@ -48,15 +56,33 @@ def _local_cluster(device: str) -> dict[str, Any]:
     }
 
 
+def _check_scheduler(address: str) -> None:
+    from distributed import Client
+
+    try:
+        Client(address, timeout=10, set_as_default=False).close()
+    except (OSError, TimeoutError, ValueError, TypeError) as e:
+        why = " ".join(str(e).split())
+        todo = "start one with `dask scheduler`, or leave --dask-address out for a local cluster"
+        raise U1Error("--dask-address to name a running Dask scheduler", f"{address} ({why})", todo) from e
+
+
 @contextmanager
-def _shared_server() -> Iterator[None]:
-    if PREFECT_API_URL.value():
+def prefect_server() -> Iterator[None]:
+    """Have one Prefect server: the configured one, or an embedded one whose address is handed down.
+
+    Prefect would start an embedded server by itself, but then each Dask worker would start another.
+    """
+    if configured := PREFECT_API_URL.value():
+        _check_server(configured)
         yield
         return
-    from prefect.server.api.server import SubprocessASGIServer
-
     server = SubprocessASGIServer()
-    server.start(timeout=90)
+    try:
+        server.start(timeout=int(PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()))
+    except RuntimeError as e:
+        todo = "run `u1 doctor`, or start a server with `prefect server start` and set PREFECT_API_URL"
+        raise U1Error("Prefect's embedded server to start", " ".join(str(e).split()), todo) from e
     os.environ["PREFECT_API_URL"] = server.api_url
     try:
         with temporary_settings({PREFECT_API_URL: server.api_url}):
@@ -64,3 +90,11 @@ def _shared_server() -> Iterator[None]:
     finally:
         del os.environ["PREFECT_API_URL"]
         server.stop()
+
+
+def _check_server(url: str) -> None:
+    try:
+        httpx.get(f"{url}/health", timeout=10).raise_for_status()
+    except httpx.HTTPError as e:
+        todo = "start it with `prefect server start`, or unset PREFECT_API_URL to use an embedded one"
+        raise U1Error("the Prefect server of PREFECT_API_URL to answer", f"{url} ({e})", todo) from e

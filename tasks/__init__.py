@@ -15,8 +15,8 @@ _DEFAULTS = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "DASK_LOGGING__DISTRIBUTED": "error",
-    # The first start of the embedded server migrates its database: 13 s on two cores.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+    # A first start compiles and migrates: 13 s on two idle cores, over 90 s on busy ones.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
 }
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)

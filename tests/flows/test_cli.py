@@ -89,6 +89,20 @@ def test_doctor_finds_this_environment_sound(u1):
     assert "unset PREFECT_API_URL" in " ".join(broken.stdout.split())
 
 
+def test_a_prefect_server_that_is_not_there_is_one_line(u1, tmp_path):
+    done = u1(
+        "sweep",
+        "--models",
+        "cifar10_resnet20",
+        "--datasets",
+        "digits",
+        PREFECT_API_URL="http://127.0.0.1:9/api",
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("u1: expected the Prefect server of PREFECT_API_URL to answer")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_formats(u1, tmp_path):
     from u1core.lake.store import Lake
 
