@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from u1core.errors import U1Error
@@ -65,7 +66,7 @@ def answer(lake: Path, query: str, params: dict[str, Any], format_: str, out: Co
 
 
 def _print_table(rows: pa.Table, out: Console) -> None:
-    table = Table(*rows.column_names)
+    table = Table(*map(escape, rows.column_names))
     for row in rows.slice(0, _SHOWN_ROWS).to_pylist():
         table.add_row(*(_cell(value) for value in row.values()))
     # A pipe has no width: never cut a figure there.
@@ -79,12 +80,16 @@ def _cell(value: object) -> str:
         return "[dim]null[/]"
     if isinstance(value, float):
         return f"{value:.6g}"
-    return str(value).replace("[", "\\[")
+    return escape(str(value))
 
 
 def shell(lake: Path, out: Console) -> None:
-    """Ask queries in a loop; a mistake is a line, the shell goes on."""
+    """Ask queries in a loop; at a terminal a mistake is a line and the shell goes on, from a pipe it ends."""
     Lake.open(lake)
+    if not sys.stdin.isatty():
+        for query in sql.statements(sys.stdin.read()):
+            answer(lake, query, {}, "table", out)
+        return
     out.print(f"DuckDB over {lake}, read-only. End a query with ; and leave with Ctrl-D. Try `show tables;`")
     # Line editing and history, where the terminal offers it.
     with contextlib.suppress(ImportError):

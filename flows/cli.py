@@ -5,6 +5,7 @@ Heavy imports happen inside the commands, so that `--help` and `u1 sql` start at
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from enum import StrEnum
@@ -36,6 +37,9 @@ err = Console(stderr=True, soft_wrap=True)
 
 # typer carries its own copy of click; its public BadParameter leads to the base of all usage errors.
 UsageError = typer.BadParameter.__bases__[0]
+
+_INTERRUPTED = 130
+"""What typer returns after Ctrl-C."""
 
 
 class Runner(StrEnum):
@@ -99,6 +103,7 @@ def plan(
     data_dir: DataDir = None,
 ) -> None:
     """Show the cells a sweep would run: to do, done, stale, failed. Runs nothing."""
+    _check_names(models, datasets, catalog)
     from flows.plan import print_plan
     from flows.sweep import Options, Request
 
@@ -137,6 +142,11 @@ def sweep(
     data_dir: DataDir = None,
 ) -> None:
     """Run the missing cells, then the analyses and the report."""
+    _check_names(models, datasets, catalog)
+    if dask_address and runner is not Runner.dask:
+        raise U1Error(
+            "--dask-address to go with --runner dask", f"--runner {runner.value}", "add --runner dask"
+        )
     from flows.progress import watch
     from flows.sweep import Options
     from flows.sweep import sweep as run
@@ -193,7 +203,8 @@ def report(
     from u1core.report import write_report
 
     Lake.open(lake)
-    with lake_sql.connect(lake) as connection:
+    with lake_sql.connect(lake) as connection, lake_sql.one_line_errors(connection):
+        lake_sql.materialise(connection)
         path = write_report(connection, to / "index.html")
     out.print(f"report: {path}", highlight=False)
 
@@ -227,6 +238,13 @@ def doctor(lake: Lake_ = Path("lake"), catalog: CatalogFile = None, models_dir: 
         raise typer.Exit(1)
 
 
+def _check_names(models: str, datasets: str, catalog: Path | None) -> None:
+    """Refuse unknown names at once, before torch and Prefect take seconds to import."""
+    loaded = _catalog(catalog)
+    loaded.select_models(models)
+    loaded.select_datasets(datasets)
+
+
 def _catalog(extra: Path | None) -> Catalog:
     from u1core.catalog import load_catalog
 
@@ -255,8 +273,14 @@ def _print_result(result: Result) -> None:
 
 def main() -> None:
     """Run `u1`; a user's mistake is one line on stderr and exit status 1, never a traceback."""
+    # A name that the terminal cannot show is no reason to stop.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = app(standalone_mode=False)
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt
     except U1Error as e:
         message = str(e)
     except UsageError as e:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,7 +13,8 @@ from u1core.catalog import DatasetEntry
 from u1core.cells import Cell, cell_states
 from u1core.cost import Cost, estimate
 from u1core.datasets import find_cached
-from u1core.lake.store import MARK, Lake
+from u1core.errors import U1Error
+from u1core.lake.store import Lake
 from u1core.networks import weights_status
 
 
@@ -24,35 +26,35 @@ class Planned:
         cell: The cell.
         state: 'to do', 'done', 'stale' or 'failed'.
         images: Images over both splits; 0 where the dataset is not decoded yet.
-        cost: What it is expected to cost.
+        cost: What it is expected to cost; None where the network cannot be built.
         obstacle: Why it cannot run as things are; empty if nothing is known against it.
     """
 
     cell: Cell
     state: str
     images: int
-    cost: Cost
+    cost: Cost | None
     obstacle: str
 
 
 def make_plan(request: Request) -> list[Planned]:
     """Return the grid of a request with states and costs."""
-    lake = Lake.open(request.places.lake) if (request.places.lake / MARK).is_file() else None
+    lake = Lake.find(request.places.lake)
     history = list(lake.cells().values()) if lake else []
     fingerprints = {dataset.id: _fingerprint(dataset, request) for dataset in request.datasets}
     cells = request.cells(fingerprints)
-    return [
-        Planned(
-            cell,
-            state,
-            images := _images(cell, request),
-            estimate(cell, images, request.runtime, history),
-            weights_status(cell.model, request.runtime.models_dir) or ""
-            if cell.variant == "original"
-            else "",
-        )
-        for cell, state in zip(cells, cell_states(cells, lake), strict=True)
-    ]
+    states = cell_states(cells, lake)
+    return [_planned(cell, state, request, history) for cell, state in zip(cells, states, strict=True)]
+
+
+def _planned(cell: Cell, state: str, request: Request, history: list[dict[str, Any]]) -> Planned:
+    images = _images(cell, request)
+    obstacle = weights_status(cell.model, request.runtime.models_dir) if cell.variant == "original" else None
+    try:
+        cost = estimate(cell, images, request.runtime, history)
+    except U1Error as e:
+        return Planned(cell, state, images, None, str(e))
+    return Planned(cell, state, images, cost, obstacle or "")
 
 
 def _fingerprint(dataset: DatasetEntry, request: Request) -> str:
@@ -78,13 +80,14 @@ def print_plan(request: Request, out: Console) -> None:
     for name in ("images", "GFLOP/image", "lake MB", "memory MB", "minutes"):
         table.add_column(name, justify="right")
     for p in planned:
-        table.add_row(str(p.cell), p.state, str(p.images or "?"), *p.cost.columns())
+        table.add_row(str(p.cell), p.state, str(p.images or "?"), *(p.cost.columns() if p.cost else "????"))
     out.print(table)
     todo = [p for p in planned if p.state != "done"]
+    costs = [p.cost for p in todo if p.cost]
     out.print(
         f"{len(todo)} of {len(planned)} cells to run: {sum(p.images for p in todo)} images, "
-        f"about {sum(p.cost.lake_bytes for p in todo) / 1e6:.0f} MB, "
-        f"{sum(p.cost.seconds for p in todo) / 60:.1f} minutes "
+        f"about {sum(c.lake_bytes for c in costs) / 1e6:.0f} MB, "
+        f"{sum(c.seconds for c in costs) / 60:.1f} minutes "
         "(~ by nominal rates: this lake has not measured the model yet)",
         highlight=False,
     )

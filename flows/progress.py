@@ -10,10 +10,11 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -28,6 +29,7 @@ from rich.progress import (
 from rich.text import Text
 
 from tasks.jobs import Job, read_progress
+from u1core.lake.store import writing_to
 
 _POLL_S = 0.5
 
@@ -49,12 +51,13 @@ def announcement(lake: Path) -> Path:
 
 def announce(jobs: Sequence[Job], lake: Path) -> None:
     """Name the jobs of a sweep to whoever watches."""
-    text = json.dumps([[job.name, job.images(), str(job.progress_file), str(job.mark)] for job in jobs])
     path = announcement(lake)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text)
-    temporary.replace(path)
+    text = json.dumps([[job.name, job.images(), str(job.progress_file), str(job.mark)] for job in jobs])
+    with writing_to(lake):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(text)
+        temporary.replace(path)
 
 
 class _Rate(ProgressColumn):
@@ -117,7 +120,8 @@ class Board:
         self._finished += job.images
         if job in self._bars:
             self.progress.remove_task(self._bars.pop(job))
-        self.console.print(f"ended: {job.name}, {job.images} images", highlight=False)
+        status = pq.ParquetFile(job.mark).read(["status"])["status"][0].as_py()
+        self.console.print(f"{status}: {job.name}, {job.images} images", highlight=False)
 
 
 def _modified(path: str) -> float:
@@ -145,4 +149,5 @@ def watch(lake: Path, console: Console) -> Iterator[None]:
             stop.set()
             thread.join()
             board.poll()
-            announcement(lake).unlink(missing_ok=True)
+            with suppress(OSError):
+                announcement(lake).unlink()

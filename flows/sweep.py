@@ -6,6 +6,7 @@ Three models x two datasets of 2 x 400 images take about three minutes on two co
 """
 
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
+import gc
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from u1core.cells import PRECISIONS, VARIANTS, Cell, cell_states, check_choice
 from u1core.datasets import default_cache
 from u1core.errors import U1Error
 from u1core.extract import Runtime, resolve_device
-from u1core.lake.store import Lake
+from u1core.lake.store import Lake, writing_to
 
 
 @dataclass(frozen=True)
@@ -87,17 +88,19 @@ class Request:
         for name in variants:
             check_choice("--variants", name, VARIANTS)
         check_choice("--precision", options.precision, PRECISIONS)
+        # Absolute, because a worker may have another working directory.
+        data_dir, models_dir = (
+            _folder("--data-dir", options.data_dir),
+            _folder("--models-dir", options.models_dir),
+        )
         return cls(
             models=tuple(catalog.select_models(options.models)),
             datasets=tuple(catalog.select_datasets(options.datasets)),
             variants=variants,
             precision=options.precision,
             limit=options.limit,
-            # Absolute, because a worker may have another working directory.
-            places=Places(options.lake.resolve(), default_cache().resolve(), _absolute(options.data_dir)),
-            runtime=Runtime(
-                resolve_device(options.device), options.batch_size, _absolute(options.models_dir)
-            ),
+            places=Places(options.lake.resolve(), default_cache().resolve(), data_dir),
+            runtime=Runtime(resolve_device(options.device), options.batch_size, models_dir),
         )
 
     def cells(self, fingerprints: dict[str, str]) -> list[Cell]:
@@ -111,7 +114,9 @@ class Request:
         ]
 
 
-def _absolute(path: Path | None) -> Path | None:
+def _folder(option: str, path: Path | None) -> Path | None:
+    if path is not None and not path.is_dir():
+        raise U1Error(f"{option} to name a folder", str(path), "check the name, or leave the option out")
     return None if path is None else path.resolve()
 
 
@@ -157,6 +162,10 @@ def sweep(options: Options, runner: str = "local", dask_address: str | None = No
     with task_runner(runner, request.runtime.device, dask_address) as chosen:
         state = run_sweep.with_options(task_runner=chosen)(options, return_state=True)
     result = state.result(raise_on_failure=False)
+    if isinstance(result, U1Error):
+        # A copy: the original's traceback would hold DuckDB's objects beyond the end of the interpreter.
+        result, state = U1Error(result.expected, result.got, result.todo), None
+        gc.collect()
     if isinstance(result, BaseException):
         raise result
     return result
@@ -170,6 +179,16 @@ def run_sweep(options: Options) -> Result | State[Result]:
     """
     request = Request.of(options)
     lake = Lake.open(request.places.lake, create=True)
+    report = options.report.resolve() / "index.html"
+    with writing_to(report.parent):
+        report.parent.mkdir(parents=True, exist_ok=True)
+    with lake.alone():
+        result = run_cells(request, lake, report)
+    return result if result.complete else Failed(message=result.summary, data=result)
+
+
+def run_cells(request: Request, lake: Lake, report: Path) -> Result:
+    """Materialise, extract, fit, search, commit, conclude."""
     fingerprints, lost = materialise(request)
     cells = request.cells(fingerprints)
     found = [cell for cell, state in zip(cells, cell_states(cells, lake), strict=True) if state == "done"]
@@ -180,8 +199,7 @@ def run_sweep(options: Options) -> Result | State[Result]:
     running = [(job, submit_cell(job)) for job in jobs]
     computed = [gather_cell(job, futures) for job, futures in running]
     outcomes = (*lost, *(Outcome(str(cell), "found") for cell in found), *computed)
-    result = conclude(request, options.report.resolve() / "index.html", outcomes)
-    return result if result.complete else Failed(message=result.summary, data=result)
+    return conclude(request, report, outcomes)
 
 
 def materialise(request: Request) -> tuple[dict[str, str], list[Outcome]]:
@@ -193,8 +211,16 @@ def materialise(request: Request) -> tuple[dict[str, str], list[Outcome]]:
         if isinstance(result, str):
             fingerprints[dataset] = result
         else:
-            lost.append(Outcome(f"dataset {dataset}", "failed", one_line(result)))
+            lost += lose_cells(request, dataset, one_line(result))
     return fingerprints, lost
+
+
+def lose_cells(request: Request, dataset: str, reason: str) -> list[Outcome]:
+    """Write down that every cell of a dataset failed because its images could not be had."""
+    cells = [cell for cell in request.cells({dataset: "unknown"})]
+    for cell in cells:
+        record_failure(Job(cell, request.places, request.runtime), reason)
+    return [Outcome(str(cell), "failed", reason) for cell in cells]
 
 
 def submit_cell(job: Job) -> list[PrefectFuture[Any]]:

@@ -18,7 +18,7 @@ from u1core.report import write_report
 @contextmanager
 def _answers(lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection in which the expensive views are computed once."""
-    with sql.connect(lake) as connection:
+    with sql.connect(lake) as connection, sql.one_line_errors(connection):
         sql.materialise(connection)
         yield connection
 
@@ -39,9 +39,11 @@ def render_report(lake: Path, out: Path) -> Path:
 
 @task(task_run_name="evaluate the claims", cache_policy=NO_CACHE)
 def evaluate_claims(lake: Path) -> list[dict[str, str]]:
-    """Return claim, verdict and evidence, one row per claim of the paper."""
+    """Return claim (number and statement), verdict and evidence, one row per claim of the paper."""
     with _answers(lake) as connection:
-        rows = connection.execute("select claim, verdict, evidence from claims").fetchall()
+        rows = connection.execute(
+            "select claim || '. ' || statement, verdict, coalesce(evidence, 'none') from claims order by claim"
+        ).fetchall()
     return [dict(zip(("claim", "verdict", "evidence"), map(str, row), strict=True)) for row in rows]
 
 

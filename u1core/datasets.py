@@ -170,6 +170,9 @@ def _verify(decoded: Decoded, entry: DatasetEntry) -> None:
         SourceError: They are not; says how.
     """
     labels, classes = decoded.labels, len(decoded.class_names)
+    if decoded.failures and not len(decoded.pixels):
+        first = decoded.failures[0].error
+        raise SourceError(f"none of {len(decoded.failures)} files could be decoded; the first: {first}")
     if len(decoded.pixels) != len(labels):
         raise SourceError(f"{len(decoded.pixels)} images but {len(labels)} labels")
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):

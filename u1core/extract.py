@@ -7,8 +7,9 @@ activations and one part of reduced rows, whatever the size of the dataset.
 from __future__ import annotations
 
 import functools
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from u1core import medial, optics
 from u1core.accumulate import SPLITS, LayerSums, PartSums
+from u1core.catalog import ModelEntry
 from u1core.cells import Cell
 from u1core.datasets import Images, select_images
 from u1core.errors import U1Error
@@ -56,6 +58,8 @@ def resolve_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        if torch.device(name).type not in ("cpu", "cuda", "mps", "xpu"):
+            raise RuntimeError(f"{name} computes nothing")
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as e:
         have = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
@@ -127,7 +131,22 @@ class Extractor:
             outputs = self.network(inputs)
             logits = outputs.pop("head", None)
             layers = {name: reduce_layer(outputs[name]) for name in self.cell.model.layers}
+        check_path(self.cell.model, {name: r.energy_map.shape[1:] for name, r in layers.items()})
         return layers, None if logits is None else logits.argmax(dim=1).cpu().numpy()
+
+
+def check_path(model: ModelEntry, sizes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise U1Error unless resolution falls along the layers and the bottleneck is the last above 1 x 1."""
+    pixels = {name: math.prod(size) for name, size in sizes.items()}
+    seen = list(pixels.values())
+    focused = [name for name, count in pixels.items() if count > 1]
+    if seen != sorted(seen, reverse=True) or focused[-1:] != [model.bottleneck]:
+        path = ", ".join(f"{name} {'x'.join(map(str, size))}" for name, size in sizes.items())
+        raise U1Error(
+            f"the layers of {model.id} in order of falling resolution, the bottleneck the last above 1x1",
+            f"{path}; bottleneck {model.bottleneck}",
+            f"correct models.{model.id} in the catalog",
+        )
 
 
 def default_batch_size(pixels: int) -> int:

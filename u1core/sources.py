@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageOps
 
 from u1core import phantom
 from u1core.catalog import DatasetEntry
@@ -209,8 +210,6 @@ def _read_cifar_sheets(marker: Path) -> tuple[tuple[Pixels, Labels], tuple[Pixel
 
 
 def _sheet(path: Path) -> Pixels:
-    from PIL import Image
-
     with Image.open(path) as sheet:
         rows = np.asarray(sheet.convert("RGB"), dtype=np.uint8)
     return rows.reshape(len(rows), 32, 32, 3)
@@ -315,11 +314,19 @@ def _pictures_below(folder: Path) -> Iterator[Path]:
 
 def decode_picture(path: Path, size: int) -> Pixels:
     """Decode one picture to RGB (size, size, 3): upright, shorter side resized, centre cropped."""
-    from PIL import Image, ImageOps
-
     with Image.open(path) as opened:
-        upright = ImageOps.exif_transpose(opened).convert("RGB")
+        upright = _eight_bits(ImageOps.exif_transpose(opened)).convert("RGB")
     return np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.BICUBIC), dtype=np.uint8)
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Bring 16-bit greys to 8 bits: PIL's own conversion would clip them to white."""
+    if picture.mode == "F":
+        raise ValueError("floating-point pixels, whose range is unknown")
+    if not picture.mode.startswith("I"):
+        return picture
+    values = np.asarray(picture, dtype=np.int64)
+    return Image.fromarray((values.clip(0, 65535) // 257).astype(np.uint8))
 
 
 def list_files(folders: list[Path]) -> str:

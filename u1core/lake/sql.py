@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,22 @@ def _execute(connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[st
         connection.execute("rollback")
 
 
+def statements(text: str) -> list[str]:
+    """Split a text into its statements; U1Error where DuckDB cannot."""
+    connection = connect(None)
+    with one_line_errors(connection):
+        return [statement.query for statement in connection.extract_statements(text)]
+
+
+@contextmanager
+def one_line_errors(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Turn whatever DuckDB cannot do in the block, such as reading a damaged file, into one line."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _query_error(connection, error) from error
+
+
 def _is_read_only(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
     """Tell whether a statement only reads; an explained or a pivot statement is looked into."""
     text = statement.query
@@ -200,7 +217,7 @@ def _is_read_only(connection: duckdb.DuckDBPyConnection, statement: duckdb.State
 
 
 def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> U1Error:
-    todo = "see docs/lake.md"
+    todo = "see docs/lake.md; of a damaged file delete it and its cell's file in cells/, then sweep again"
     if isinstance(error, duckdb.CatalogException):
         todo = f"the views are {', '.join(views(connection))}"
     elif isinstance(error, duckdb.BinderException):

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 
 from u1core.errors import U1Error
 from u1core.schema import SCHEMA_VERSION, SCHEMAS
@@ -73,6 +74,31 @@ class Lake:
                 "name another folder with --lake, or use the u1sweep release that wrote it",
             )
         return cls(root)
+
+    @classmethod
+    def find(cls, root: Path) -> Lake | None:
+        """Open a lake, or return None where nothing is yet; anything else there raises U1Error."""
+        return cls.open(root) if root.is_file() or (root.is_dir() and any(root.iterdir())) else None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only sweep that writes to this lake; the lock goes with the process, however it ends.
+
+        Raises:
+            U1Error: Another sweep is writing.
+        """
+        with writing_to(self.root):
+            (self.root / ".work").mkdir(exist_ok=True)
+            lock = FileLock(self.root / ".work" / "sweep.lock", timeout=0)
+            try:
+                lock.acquire()
+            except Timeout as e:
+                todo = "wait for it to end, or name another lake"
+                raise U1Error(f"no other sweep on {self.root}", "one that is writing now", todo) from e
+        try:
+            yield
+        finally:
+            lock.release()
 
     @staticmethod
     def _create(root: Path, mark: Path, create: bool) -> None:
@@ -148,7 +174,11 @@ class Lake:
         """Return the rows of `cells` by cell key."""
         rows: dict[str, dict[str, Any]] = {}
         for path in sorted((self.root / "cells").glob("**/*.parquet")):
-            rows |= {row["cell_key"]: row for row in pq.ParquetFile(path).read().to_pylist()}
+            try:
+                rows |= {row["cell_key"]: row for row in pq.ParquetFile(path).read().to_pylist()}
+            except (pa.ArrowInvalid, OSError) as e:
+                todo = "delete that file and sweep again: its cell is computed anew"
+                raise U1Error("readable Parquet in the lake", f"a damaged {path}", todo) from e
         return rows
 
     def commit(self, cell: CellId, row: Mapping[str, Any]) -> None:
@@ -156,7 +186,14 @@ class Lake:
         now = datetime.now(UTC)
         columns = {name: [value] for name, value in {"committed_at": now, "selected_at": now, **row}.items()}
         self.write("cells", cell, columns)
+        self._forget_failures(cell)
         shutil.rmtree(self.work(cell), ignore_errors=True)
+
+    def _forget_failures(self, cell: CellId) -> None:
+        """Drop the rows of failed tries that a done cell of the same dataset, model and variant replaces."""
+        for row in self.cells().values():
+            if _names(row) == (cell.dataset, cell.model, cell.variant) and row["status"] == "failed":
+                self.path("cells", CellId(row["cell_key"], *_names(row))).unlink(missing_ok=True)
 
     def mark_failed(self, cell: CellId, row: Mapping[str, Any]) -> None:
         """Write the row of a failed cell; its unfinished state stays, so that the next try resumes."""
