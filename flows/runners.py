@@ -88,8 +88,8 @@ def prefect_server() -> Iterator[None]:
         with temporary_settings({PREFECT_API_URL: server.api_url}):
             yield
     finally:
+        # The server stops itself when the process exits, after Prefect has sent it the last logs.
         del os.environ["PREFECT_API_URL"]
-        server.stop()
 
 
 def _check_server(url: str) -> None:

@@ -40,11 +40,13 @@ def render_report(lake: Path, out: Path) -> Path:
 @task(task_run_name="evaluate the claims", cache_policy=NO_CACHE)
 def evaluate_claims(lake: Path) -> list[dict[str, str]]:
     """Return claim (number and statement), verdict and evidence, one row per claim of the paper."""
+    query = "select claim, statement, verdict, evidence from claims order by claim"
     with _answers(lake) as connection:
-        rows = connection.execute(
-            "select claim || '. ' || statement, verdict, coalesce(evidence, 'none') from claims order by claim"
-        ).fetchall()
-    return [dict(zip(("claim", "verdict", "evidence"), map(str, row), strict=True)) for row in rows]
+        rows = connection.execute(query).fetchall()
+    return [
+        {"claim": f"{number}. {statement}", "verdict": verdict, "evidence": evidence or "none"}
+        for number, statement, verdict, evidence in rows
+    ]
 
 
 @task(task_run_name="publish artifacts", cache_policy=NO_CACHE)

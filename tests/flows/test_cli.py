@@ -16,6 +16,11 @@ import pytest
         (["sweep", "--precision", "float8"], "--precision"),
         (["sweep", "--catalog", "missing.toml"], "missing.toml"),
         (["sweep", "--datasets", "digits", "--lake", "taken"], "holds something else"),
+        (["sweep", "--dask-address", "tcp://127.0.0.1:9"], "add --runner dask"),
+        (["sweep", "--models-dir", "nowhere"], "expected --models-dir to name a folder"),
+        (["sweep", "--device", "meta"], "expected --device"),
+        (["sweep", "--models", "cifar10_resnet20", "--datasets", "digits", "--lake", "file"], "file"),
+        (["plan", "--lake", "taken"], "holds something else"),
         (["sql", "select 1"], "where none is"),
         (["sql", "select 1", "-f", "query.sql"], "a query or -f FILE"),
         (["sql", "-f", "query.sql"], "query.sql"),
@@ -28,6 +33,7 @@ import pytest
 def test_a_mistake_is_one_line(u1, tmp_path, arguments, said):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "thesis.tex").touch()
+    (tmp_path / "file").touch()
     done = u1(*arguments)
     assert done.returncode == 1
     assert done.stderr.startswith("u1: ")
@@ -103,6 +109,55 @@ def test_a_prefect_server_that_is_not_there_is_one_line(u1, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_wrong_dask_address_is_one_line(u1):
+    address = ["--runner", "dask", "--dask-address", "tcp://127.0.0.1:9"]
+    done = u1("sweep", "--models", "cifar10_resnet20", "--datasets", "digits", *address)
+    assert done.returncode == 1
+    assert done.stderr.startswith("u1: expected --dask-address to name a running Dask scheduler")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_damaged_file_is_named(u1, tmp_path):
+    from u1core.lake.store import CellId, Lake
+
+    lake = Lake.open(tmp_path / "lake", create=True)
+    lake.commit(CellId("k", "digits", "cifar10_resnet20", "original"), {"status": "done"})
+    (mark,) = (tmp_path / "lake" / "cells").rglob("*.parquet")
+    mark.write_bytes(b"")
+    for command in (
+        ["report"],
+        ["plan", "--models", "cifar10_resnet20", "--datasets", "digits"],
+        ["sql", "from cells"],
+    ):
+        done = u1(*command)
+        assert done.returncode == 1
+        assert mark.name in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_piped_shell_answers_and_stops_at_a_mistake(environment, u1, tmp_path):
+    import subprocess
+    import sys
+
+    from u1core.lake.store import Lake
+
+    Lake.open(tmp_path / "lake", create=True)
+
+    def pipe(text):
+        command = [sys.executable, "-c", "from flows.cli import main; main()", "sql"]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, input=text, capture_output=True, text=True, check=False
+        )
+
+    good = pipe("select 41 + 1 as a;\nselect 'last' as b")
+    assert good.returncode == 0
+    assert "42" in good.stdout
+    assert "last" in good.stdout
+    bad = pipe("select 1; select nope;")
+    assert bad.returncode == 1
+    assert len(bad.stderr.splitlines()) == 1
+
+
 def test_formats(u1, tmp_path):
     from u1core.lake.store import Lake
 
@@ -111,6 +166,7 @@ def test_formats(u1, tmp_path):
     assert u1("sql", query, "--format", "csv").stdout.splitlines() == ["a,b,c", '1,,"x,y"']
     assert json.loads(u1("sql", query, "--format", "json").stdout) == [{"a": 1, "b": None, "c": "x,y"}]
     assert "null" in u1("sql", query).stdout
+    assert "[/bold]" in u1("sql", 'select 1 as "[/bold]"').stdout
     assert u1("sql", "select $n + 1 as a", "--param", "n=2", "--format", "csv").stdout.splitlines() == [
         "a",
         "3",

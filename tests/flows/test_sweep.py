@@ -65,7 +65,7 @@ asyncio.run(main())
 
 def test_a_failed_cell_is_never_hidden(u1, ask, environment):
     mixed = [*CELLS[:4], "--variants", "original,random-init", "--limit", 40]
-    done = u1("sweep", *mixed, U1_MODELS="/nowhere")
+    done = u1("sweep", *mixed)
     assert done.returncode == 1
     assert "2 cells computed, 0 found done, 2 failed" in done.stdout
     assert runs(environment)[-1] == "Failed: 2 cells computed, 0 found done, 2 failed"
@@ -87,8 +87,32 @@ def test_a_dataset_that_cannot_be_had_costs_only_its_cells(u1, ask, tmp_path):
     arguments = [*CELLS[:2], "--datasets", "mine,digits", *CELLS[4:], "--catalog", "mine.toml"]
     done = u1("sweep", *arguments)
     assert done.returncode == 1
-    assert "u1: dataset mine failed: expected" in done.stderr
+    assert "u1: cifar10_resnet20 (random-init) on mine failed: expected" in done.stderr
     assert ask("select distinct dataset from records") == [["digits"]]
+    assert ask("select dataset, status from cells order by all") == [["digits", "done"], ["mine", "failed"]]
+
+
+def test_two_sweeps_do_not_share_a_lake(u1, ask, tmp_path):
+    from u1core.lake.store import Lake
+
+    lake = Lake.open(tmp_path / "lake", create=True)
+    with lake.alone():
+        refused = u1("sweep", *CELLS)
+    assert refused.returncode == 1
+    assert "expected no other sweep on" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert ask("select count(*) from cells") == [["0"]]
+
+
+def test_ctrl_c_is_one_line(environment, tmp_path):
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "sweep", *map(str, CELLS)]
+    sweep = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    time.sleep(12)
+    sweep.send_signal(signal.SIGINT)
+    _, errors = sweep.communicate(timeout=120)
+    assert sweep.returncode == 1
+    assert errors.splitlines()[-1].startswith("u1: interrupted; what is written is kept")
+    assert "Traceback" not in errors
 
 
 def test_dask_gives_the_same_answers(u1, ask, tmp_path):
@@ -189,16 +213,11 @@ def test_a_schedule_runs_on_a_server(environment, tmp_path):
     try:
         wait_for(lambda: urllib.request.urlopen(f"{api}/health", timeout=5).status == 200)
         processes.append(subprocess.Popen([sys.executable, "nightly.py"], env=served, **quiet))
-        wait_for(lambda: completed(served), timeout_s=240)
+        wait_for((tmp_path / "report" / "index.html").is_file, timeout_s=240)
     finally:
         for process in processes:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    assert (tmp_path / "report" / "index.html").is_file()
-
-
-def completed(environment):
-    return any(line.startswith("Completed") for line in runs(environment))
 
 
 def wait_for(condition, timeout_s=120):

@@ -226,3 +226,14 @@ def test_progress_counts_every_image_once(cell, digits, lake):
 def test_cells_name_themselves(cell):
     assert str(cell) == "cifar10_resnet20 (random-init) on digits"
     assert str(Cell(cell.model, cell.dataset, "f")) == "cifar10_resnet20 on digits"
+
+
+@pytest.mark.parametrize(
+    ("layers", "bottleneck"), [(("layer3", "layer1"), "layer3"), (("layer1", "layer2", "layer3"), "layer2")]
+)
+def test_a_path_out_of_order_is_refused(cell, digits, lake, layers, bottleneck):
+    wrong = dataclasses.replace(
+        cell, model=dataclasses.replace(cell.model, layers=layers, bottleneck=bottleneck)
+    )
+    with pytest.raises(U1Error, match="falling resolution"):
+        extract.extract(wrong, digits, lake, Runtime())

@@ -92,3 +92,19 @@ def test_a_lake_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(U1Error):
         Lake.open(tmp_path / "file" / "lake", create=True)
+
+
+def test_one_sweep_at_a_time(lake):
+    with lake.alone(), pytest.raises(U1Error, match="one that is writing now"), Lake(lake.root).alone():
+        pass
+    with lake.alone():
+        pass
+
+
+def test_a_done_cell_replaces_failed_tries(lake):
+    lake.mark_failed(
+        CellId("unknown", "digits", "net", "original"), {"status": "failed", "error": "no images"}
+    )
+    lake.mark_failed(CellId("other", "digits", "other", "original"), {"status": "failed", "error": "stays"})
+    lake.commit(CELL, {"status": "done"})
+    assert set(lake.cells()) == {"k1", "other"}

@@ -98,6 +98,9 @@ def connect(root: Path | None) -> duckdb.DuckDBPyConnection:
     Returns:
         A connection with one relation per table in schema `lake` and the public views in `main`. A table
         without a file yet is typed and empty, and stays so until the next connect.
+
+    Raises:
+        U1Error: A file of the lake is damaged.
     """
     connection = duckdb.connect(
         config={
@@ -106,6 +109,12 @@ def connect(root: Path | None) -> duckdb.DuckDBPyConnection:
             "temp_directory": str(Path(tempfile.gettempdir()) / "u1-duckdb"),
         }
     )
+    with one_line_errors(connection):
+        _create_relations(connection, root)
+    return connection
+
+
+def _create_relations(connection: duckdb.DuckDBPyConnection, root: Path | None) -> None:
     # Timestamps are stored in UTC and shown so, on every machine.
     connection.execute("set timezone = 'UTC'")
     connection.execute("create schema lake")
@@ -115,7 +124,6 @@ def connect(root: Path | None) -> duckdb.DuckDBPyConnection:
         connection.execute(text)
     for name, text in view_files().items():
         connection.execute(f"create view {name} as\n{text}")
-    return connection
 
 
 def _create_raw(
