@@ -506,3 +506,16 @@ def test_real_cifar10_from_whatever_source_there_is():
 def test_real_fashion_mnist_from_debian(tmp_path):
     images = materialise(replace(FASHION, sources=("apt:dataset-fashion-mnist",)), tmp_path)
     assert images.fingerprint == FASHION.fingerprint
+
+
+def test_sixteen_bit_greys_are_scaled_and_floats_refused(tmp_path):
+    from PIL import Image
+
+    from u1core.sources import decode_picture
+
+    grey = np.full((8, 8), 257 * 100, dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / "grey16.png")
+    assert (decode_picture(tmp_path / "grey16.png", 8) == 100).all()
+    Image.fromarray(np.full((8, 8), 0.5, dtype=np.float32)).save(tmp_path / "real.tiff")
+    with pytest.raises(ValueError, match="floating-point"):
+        decode_picture(tmp_path / "real.tiff", 8)
