@@ -42,8 +42,9 @@ class Cell:
     def key(self) -> str:
         """Hash of everything that determines the cell's numbers: same key, same answers."""
         identity: dict[str, Any] = {
-            "model": self.model.identity(),
-            "dataset": self.fingerprint,
+            # The ids too: two entries of one content are two cells, with rows of their own.
+            "model": {"id": self.model.id, **self.model.identity()},
+            "dataset": {"id": self.dataset.id, "fingerprint": self.fingerprint},
             "variant": self.variant,
             "precision": self.precision,
             "limit": self.limit,

@@ -101,7 +101,7 @@ def materialise(
         _remove_old_scratch(cache)
         with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=cache) as scratch:
             decoded = _first_source(entry, data_dir, Path(scratch), notify or (lambda line: None))
-            _publish(_write(decoded, Path(scratch) / "ready"), folder, entry)
+            _publish(_write(decoded, entry, Path(scratch) / "ready"), folder, entry)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         got = f"{cache}: {error.strerror or error}"
@@ -187,11 +187,19 @@ def _verify(decoded: Decoded, entry: DatasetEntry) -> None:
         seen = len(np.unique(of_split))
         if seen < 2:
             raise SourceError(f"{seen} classes in the {split} split, at least 2 are needed")
-    found = fingerprint(decoded.pixels, labels, decoded.is_query)
+    found = _cell_fingerprint(decoded, entry)
     if entry.fingerprint is not None and found != entry.fingerprint:
         raise SourceError(
             f"other images or labels: fingerprint {found[:16]}..., not {entry.fingerprint[:16]}..."
         )
+
+
+def _cell_fingerprint(decoded: Decoded, entry: DatasetEntry) -> str:
+    """Return the fingerprint; where the class names come with the images, a renamed class changes it."""
+    pixels = fingerprint(decoded.pixels, decoded.labels, decoded.is_query)
+    if entry.class_names:
+        return pixels
+    return hashlib.sha256("\0".join([pixels, *decoded.class_names]).encode()).hexdigest()
 
 
 def fingerprint(pixels: Pixels, labels: Labels, is_query: Flags) -> str:
@@ -215,7 +223,7 @@ def fingerprint(pixels: Pixels, labels: Labels, is_query: Flags) -> str:
     return digest.hexdigest()
 
 
-def _write(decoded: Decoded, folder: Path) -> Path:
+def _write(decoded: Decoded, entry: DatasetEntry, folder: Path) -> Path:
     """Write the arrays, then meta.json: its presence says that all the rest is there."""
     folder.mkdir()
     arrays: dict[str, npt.NDArray[np.generic]] = {
@@ -231,7 +239,7 @@ def _write(decoded: Decoded, folder: Path) -> Path:
             os.fsync(stream.fileno())
     meta = {
         "class_names": decoded.class_names,
-        "fingerprint": fingerprint(decoded.pixels, decoded.labels, decoded.is_query),
+        "fingerprint": _cell_fingerprint(decoded, entry),
         "failures": [asdict(failure) for failure in decoded.failures],
     }
     with (folder / "meta.json").open("w", encoding="utf-8") as stream:
