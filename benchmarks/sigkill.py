@@ -20,7 +20,7 @@ from pathlib import Path
 
 U1 = [sys.executable, "-c", "from flows.cli import main; main()"]
 CELLS = ["--models", "cifar10_resnet20", "--variants", "random-init", "--datasets", "digits,phantom"]
-SIZES = ["--limit", "100", "--batch-size", "8"]
+SIZES = ["--limit", "60", "--batch-size", "8"]
 COUNTS = """
 select 'records' as t, count(*), count(distinct (cell_key, layer, image_id)) from records
 union all

@@ -106,7 +106,11 @@ def test_two_sweeps_do_not_share_a_lake(u1, ask, tmp_path):
 
 def test_ctrl_c_is_one_line(environment, tmp_path):
     command = [sys.executable, "-c", "from flows.cli import main; main()", "sweep", *map(str, CELLS)]
-    sweep = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    # A test run started in the background ignores Ctrl-C, and its children would inherit that.
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    sweep = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heard
+    )
     wait_for((tmp_path / "lake" / ".work" / "sweep.lock").is_file)
     time.sleep(2)
     sweep.send_signal(signal.SIGINT)
