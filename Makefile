@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SWEEP_LIMIT ?= 400
 
-.PHONY: help install sweep test check lock build bench clean
+.PHONY: help install sweep test check lock build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

@@ -84,16 +84,17 @@ class Board:
             transient=True,
         )
         self._whole = self.progress.add_task("[bold]sweep[/]: preparing", total=None)
-        self._jobs: dict[Announced, float] | None = None
+        self._announced = False
+        self._jobs: dict[Announced, float] = {}
         self._bars: dict[Announced, TaskID] = {}
         self._finished = 0
 
     def poll(self) -> None:
         """Move every bar to where its job is."""
-        if self._jobs is None and not self._read_announcement():
+        if not self._announced and not self._read_announcement():
             return
         moving = 0
-        for job, mark_before in list((self._jobs or {}).items()):
+        for job, mark_before in list(self._jobs.items()):
             if _modified(job.mark) != mark_before:
                 self._finish(job)
                 continue
@@ -110,12 +111,11 @@ class Board:
             jobs = [Announced(*fields) for fields in json.loads(announcement(self.lake).read_text())]
         except (OSError, ValueError):
             return False
-        self._jobs = {job: _modified(job.mark) for job in jobs}
+        self._announced, self._jobs = True, {job: _modified(job.mark) for job in jobs}
         self.progress.update(self._whole, total=sum(job.images for job in jobs), description="[bold]sweep[/]")
         return True
 
     def _finish(self, job: Announced) -> None:
-        assert self._jobs is not None
         del self._jobs[job]
         self._finished += job.images
         if job in self._bars:
