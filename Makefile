@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SWEEP_LIMIT ?= 400
 
-.PHONY: help install sweep test check lock build clean
+.PHONY: help install sweep validate test check lock build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,8 +18,11 @@ install: .venv/installed  ## set up .venv from requirements/lock.txt
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --editable .
 	touch $@
 
-sweep: install  ## the main job: three ImageNet models x three image sets, then lake/ and report/index.html
-	$(BIN)/u1 sweep --models 'efficientnet_lite*' --datasets cifar10,digits,phantom --limit $(SWEEP_LIMIT)
+sweep: install  ## the main job: three ImageNet models and the pixels x three image sets, then lake/ and report/index.html
+	$(BIN)/u1 sweep --models 'efficientnet_lite*,pixels' --datasets cifar10,digits,phantom --limit $(SWEEP_LIMIT)
+
+validate: install  ## false positives, power and coverage of every test, in minutes
+	$(BIN)/u1 validate
 
 test: install  ## every test, the slow ones too
 	$(BIN)/python -m pytest

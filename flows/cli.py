@@ -72,7 +72,16 @@ Datasets = Annotated[str, typer.Option("--datasets", help="Dataset ids or globs,
 CatalogFile = Annotated[
     Path | None, typer.Option("--catalog", help="TOML file with entries of your own.", envvar="U1_CATALOG")
 ]
-Variants = Annotated[str, typer.Option("--variants", help="original, random-init, or both with a comma.")]
+Variants = Annotated[
+    str,
+    typer.Option(
+        "--variants", help="original, controls, jitter, or single ones such as hflip; separated by commas."
+    ),
+]
+LocationLimit = Annotated[
+    int,
+    typer.Option("--location-limit", min=0, help="Images per split for the location memory; 0 for none."),
+]
 Limit = Annotated[
     int | None, typer.Option("--limit", min=1, help="Images per split, class-balanced; all by default.")
 ]
@@ -95,6 +104,7 @@ def plan(
     datasets: Datasets = "*",
     lake: Lake_ = Path("lake"),
     limit: Limit = None,
+    location_limit: LocationLimit = 1000,
     variants: Variants = "original",
     precision: Precision_ = Precision.float32,
     device: Device = "auto",
@@ -112,6 +122,7 @@ def plan(
         datasets=datasets,
         lake=lake,
         limit=limit,
+        location_limit=location_limit,
         variants=variants,
         precision=precision.value,
         device=device,
@@ -129,6 +140,7 @@ def sweep(
     lake: Lake_ = Path("lake"),
     report: Report_ = Path("report"),
     limit: Limit = None,
+    location_limit: LocationLimit = 1000,
     variants: Variants = "original",
     precision: Precision_ = Precision.float32,
     device: Device = "auto",
@@ -157,6 +169,7 @@ def sweep(
         lake=lake,
         report=report,
         limit=limit,
+        location_limit=location_limit,
         variants=variants,
         precision=precision.value,
         device=device,
@@ -236,6 +249,31 @@ def doctor(lake: Lake_ = Path("lake"), catalog: CatalogFile = None, models_dir: 
     print_findings(findings, out)
     if any(f.state == "fault" for f in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def validate(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer and smaller data sets.")] = False,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the generated data.")] = None,
+    lake: Annotated[
+        Path | None, typer.Option("--lake", help="Also permute the labels of a cell of this lake.")
+    ] = None,
+) -> None:
+    """Measure the tests themselves: level, power, coverage, recovery of what was planted."""
+    from flows.validate_view import print_outcome, run
+    from u1core.validate import SEED
+
+    outcome = run(quick=quick, seed=SEED if seed is None else seed, lake=lake, err=err)
+    print_outcome(outcome, out)
+    if outcome.failed:
+        names = "; ".join(f.test for f in outcome.failed)
+        err.print(
+            f"u1: {len(outcome.failed)} of {len(outcome.findings)} failed: {names}",
+            highlight=False,
+            markup=False,
+        )
+        raise typer.Exit(1)
+    out.print(f"all {len(outcome.findings)} passed", highlight=False)
 
 
 def _check_names(models: str, datasets: str, catalog: Path | None) -> None:

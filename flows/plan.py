@@ -16,6 +16,7 @@ from u1core.datasets import find_cached
 from u1core.errors import U1Error
 from u1core.lake.store import Lake
 from u1core.networks import weights_status
+from u1core.variants import VARIANTS
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def make_plan(request: Request) -> list[Planned]:
 
 def _planned(cell: Cell, state: str, request: Request, history: list[dict[str, Any]]) -> Planned:
     images = _images(cell, request)
-    obstacle = weights_status(cell.model, request.runtime.models_dir) if cell.variant == "original" else None
+    trained = VARIANTS[cell.variant].trained
+    obstacle = weights_status(cell.model, request.runtime.models_dir) if trained else None
     try:
         cost = estimate(cell, images, request.runtime, history)
     except U1Error as e:

@@ -24,11 +24,12 @@ from tasks.datasets import materialise_dataset
 from tasks.jobs import Job, Places
 from tasks.results import check_lake, evaluate_claims, publish, render_report
 from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
-from u1core.cells import PRECISIONS, VARIANTS, Cell, cell_states, check_choice
+from u1core.cells import PRECISIONS, Cell, cell_states, check_choice
 from u1core.datasets import default_cache
 from u1core.errors import U1Error
 from u1core.extract import Runtime, resolve_device
 from u1core.lake.store import Lake, writing_to
+from u1core.variants import VARIANTS, select_variants
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Options:
         lake: Folder of the lake.
         report: Folder of the report.
         limit: Class-balanced images per split; None for all.
-        variants: 'original', 'random-init', or both with a comma.
+        location_limit: Of them, images per split for the location memory; 0 for none.
+        variants: Names, globs or groups of variants ('controls', 'jitter'), separated by commas.
         precision: Arithmetic of the forward pass.
         device: A torch device, or 'auto'.
         batch_size: Images per forward pass; None chooses.
@@ -55,6 +57,7 @@ class Options:
     lake: Path = Path("lake")
     report: Path = Path("report")
     limit: int | None = None
+    location_limit: int = 1000
     variants: str = "original"
     precision: str = "float32"
     device: str = "auto"
@@ -73,6 +76,7 @@ class Request:
     variants: tuple[str, ...]
     precision: str
     limit: int | None
+    location_limit: int
     places: Places
     runtime: Runtime
 
@@ -84,9 +88,6 @@ class Request:
             U1Error: An option names something that does not exist.
         """
         catalog = load_catalog(options.catalog)
-        variants = tuple(dict.fromkeys(name.strip() for name in options.variants.split(",")))
-        for name in variants:
-            check_choice("--variants", name, VARIANTS)
         check_choice("--precision", options.precision, PRECISIONS)
         # Absolute, because a worker may have another working directory.
         data_dir, models_dir = (
@@ -96,9 +97,10 @@ class Request:
         return cls(
             models=tuple(catalog.select_models(options.models)),
             datasets=tuple(catalog.select_datasets(options.datasets)),
-            variants=variants,
+            variants=select_variants(options.variants),
             precision=options.precision,
             limit=options.limit,
+            location_limit=options.location_limit,
             places=Places(options.lake.resolve(), default_cache().resolve(), data_dir),
             runtime=Runtime(resolve_device(options.device), options.batch_size, models_dir),
         )
@@ -106,11 +108,21 @@ class Request:
     def cells(self, fingerprints: dict[str, str]) -> list[Cell]:
         """Return the grid over the datasets with a known fingerprint, dataset by dataset."""
         return [
-            Cell(model, dataset, fingerprints[dataset.id], variant, self.precision, self.limit)
+            Cell(
+                model,
+                dataset,
+                fingerprints[dataset.id],
+                variant,
+                VARIANTS[variant].precision or self.precision,
+                self.limit,
+                # One channel has no direction to compare.
+                self.location_limit if model.has_weights else 0,
+            )
             for dataset in self.datasets
             if dataset.id in fingerprints
             for model in self.models
             for variant in self.variants
+            if model.has_weights or VARIANTS[variant].shows_in_pictures
         ]
 
 

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task
 
 from tasks.jobs import Job, ProgressFile
-from u1core import complete, extract
+from u1core import complete, extract, search
 from u1core.errors import U1Error
 
 
@@ -87,7 +87,7 @@ def fit_cell_frames(job: Job) -> None:
 )
 def search_cell_memory(job: Job) -> None:
     """Write the nearest memory images of every query image of a cell."""
-    complete.search_memory(job.cell, job.open_lake(), job.runtime.device)
+    search.search_memory(job.cell, job.open_lake(), job.open_images(), job.runtime.device)
 
 
 @task(task_run_name="commit {job.name}", retries=1, retry_condition_fn=worth_retrying, cache_policy=NO_CACHE)

@@ -104,6 +104,8 @@ class PartSums:
                 m.mean_chroma,
                 m.mean_dipole,
                 m.comoment,
+                m.rest_chroma,
+                m.rest_dipole,
             )
             arrays |= {f"{name}|{i}": np.asarray(field) for i, field in enumerate(fields)}
         buffer = io.BytesIO()
@@ -117,7 +119,7 @@ class PartSums:
             names = dict.fromkeys(key.rsplit("|", 1)[0] for key in archive.files if "|" in key)
             layers = {}
             for name in names:
-                count, energy, class_energy, n, *means = (archive[f"{name}|{i}"] for i in range(7))
+                count, energy, class_energy, n, *means = (archive[f"{name}|{i}"] for i in range(9))
                 layers[name] = LayerSums(count, energy, class_energy, CoMoments(int(n), *means))
             rows, failures, seconds = archive["totals"]
         return cls(layers, int(rows), int(failures), float(seconds))

@@ -26,8 +26,8 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SHA256 = re.compile(r"[0-9a-f]{8,64}")
-_ARCHITECTURE = re.compile(r"(timm|torchvision):[A-Za-z0-9_.]+|cifar_resnet:[0-9]+")
-_WEIGHTS = re.compile(r"package:[A-Za-z0-9_.-]+|file:.+\.safetensors|torchvision:[a-z0-9_]+@[A-Z0-9_]+")
+_ARCHITECTURE = re.compile(r"(timm|torchvision):[A-Za-z0-9_.]+|cifar_resnet:[0-9]+|pixels:luminance")
+_WEIGHTS = re.compile(r"package:[A-Za-z0-9_.-]+|file:.+\.safetensors|torchvision:[a-z0-9_]+@[A-Z0-9_]+|none")
 _SOURCE = re.compile(
     r"directory(:.+)?|torchvision:(CIFAR10|FashionMNIST)|npm:[a-z0-9-]+(@[0-9.]+)?"
     r"|apt:[a-z0-9.+-]+|sklearn:load_digits|generated"
@@ -67,6 +67,11 @@ class ModelEntry:
     head: str | None
     label_space: str
     description: str = ""
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether this is a network; False for the model-free baseline `pixels`."""
+        return self.weights != "none"
 
     def identity(self) -> dict[str, str]:
         """Say what makes the activations of this network reproducible, for a cell's key; opens no file.
@@ -207,7 +212,14 @@ def _model_problems(where: str, fields: Mapping[str, Any]) -> list[str]:
     problems, layers = [], fields.get("layers")
     if isinstance(layers, list) and _texts(layers) and fields.get("bottleneck") not in layers:
         problems.append(f"{where}.bottleneck: must be one of its layers: {', '.join(layers)}")
-    of_enum = str(fields.get("weights", "")).startswith("torchvision:")
+    weights = str(fields.get("weights", ""))
+    if (weights == "none") != str(fields.get("architecture", "")).startswith("pixels:"):
+        problems.append(
+            f"{where}.weights: 'none' goes with the architecture pixels:luminance, and only with it"
+        )
+    if weights != "none" and "sha256" not in fields:
+        problems.append(f"{where}.sha256: missing; {_OF_MODELS['sha256'].valid}")
+    of_enum = weights.startswith("torchvision:")
     if not of_enum and "preprocessing" not in fields:
         problems.append(f"{where}.preprocessing: missing; {_PREPROCESSING_VALID}")
     return problems
@@ -247,7 +259,7 @@ def _model(name: str, fields: Mapping[str, Any]) -> ModelEntry:
         id=name,
         architecture=fields["architecture"],
         weights=fields["weights"],
-        sha256=fields["sha256"],
+        sha256=fields.get("sha256", ""),
         preprocessing=None if numbers is None else _preprocessing(numbers),
         layers=tuple(fields["layers"]),
         bottleneck=fields["bottleneck"],
@@ -382,11 +394,14 @@ _PREPROCESSING_VALID = (
     "mean and std (3 numbers each)"
 )
 _OF_MODELS = {
-    "architecture": _Check(_is_architecture, "timm:<name>, torchvision:<name> or cifar_resnet:<6n+2>"),
-    "weights": _Check(
-        _matches(_WEIGHTS), "package:<distribution>, file:<path>.safetensors or torchvision:<name>@<WEIGHTS>"
+    "architecture": _Check(
+        _is_architecture, "timm:<name>, torchvision:<name>, cifar_resnet:<6n+2> or pixels:luminance"
     ),
-    "sha256": _Check(_matches(_SHA256), "8 to 64 lower-case hexadecimal digits"),
+    "weights": _Check(
+        _matches(_WEIGHTS),
+        "package:<distribution>, file:<path>.safetensors, torchvision:<name>@<WEIGHTS> or none",
+    ),
+    "sha256": _Check(_matches(_SHA256), "8 to 64 lower-case hexadecimal digits", required=False),
     "preprocessing": _Check(_is_preprocessing, _PREPROCESSING_VALID, required=False),
     "layers": _Check(lambda v: _texts(v) and len(set(v)) == len(v), "a list of different node paths"),
     "bottleneck": _Check(_text, "one of the layers"),

@@ -14,7 +14,6 @@ from u1core.errors import U1Error
 from u1core.lake.store import CellId, Lake
 from u1core.schema import SCHEMA_VERSION
 
-VARIANTS = ("original", "random-init")
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -26,9 +25,10 @@ class Cell:
         model: Catalog entry of the model.
         dataset: Catalog entry of the dataset.
         fingerprint: sha256 over the dataset's pixels and labels.
-        variant: 'original', or a control.
+        variant: 'original', or what is changed: a name of `variants.VARIANTS`.
         precision: Arithmetic of the forward pass.
         limit: Class-balanced images per split; None for all.
+        location_limit: Class-balanced images per split for the location memory; 0 for none.
     """
 
     model: ModelEntry
@@ -37,6 +37,7 @@ class Cell:
     variant: str = "original"
     precision: str = "float32"
     limit: int | None = None
+    location_limit: int = 0
 
     @cached_property
     def key(self) -> str:
@@ -48,6 +49,7 @@ class Cell:
             "variant": self.variant,
             "precision": self.precision,
             "limit": self.limit,
+            "location_limit": self.location_limit,
             "schema": SCHEMA_VERSION,
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""From extracted parts to a readable cell: energy maps, frames, angles, neighbours, commit.
+"""From extracted parts to a readable cell: energy maps, frames, angles, commit.
 
 Every step reads what the lake already holds and writes one deterministic set of files, so a step that a
 crash cut short is simply run again. Shape legend: B images, N channels, C classes, H x W pixels.
@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
@@ -22,23 +20,42 @@ from u1core.accumulate import SPLITS, LayerSums, PartSums
 from u1core.cells import Cell
 from u1core.datasets import Images, select_images
 from u1core.extract import Runtime
-from u1core.frames import Frame, feature_plane, fit_frame, image_plane
-from u1core.lake.store import Lake
-from u1core.memory import NEIGHBOURS, nearest, unit_circle
+from u1core.frames import WEAK_SHARE, Frame, feature_plane, fit_frame, image_plane
+from u1core.lake.store import Lake, list_matrix
 from u1core.schema import SCHEMA_VERSION
+from u1core.search import located_rows
+from u1core.variants import VARIANTS
 
 _IMAGE_COLUMNS = ["image_id", "split", "label", "class_name"]
-_BLOCK_ROWS = 8192
 
 
 def fit_frames(cell: Cell, lake: Lake, sums: PartSums, class_names: tuple[str, ...]) -> None:
     """Write the frames (memory split, no labels), the mean energy maps and every image's angles of a cell."""
     frames = {layer: fit_frame(sums.layers[layer].moments) for layer in cell.model.layers}
+    floors = {}
     for layer, frame in frames.items():
+        squares = []
         for part, records, vectors in _parts(lake, cell, layer):
-            lake.write("angles", cell.id, _angle_columns(frame, records, vectors), layer=layer, part=part)
+            columns = _angle_columns(frame, records, vectors)
+            lake.write("angles", cell.id, columns, layer=layer, part=part)
+            squares.append(_memory_squares(columns))
+        floors[layer] = WEAK_SHARE * _root_mean(squares)
     _write_energy_maps(cell, lake, sums, class_names)
-    _write_frames(cell, lake, sums, frames)
+    _write_frames(cell, lake, sums, frames, floors)
+
+
+def _memory_squares(columns: dict[str, Any]) -> np.ndarray:
+    """Return count and sum of squares of both strengths over the memory split, (2, 2); nulls left out."""
+    in_memory = np.asarray(columns["split"].to_numpy(zero_copy_only=False) == "memory")
+    strengths = np.stack([columns[f"strength_{plane}"][in_memory] for plane in ("image", "feature")])
+    return np.stack([np.isfinite(strengths).sum(axis=1), np.nansum(strengths**2, axis=1)])
+
+
+def _root_mean(squares: list[np.ndarray]) -> np.ndarray:
+    """Return the root mean squares (2,); NaN where there is no strength."""
+    count, total = np.sum(squares, axis=0)
+    root_mean: np.ndarray = np.sqrt(total / np.where(count > 0, count, np.nan))
+    return root_mean
 
 
 def _parts(lake: Lake, cell: Cell, layer: str) -> Iterator[tuple[int, pa.Table, pa.Table]]:
@@ -50,15 +67,9 @@ def _parts(lake: Lake, cell: Cell, layer: str) -> Iterator[tuple[int, pa.Table, 
         part += 1
 
 
-def _matrix(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a list column of equal lengths as a matrix (rows, D)."""
-    flat = pa.concat_arrays([chunk.flatten() for chunk in column.chunks])
-    return np.asarray(flat).reshape(len(column), -1)
-
-
 def _angle_columns(frame: Frame, records: pa.Table, vectors: pa.Table) -> dict[str, Any]:
     dipole = np.stack([records["dipole_x"].to_numpy(), records["dipole_y"].to_numpy()], axis=1)
-    chroma = medial.decompose(_matrix(vectors["pooled"])).chroma
+    chroma = medial.decompose(list_matrix(vectors["pooled"])).chroma
     theta_image, strength_image = image_plane(frame, dipole)
     theta_feature, strength_feature = feature_plane(frame, chroma)
     return {
@@ -70,7 +81,9 @@ def _angle_columns(frame: Frame, records: pa.Table, vectors: pa.Table) -> dict[s
     }
 
 
-def _write_frames(cell: Cell, lake: Lake, sums: PartSums, frames: dict[str, Frame]) -> None:
+def _write_frames(
+    cell: Cell, lake: Lake, sums: PartSums, frames: dict[str, Frame], floors: dict[str, np.ndarray]
+) -> None:
     rows = []
     for index, (layer, frame) in enumerate(frames.items()):
         x_axis, y_axis = (None, None) if frame.axes is None else frame.axes.T
@@ -91,6 +104,8 @@ def _write_frames(cell: Cell, lake: Lake, sums: PartSums, frames: dict[str, Fram
                 "frame_y": y_axis,
                 "coupling_1": frame.couplings[0],
                 "coupling_2": frame.couplings[1],
+                "floor_image": floors[layer][0],
+                "floor_feature": floors[layer][1],
             }
         )
     lake.write("frames", cell.id, _columns(rows))
@@ -147,7 +162,9 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
 def commit(cell: Cell, lake: Lake, images: Images, sums: PartSums, runtime: Runtime) -> None:
     """Make a cell readable: write the failures of decoding, then the row of `cells`, the commit mark."""
     _write_decode_failures(cell, lake, images)
-    lake.commit(cell.id, _identity_row(cell) | _result_row(cell, images, sums, runtime))
+    located = located_rows(cell, lake, images)
+    counts = {f"location_{split}": len(rows) for split, rows in located.items()}
+    lake.commit(cell.id, _identity_row(cell) | _result_row(cell, images, sums, runtime) | counts)
 
 
 def fail(cell: Cell, lake: Lake, error: str) -> None:
@@ -157,15 +174,16 @@ def fail(cell: Cell, lake: Lake, error: str) -> None:
 
 def _identity_row(cell: Cell) -> dict[str, Any]:
     identity = cell.model.identity()
-    trained = cell.variant == "original"
+    trained = VARIANTS[cell.variant].trained
     return {
         **{name: identity[name] for name in ("architecture", "preprocessing")},
         "weights": identity["weights"] if trained else "random, seed 0",
-        "weights_sha256": identity["sha256"] if trained else None,
+        "weights_sha256": identity["sha256"] or None if trained else None,
         "layers": list(cell.model.layers),
         "bottleneck": cell.model.bottleneck,
         "dataset_fingerprint": cell.fingerprint,
         "image_limit": cell.limit,
+        "location_limit": cell.location_limit,
         "head_matches": cell.head_matches,
         "precision": cell.precision,
         "schema_version": SCHEMA_VERSION,
@@ -208,76 +226,3 @@ def _write_decode_failures(cell: Cell, lake: Lake, images: Images) -> None:
     ]
     # Parts of extraction count from 0; no dataset reaches this number.
     lake.write("failures", cell.id, _columns(rows), part=99999)
-
-
-# -- memory search ----------------------------------------------------------------------------------
-
-
-SCHEMES = ("pooled", "chroma", "theta", "energy")
-
-
-def search_memory(cell: Cell, lake: Lake, device: str = "cpu") -> None:
-    """Write the nearest memory images of every query image at the bottleneck, one set per scheme."""
-    columns: dict[str, list[np.ndarray]] = {}
-    memory = _image_rows(lake, cell, "memory")
-    query = _image_rows(lake, cell, "query")
-    if not len(memory["image_id"]) or not len(query["image_id"]):
-        return
-    for scheme in SCHEMES:
-        asked = np.concatenate(list(_features(lake, cell, scheme, "query")))
-        found = nearest(asked, _features(lake, cell, scheme, "memory"), NEIGHBOURS, device)
-        ranks = found.position.shape[1]
-        for name, values in {
-            "scheme": np.full(found.position.size, scheme),
-            "image_id": np.repeat(query["image_id"], ranks),
-            "label": np.repeat(query["label"], ranks),
-            "rank": np.tile(np.arange(1, ranks + 1), len(asked)),
-            "memory_image_id": memory["image_id"][found.position].ravel(),
-            "memory_label": memory["label"][found.position].ravel(),
-            "similarity": found.similarity.ravel().astype(np.float64),
-        }.items():
-            columns.setdefault(name, []).append(values)
-    merged = {name: np.concatenate(values) for name, values in columns.items()}
-    lake.write("neighbours", cell.id, merged, layer=cell.model.bottleneck)
-
-
-def _bottleneck_files(lake: Lake, cell: Cell, table: str) -> Iterator[Path]:
-    part = 0
-    while (path := lake.path(table, cell.id, layer=cell.model.bottleneck, part=part)).is_file():
-        yield path
-        part += 1
-
-
-def _blocks(lake: Lake, cell: Cell, table: str, split: str, columns: list[str]) -> Iterator[pa.Table]:
-    """Yield the rows of one split of the bottleneck, in image order, in blocks of bounded size."""
-    for path in _bottleneck_files(lake, cell, table):
-        for batch in pq.ParquetFile(path).iter_batches(_BLOCK_ROWS, columns=["split", *columns]):
-            rows = pa.Table.from_batches([batch])
-            rows = rows.filter(pc.equal(rows["split"], split))
-            if len(rows):
-                yield rows
-
-
-def _image_rows(lake: Lake, cell: Cell, split: str) -> dict[str, np.ndarray]:
-    names = ["image_id", "label"]
-    blocks = list(_blocks(lake, cell, "records", split, names))
-    return {
-        n: np.concatenate([b[n].to_numpy() for b in blocks] or [np.empty(0, dtype=np.int64)]) for n in names
-    }
-
-
-def _features(lake: Lake, cell: Cell, scheme: str, split: str) -> Iterator[np.ndarray]:
-    """Yield the vectors (B, D) that a scheme compares by cosine, block by block.
-
-    Angles keep float64: neighbours on a circle of thousands lie closer than float32 resolves a cosine.
-    """
-    if scheme == "theta":
-        for block in _blocks(lake, cell, "angles", split, ["theta_feature_rad"]):
-            yield unit_circle(block["theta_feature_rad"].to_numpy())
-    else:
-        column = "energy_map" if scheme == "energy" else "pooled"
-        for block in _blocks(lake, cell, "vectors", split, [column]):
-            values = _matrix(block[column])
-            if scheme == "chroma":
-                values = np.nan_to_num(medial.decompose(values).chroma).astype(np.float32)
-            yield values

@@ -27,6 +27,9 @@ ROW_BYTES = 200
 NEIGHBOUR_BYTES = 460
 """Compressed bytes of the neighbours of one query image over all schemes; measured on CIFAR-10."""
 
+LOCATION_BYTES = 6
+"""Compressed bytes of the nearest image of one query at one place; measured on CIFAR-10."""
+
 VECTOR_COMPRESSION = 0.6
 """Compressed over raw size of float32 vectors, measured on CIFAR-10."""
 
@@ -73,11 +76,12 @@ class Shape:
 def shape_of(entry: ModelEntry) -> Shape:
     """Trace one image through a catalog model without arithmetic."""
     picture = preprocessor(entry)(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
-    network = build_network(entry, variant="random-init")
+    network = build_network(entry, trained=False)
     extractor = feature_extractor(network, entry, entry.layers, False).to("meta")
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         outputs = extractor(picture.to("meta"))
-    layers = {name: tuple(outputs[name].shape[1:]) for name in entry.layers}
+    # A global pool may give (B, N) without its two axes.
+    layers = {name: (*outputs[name].shape[1:], 1, 1)[:3] for name in entry.layers}
     return Shape(layers, picture.shape[2] * picture.shape[3], float(counter.get_total_flops()))
 
 
@@ -97,15 +101,14 @@ def estimate(cell: Cell, images: int, runtime: Runtime, history: Iterable[Mappin
     per_image = (
         len(shape.layers) * ROW_BYTES + 4 * (channels + map_pixels) * VECTOR_COMPRESSION + NEIGHBOUR_BYTES / 2
     )
+    located = min(cell.location_limit, images / 2) * (map_pixels + 2) * LOCATION_BYTES
     batch = runtime.batch_size or default_batch_size(shape.input_pixels)
     activations = sum(n * h * w for n, h, w in shape.layers.values())
-    # Layers are held together with one squared copy of the largest, all in float32.
-    largest = max(n * h * w for n, h, w in shape.layers.values())
-    memory = 4.0 * batch * (activations + largest) + 4.0 * PART_IMAGES * channels
+    memory = 4.0 * batch * activations + 4.0 * PART_IMAGES * channels
     rate = _measured_rate(cell, runtime, history)
     nominal = NOMINAL_FLOPS.get(runtime.device.split(":")[0], NOMINAL_FLOPS["cpu"])
     seconds = images / rate if rate else images * shape.flops / nominal
-    return Cost(shape.flops, images * per_image, memory, seconds, rate is not None)
+    return Cost(shape.flops, images * per_image + located, memory, seconds, rate is not None)
 
 
 def _measured_rate(cell: Cell, runtime: Runtime, history: Iterable[Mapping[str, Any]]) -> float | None:

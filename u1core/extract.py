@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +26,9 @@ from u1core.cells import Cell
 from u1core.datasets import Images, select_images
 from u1core.errors import U1Error
 from u1core.lake.store import Lake, list_column
+from u1core.maps import LocationMaps, by_place
 from u1core.networks import build_network, feature_extractor, preprocessor
+from u1core.variants import VARIANTS
 
 PART_IMAGES = 2048
 """Images per part, the unit that a crash can cost."""
@@ -96,7 +99,12 @@ class Reduced:
 
 
 def reduce_layer(activations: Tensor) -> Reduced:
-    """Reduce activations (B, N, H, W) of any floating type to what the lake records."""
+    """Reduce activations (B, N, H, W) of any floating type to what the lake records.
+
+    What a global pool gives without its two axes, (B, N), is a map of 1 x 1.
+    """
+    if activations.ndim == 2:
+        activations = activations[:, :, None, None]
     energy_map = optics.energy(activations)
     return Reduced(
         activations.float().mean(dim=(2, 3)).cpu().numpy(),
@@ -113,26 +121,39 @@ def _negative_share(activations: Tensor) -> Tensor:
     return torch.count_nonzero(activations < 0, dim=(1, 2, 3)).double() / activations[0].numel()
 
 
+class Batch(NamedTuple):
+    """What one batch gives."""
+
+    layers: dict[str, Reduced]
+    head: np.ndarray | None  # (B,) labels by the model's own head, where they are the dataset's
+    maps: np.ndarray | None  # (P, b, N) float16, the bottleneck's maps of the images asked for
+
+
 class Extractor:
     """A truncated network with its preprocessing, ready to reduce batches of pixels."""
 
     def __init__(self, cell: Cell, runtime: Runtime) -> None:
-        self.cell, self.runtime = cell, runtime
-        network = build_network(cell.model, variant=cell.variant, models_dir=runtime.models_dir)
+        self.cell, self.runtime, self.variant = cell, runtime, VARIANTS[cell.variant]
+        network = build_network(cell.model, trained=self.variant.trained, models_dir=runtime.models_dir)
         network = network.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network: nn.Module = feature_extractor(network, cell.model, cell.model.layers, cell.head_matches)
         self.preprocess = preprocessor(cell.model)
 
-    def __call__(self, pixels: np.ndarray) -> tuple[dict[str, Reduced], np.ndarray | None]:
-        """Reduce pixels (B, H, W, C) uint8 to every layer's numbers and the head's labels (B,), if wanted."""
+    def __call__(self, pixels: np.ndarray, located: np.ndarray | None = None) -> Batch:
+        """Reduce pixels (B, H, W, C) uint8; of the images flagged in `located` (B,) keep the maps too."""
         with arithmetic(self.runtime.device, self.cell.precision):
-            batch = torch.from_numpy(pixels).to(self.runtime.device)
-            inputs = self.preprocess(batch).contiguous(memory_format=torch.channels_last)
-            outputs = self.network(inputs)
+            batch = self.variant.pixels(torch.from_numpy(pixels).to(self.runtime.device))
+            inputs = self.variant.inputs(self.preprocess(batch))
+            outputs = self.network(inputs.contiguous(memory_format=torch.channels_last))
             logits = outputs.pop("head", None)
-            layers = {name: reduce_layer(outputs[name]) for name in self.cell.model.layers}
-        check_path(self.cell.model, {name: r.energy_map.shape[1:] for name, r in layers.items()})
-        return layers, None if logits is None else logits.argmax(dim=1).cpu().numpy()
+            outputs = {name: self.variant.activations(outputs[name]) for name in self.cell.model.layers}
+            layers = {name: reduce_layer(activations) for name, activations in outputs.items()}
+            check_path(self.cell.model, {name: r.energy_map.shape[1:] for name, r in layers.items()})
+            kept = None
+            if located is not None and located.any():
+                chosen = torch.from_numpy(located).to(self.runtime.device)
+                kept = by_place(outputs[self.cell.model.bottleneck][chosen])
+        return Batch(layers, None if logits is None else logits.argmax(dim=1).cpu().numpy(), kept)
 
 
 def check_path(model: ModelEntry, sizes: Mapping[str, tuple[int, ...]]) -> None:
@@ -216,6 +237,7 @@ class _Part:
     head: list[np.ndarray]
     layers: dict[str, list[tuple[Reduced, medial.Medial]]]
     failed: list[np.ndarray]
+    maps: LocationMaps
     sums: PartSums | None = None
 
 
@@ -229,7 +251,8 @@ def _extract_part(
 ) -> None:
     """Run one part and write it: records and vectors per layer, failures, and last its sums, its mark."""
     cell, start = extractor.cell, time.perf_counter()
-    rows = _Part([], [], {name: [] for name in cell.model.layers}, [])
+    maps = LocationMaps(cell, images, lake.work(cell.id))
+    rows = _Part([], [], {name: [] for name in cell.model.layers}, [], maps)
     size = extractor.runtime.batch_size or default_batch_size(_input_pixels(extractor, images))
     for i in range(0, len(part), size):
         _add_batch(rows, extractor, images, part[i : i + size])
@@ -238,6 +261,7 @@ def _extract_part(
     _write_rows(rows, cell, images, lake, number)
     failed = np.concatenate(rows.failed) if rows.failed else np.empty(0, dtype=int)
     _write_failures(failed, cell, images, lake, number)
+    maps.flush()
     sums = PartSums(sums.layers, sums.rows, len(failed), time.perf_counter() - start)
     lake.save_state(cell.id, _state_name(number), sums.to_bytes())
 
@@ -249,7 +273,8 @@ def _input_pixels(extractor: Extractor, images: Images) -> int:
 
 def _add_batch(rows: _Part, extractor: Extractor, images: Images, batch: np.ndarray) -> None:
     """Add a batch; images with an activation that is not finite are set aside as failures."""
-    layers, head = extractor(np.array(images.pixels[batch]))
+    located = rows.maps.wanted(batch)
+    layers, head, maps = extractor(np.array(images.pixels[batch]), located)
     finite = np.all([np.isfinite(r.focus["energy_total"]) for r in layers.values()], axis=0)
     rows.failed.append(batch[~finite])
     kept = batch[finite]
@@ -257,6 +282,8 @@ def _add_batch(rows: _Part, extractor: Extractor, images: Images, batch: np.ndar
     rows.positions.append(kept)
     if head is not None:
         rows.head.append(head[finite])
+    if maps is not None:
+        rows.maps.write(batch[located & finite], maps[:, finite[located]])
     sums = {}
     for name, reduced in layers.items():
         reduced = _keep(reduced, finite)

@@ -20,11 +20,10 @@ from torch.nn import functional
 
 from u1core.catalog import ModelEntry, Preprocessing, nearest
 from u1core.errors import U1Error
+from u1core.variants import luminance
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
-
-VARIANTS = ("original", "random-init")
 
 # get_model() adds transform_input only beside weights; without it the same weights give another network.
 _CONSTRUCTOR_OPTIONS: dict[str, dict[str, Any]] = {
@@ -96,15 +95,26 @@ def _stage(channels_in: int, channels_out: int, stride: int, blocks: int) -> nn.
     return nn.Sequential(BasicBlock(channels_in, channels_out, stride), *rest)
 
 
+class Pixels(nn.Module):
+    """No network at all: the pictures' own luminance, what any model's angles are compared with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.luminance = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map pictures (B, 3, H, W) in [0, 1] to their luminance (B, 1, H, W)."""
+        return cast(Tensor, self.luminance(luminance(x)))
+
+
 def build_network(
-    entry: ModelEntry, *, variant: str = "original", models_dir: Path | None = None, seed: int = 0
+    entry: ModelEntry, *, trained: bool = True, models_dir: Path | None = None, seed: int = 0
 ) -> nn.Module:
     """Build one network of the catalog, in evaluation mode, on the CPU.
 
     Args:
         entry: The catalog entry.
-        variant: 'original' (the entry's weights) or 'random-init' (the same architecture with seeded random
-            weights; needs no file).
+        trained: With the entry's weights; else with seeded random ones, which need no file.
         models_dir: Where `file:` weights are looked for before $U1_MODELS.
         seed: Of the random weights; the global random state stays as it was.
 
@@ -112,10 +122,8 @@ def build_network(
         The network.
 
     Raises:
-        U1Error: Unknown variant or architecture; weights missing, of another sha256, or of another network.
+        U1Error: Unknown architecture; weights missing, of another sha256, or of another network.
     """
-    if variant not in VARIANTS:
-        raise U1Error("a variant of a network", f"'{variant}'", f"take one of {', '.join(VARIANTS)}")
     # The state of the CPU generator alone: only it initialises weights here.
     before = torch.random.get_rng_state()
     try:
@@ -123,13 +131,15 @@ def build_network(
         network = _construct(entry)
     finally:
         torch.random.set_rng_state(before)
-    if variant == "original":
+    if trained and entry.has_weights:
         _load(network, entry, models_dir)
     return network.eval()
 
 
 def _construct(entry: ModelEntry) -> nn.Module:
     source, _, name = entry.architecture.partition(":")
+    if source == "pixels":
+        return Pixels()
     if source == "cifar_resnet":
         return CifarResNet(int(name))
     if source == "timm":
@@ -289,6 +299,8 @@ def weights_status(entry: ModelEntry, models_dir: Path | None = None) -> str | N
     Returns:
         None where they are here with the right sha256 or could be downloaded; else the reason in one line.
     """
+    if not entry.has_weights:
+        return None
     try:
         if (
             entry.weights.startswith("torchvision:")

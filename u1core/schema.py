@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Part of every cell key: raise it when the meaning or the set of columns changes."""
 
 
@@ -37,7 +37,7 @@ _CELL = (
     ),
     _column("dataset", _text, "", "dataset id of the catalog"),
     _column("model", _text, "", "model id of the catalog"),
-    _column("variant", _text, "", "'original', or the control that was run ('random-init')"),
+    _column("variant", _text, "", "'original', or the control that was run: see docs/method.md"),
 )
 _LAYER = (*_CELL, _column("layer", _text, "", "dotted path of the layer t inside the model"))
 _IMAGE = (
@@ -55,6 +55,12 @@ _FOCUS = (
     _column("anisotropy", _real, "1", "share of the spatial variance of E that is angular, within rings"),
 )
 
+_SOMBRERO = (
+    _column("sombrero_a", _real, "activation^2", "a of E(r) = a - b r^2 + c r^4, least squares over pixels"),
+    _column("sombrero_b", _real, "activation^2", "b; null below three distinct radii, like a and c"),
+    _column("sombrero_c", _real, "activation^2", "c"),
+)
+
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "cells": (
         *_CELL,
@@ -69,6 +75,11 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("dataset_fingerprint", _text, "", "sha256 over pixels and labels of the whole dataset"),
         _column("class_names", pa.list_(_text), "", "class names by label"),
         _column("image_limit", _int, "images", "class-balanced images per split; null for all"),
+        _column(
+            "location_limit", _int, "images", "class-balanced images per split asked for the location memory"
+        ),
+        _column("location_memory", _int, "images", "memory images of the location memory"),
+        _column("location_query", _int, "images", "query images of the location memory"),
         _column("images_memory", _int, "images", "images selected in the memory split"),
         _column("images_query", _int, "images", "images selected in the query split"),
         _column("rows", _int, "images", "images recorded; rows + failures = images_memory + images_query"),
@@ -99,6 +110,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("quadrupole_x", _real, "1", "real part of sum E (x+iy)^2 / sum E r^2"),
         _column("quadrupole_y", _real, "1", "imaginary part of sum E (x+iy)^2 / sum E r^2"),
         *_FOCUS,
+        *_SOMBRERO,
         _column("negative_share", _real, "1", "share of the activations below zero"),
         _column("pooled_norm", _real, "activation", "|p|, p = mean of A over (x,y)"),
         _column("axial", _real, "activation", "<p,u>, u = (1,...,1)/sqrt(N)"),
@@ -134,11 +146,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         *_FOCUS,
         _column("radius", _reals, "half image", "radii of the radial profile: ring means"),
         _column("radial_energy", _reals, "activation^2", "mean energy on each ring"),
-        _column(
-            "sombrero_a", _real, "activation^2", "a of E(r) = a - b r^2 + c r^4, least squares over pixels"
-        ),
-        _column("sombrero_b", _real, "activation^2", "b"),
-        _column("sombrero_c", _real, "activation^2", "c"),
+        *_SOMBRERO,
         _column("trough_radius", _real, "half image", "sqrt(b/2c); null where b or c is not positive"),
         _column("r_squared", _real, "1", "share of the variance over pixels that the fit explains"),
     ),
@@ -157,6 +165,13 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("frame_y", _reals, "1", "column of Q that carries the image's y axis, N entries"),
         _column("coupling_1", _real, "half image", "larger singular value of K = Cov(h, d)"),
         _column("coupling_2", _real, "half image", "smaller singular value of K"),
+        _column(
+            "floor_image",
+            _real,
+            "half image",
+            "a tenth of the root mean square of strength_image over the memory split: weaker angles are weak",
+        ),
+        _column("floor_feature", _real, "1", "the same of strength_feature"),
     ),
     "angles": (
         *_LAYER,
@@ -177,6 +192,22 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("memory_image_id", _int, "1", "memory image"),
         _column("memory_label", _int, "1", "class of the memory image"),
         _column("similarity", _real, "1", "cosine; for theta the cosine of the angular difference"),
+    ),
+    "location_neighbours": (
+        *_LAYER,
+        _column(
+            "scheme",
+            _text,
+            "",
+            "'location' (A(:,x,y) against the memory at its place), 'full' (the flattened map) or 'pooled'",
+        ),
+        _column("x", _real, "half image", "the place; null for 'full' and 'pooled'"),
+        _column("y", _real, "half image", "the place, y up; null for 'full' and 'pooled'"),
+        _column("image_id", _int, "1", "query image of the class-balanced subset"),
+        _column("label", _int, "1", "class of the query image"),
+        _column("memory_image_id", _int, "1", "its nearest memory image of the subset"),
+        _column("memory_label", _int, "1", "class of that image"),
+        _column("similarity", _real, "1", "cosine"),
     ),
     "failures": (
         *_CELL,

@@ -1,7 +1,9 @@
 -- Question: how do class bias and class directions of theta_image change when
 --   dipoles are centred on their own split instead of the memory split?
 -- Grain: class, layer, cell (current); the test's figures (w, dof, p,
---   effect_size, n over all classes) repeat on each of its classes
+--   effect_size, n over all classes) repeat on each of its classes. Only the
+--   chi-square tail is given: with fewer than 20 images in a class, or tied
+--   angles, read the permutation p of class_bias
 -- Reads: records
 -- Params: $split ('memory' or 'query')
 with
@@ -102,7 +104,7 @@ testable as (
 ),
 
 tested as (
-    select *, chi2_sf_even(mww_w, mww_dof) as mww_p from testable
+    select *, chi2_sf_even(mww_w, mww_dof) as mww_chi2_p from testable
 )
 
 select * from tested

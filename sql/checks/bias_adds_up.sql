@@ -1,5 +1,6 @@
 -- Question: does every bias test use the images that its class directions use?
--- Grain: split, plane, layer, cell whose n or classes differ; healthy: no row
+-- Grain: split, plane, layer, cell whose n, classes or smallest class differ;
+--   healthy: no row
 -- Reads: class_bias, class_directions
 -- Params: none
 with
@@ -12,6 +13,7 @@ tests as (
         split,
         n,
         classes,
+        smallest_class,
     from class_bias
 ),
 
@@ -27,6 +29,7 @@ sums as (
         split,
         sum(n) as n_directions,
         count(*) as class_directions,
+        min(n) as smallest_direction,
     from directions
     group by
         cell_key,
@@ -42,6 +45,7 @@ unequal as (
         using (cell_key, layer, plane, split)
     where n is distinct from n_directions
         or classes is distinct from class_directions
+        or smallest_class is distinct from smallest_direction
 )
 
 select * from unequal

@@ -21,14 +21,15 @@ columns_of_frames as (
         and frame_y is not null
 ),
 
+-- list_dot_product of DuckDB 2.0 refuses lists beside filtered null ones.
 products as (
     select
         cell_key,
         layer,
         channels,
-        list_dot_product(frame_x, frame_x) as xx,
-        list_dot_product(frame_y, frame_y) as yy,
-        list_dot_product(frame_x, frame_y) as xy,
+        list_sum(list_transform(frame_x, lambda x: x ** 2)) as xx,
+        list_sum(list_transform(frame_y, lambda y: y ** 2)) as yy,
+        list_sum(list_transform(frame_x, lambda x, i: x * frame_y[i])) as xy,
         coupling_1,
         coupling_2,
     from columns_of_frames

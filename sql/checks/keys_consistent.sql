@@ -1,7 +1,8 @@
 -- Question: does every row name the dataset, model, variant and layer of its
 --   cell?
 -- Grain: relation, cell, layer that a row names otherwise; healthy: no row
--- Reads: layers, records, vectors, angles, frames, energy_maps, neighbours
+-- Reads: layers, records, vectors, angles, frames, energy_maps, neighbours,
+--   location_neighbours
 -- Params: none
 with
 
@@ -63,6 +64,15 @@ named as (
         variant,
         layer,
     from neighbours
+    union all by name
+    select distinct
+        'location_neighbours' as relation,
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+    from location_neighbours
 ),
 
 misnamed as (

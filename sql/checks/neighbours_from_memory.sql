@@ -1,7 +1,8 @@
 -- Question: is every neighbour an image of the memory split, under its own
 --   label?
--- Grain: rank, query image, scheme, layer, cell; healthy: no row
--- Reads: records, neighbours
+-- Grain: neighbour of a query image, relation, scheme, layer, cell; healthy: no
+--   row
+-- Reads: records, neighbours, location_neighbours
 -- Params: none
 with
 
@@ -17,14 +18,24 @@ memory_images as (
 
 nearest as (
     select
+        'neighbours' as relation,
         cell_key,
         layer,
         scheme,
         image_id,
-        rank,
         memory_image_id,
         memory_label,
     from neighbours
+    union all by name
+    select
+        'location_neighbours' as relation,
+        cell_key,
+        layer,
+        scheme,
+        image_id,
+        memory_image_id,
+        memory_label,
+    from location_neighbours
 ),
 
 strangers as (
@@ -35,4 +46,4 @@ strangers as (
 )
 
 select * from strangers
-order by cell_key, layer, scheme, image_id, rank
+order by relation, cell_key, layer, scheme, image_id, memory_image_id

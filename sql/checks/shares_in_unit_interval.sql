@@ -2,7 +2,8 @@
 -- Grain: relation, column and value that does not, with its cell; healthy: no
 --   row
 -- Reads: class_directions, class_bias, model_agreement, plane_agreement,
---   memory_report, memory_per_class
+--   class_agreement, controls, composition, memory_report, memory_per_class,
+--   location_accuracy, location_report
 -- Params: none
 with
 
@@ -50,6 +51,61 @@ planes as (
     from plane_agreement
 ),
 
+votes as (
+    select
+        'class_agreement' as relation,
+        null as cell_key,
+        unnest(['resultant_length', 'rayleigh_p', 'rayleigh_q']) as measure,
+        unnest([resultant_length, rayleigh_p, rayleigh_q]) as share,
+    from class_agreement
+),
+
+variants as (
+    select
+        'controls' as relation,
+        cell_key,
+        unnest(
+            [
+                'complex_correlation / 2 + 1/2',
+                'mean_cosine / 2 + 1/2',
+                'class_agreement / 2 + 1/2',
+                'median_error_rad / pi',
+            ]
+        ) as measure,
+        unnest(
+            [
+                complex_correlation / 2 + 0.5,
+                mean_cosine / 2 + 0.5,
+                class_agreement / 2 + 0.5,
+                median_error_rad / pi(),
+            ]
+        ) as share,
+    from controls
+),
+
+pictures as (
+    select
+        'composition' as relation,
+        cell_key,
+        unnest(
+            [
+                'permutation_p',
+                'permutation_q',
+                'agreement / 2 + 1/2',
+                'image_correlation / 2 + 1/2',
+            ]
+        ) as measure,
+        unnest(
+            [
+                permutation_p,
+                permutation_q,
+                agreement / 2 + 0.5,
+                image_correlation / 2 + 0.5,
+            ]
+        ) as share,
+    from composition
+),
+
 memory as (
     select
         'memory_report' as relation,
@@ -88,6 +144,42 @@ classes as (
     from memory_per_class
 ),
 
+places as (
+    select
+        'location_accuracy' as relation,
+        cell_key,
+        unnest(
+            ['ci_low', 'accuracy - ci_low', 'ci_high - accuracy', 'ci_high']
+        ) as measure,
+        unnest(
+            [ci_low, accuracy - ci_low, ci_high - accuracy, ci_high]
+        ) as share,
+    from location_accuracy
+),
+
+planes_of_places as (
+    select
+        'location_report' as relation,
+        cell_key,
+        unnest(
+            [
+                'chance',
+                'pooled_accuracy',
+                'full_accuracy',
+                'half_radius / sqrt(2)',
+            ]
+        ) as measure,
+        unnest(
+            [
+                chance,
+                pooled_accuracy,
+                full_accuracy,
+                half_radius / sqrt(2),
+            ]
+        ) as share,
+    from location_report
+),
+
 all_shares as (
     select * from directions
     union all by name
@@ -96,6 +188,16 @@ all_shares as (
     select * from models
     union all by name
     select * from planes
+    union all by name
+    select * from votes
+    union all by name
+    select * from variants
+    union all by name
+    select * from pictures
+    union all by name
+    select * from places
+    union all by name
+    select * from planes_of_places
     union all by name
     select * from memory
     union all by name

@@ -42,7 +42,8 @@ create macro centred_cosine_2(angle_rad) as
 -- Half width of the 95 % confidence arc of a mean direction: Fisher 1993,
 -- eq. 4.21 and 4.22, asin(z sqrt(delta / n)), dispersion
 -- delta = (1 - rho_2) / (2 R^2). Null for one angle, and where the sine would
--- pass 1: then the sample does not bound its direction. Meant for n >= 25.
+-- pass 1: then the sample does not bound its direction. For n >= 50: below, it
+-- covers too little (docs/method.md).
 create macro mean_direction_half_arc(n, resultant_length, cosine_2) as
     case
         when n >= 2
@@ -53,6 +54,54 @@ create macro mean_direction_half_arc(n, resultant_length, cosine_2) as
                 1.959963984540054 * sqrt(
                     greatest(0.0, 1 - cosine_2)
                     / (2 * n * resultant_length ** 2)
+                )
+            )
+    end;
+
+-- The seed-th bootstrap resample of 0..n - 1: n draws by md5, so that they are
+-- the same on every machine.
+create macro resample(n, seed) as
+    list_transform(
+        range(n),
+        lambda draw:
+            (md5_number_lower(concat(seed, ':', draw)) % n)::bigint
+    );
+
+-- How often each of 0..n - 1 was drawn, as shares that sum to 1.
+create macro drawn_shares(drawn) as
+    list_transform(
+        range(len(drawn)),
+        lambda position:
+            len(list_filter(drawn, lambda draw: draw = position)) / len(drawn)
+    );
+
+-- 1 - rho_2 about the resample's own mean direction: 2 R^2 delta.
+create macro scatter(cosine, sine, cosine_2, sine_2) as
+    1 - (
+        (cosine ** 2 - sine ** 2) * cosine_2 + 2 * cosine * sine * sine_2
+    ) / (cosine ** 2 + sine ** 2);
+
+-- Square of the pivot sin(turn) / sqrt(delta) of a resample: its mean direction
+-- turns from the sample's, which is 0 here, and delta is its own dispersion.
+-- The moments are its mean cosine and sine of once and twice the deviation.
+-- Infinite for a resample that points backwards or has no dispersion.
+create macro studentised_square(cosine, sine, cosine_2, sine_2) as
+    case
+        when cosine > 0 and scatter(cosine, sine, cosine_2, sine_2) > 1e-12
+            then 2 * sine ** 2 / scatter(cosine, sine, cosine_2, sine_2)
+        else 'infinity'::double
+    end;
+
+-- Half width of the 95 % arc by the studentised bootstrap: asin(T sqrt(delta)),
+-- T^2 the 95 % quantile of the pivot's square. Fisher & Hall 1989.
+create macro bootstrap_half_arc(square_95, resultant_length, cosine_2) as
+    case
+        when isfinite(square_95)
+            and square_95 * (1 - cosine_2) <= 2 * resultant_length ** 2
+            then asin(
+                sqrt(
+                    greatest(0.0, square_95 * (1 - cosine_2))
+                    / (2 * resultant_length ** 2)
                 )
             )
     end;

@@ -44,3 +44,30 @@ create macro permuted_vectors(unit, permutation) as
             )
         )
     );
+
+-- Shuffles drawn of a deck of cards: about 1,000,000 cards in all, but never
+-- below 999 shuffles nor above 9,999.
+create macro shuffle_count(cards) as
+    least(9999, greatest(999, 1000000 // cards));
+
+-- Cards of the deck that n images are shuffled with: the next power of two, so
+-- that few decks serve every number of images.
+create macro deck_size(n) as
+    (2 ** ceil(log2(n)))::bigint;
+
+-- The labels of classes of these sizes, one per image: [2, 1] gives 1, 1, 2.
+create macro repeated_labels(class_sizes) as
+    flatten(
+        list_transform(
+            class_sizes,
+            lambda class_size, label:
+                list_transform(range(class_size), lambda image: label)
+        )
+    );
+
+-- Uniform scores of ranks 1..n (average ranks too): points on the circle.
+create macro score_cosines(ranks) as
+    list_transform(ranks, lambda rank: cos(2 * pi() * rank / len(ranks)));
+
+create macro score_sines(ranks) as
+    list_transform(ranks, lambda rank: sin(2 * pi() * rank / len(ranks)));

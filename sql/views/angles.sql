@@ -1,6 +1,9 @@
 -- Question: at which angle does each image sit, in both planes?
--- Grain: image, layer, cell (current)
--- Reads: lake.angles, cells
+-- Grain: image, layer, cell (current). is_weak_image, is_weak_feature: the
+--   strength lies below its frame's floor, so the angle means little; null
+--   where there is no strength or no floor. A weak angle is flagged, not
+--   dropped
+-- Reads: lake.angles, cells, frames
 -- Params: none
 with
 
@@ -12,11 +15,28 @@ current_cells as (
     select cell_key from cells where is_current
 ),
 
+floors as (
+    select cell_key, layer, floor_image, floor_feature from frames
+),
+
 rows_of_current_cells as (
     select rows_of_all_cells.*
     from rows_of_all_cells
     semi join current_cells
         on rows_of_all_cells.cell_key = current_cells.cell_key
+),
+
+flagged as (
+    select
+        rows_of_current_cells.*,
+        rows_of_current_cells.strength_image < floors.floor_image
+            as is_weak_image,
+        rows_of_current_cells.strength_feature < floors.floor_feature
+            as is_weak_feature,
+    from rows_of_current_cells
+    left join floors
+        on rows_of_current_cells.cell_key = floors.cell_key
+        and rows_of_current_cells.layer = floors.layer
 )
 
-select * from rows_of_current_cells
+select * from flagged

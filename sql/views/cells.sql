@@ -1,6 +1,7 @@
 -- Question: which cells does the lake hold, and which one is current?
 -- Grain: cell; per (dataset, model, variant) the current one is the done cell
---   that a sweep asked for last
+--   that a sweep asked for last. is_evidence: the claims are judged by it, that
+--   is, no control: an original network with weights, no phantom
 -- Reads: lake.cells
 -- Params: none
 with
@@ -26,6 +27,9 @@ marked as (
     select
         * exclude (recency),
         status is not distinct from 'done' and recency = 1 as is_current,
+        variant = 'original'
+            and weights is distinct from 'none'
+            and not starts_with(dataset, 'phantom') as is_evidence,
     from newest_first
 )
 

@@ -1,7 +1,10 @@
 -- Question: does light come to a focus along the layers?
 -- Grain: split, layer, cell (current), in order of execution. Radii and polar
 --   angles are medians over images; polar_angle_bound_rad is the widest opening
---   that an activation without negative entries can have, arccos(1 / sqrt N)
+--   that an activation without negative entries can have, arccos(1 / sqrt N);
+--   polar_angle_share is the opening over it, null for N = 1. A layer of one
+--   pixel has no direction and no ring: its bias and anisotropy are null, its
+--   radii those of uniform light
 -- Reads: records, frames, layers, class_bias
 -- Params: none
 with
@@ -48,6 +51,7 @@ cell_layers as (
         layer,
         layer_index,
         is_bottleneck,
+        is_evidence,
     from layers
 ),
 
@@ -76,6 +80,8 @@ path as (
         cell_layers.*,
         images.* exclude (cell_key, layer),
         couplings.* exclude (cell_key, layer),
+        images.polar_angle_rad / nullif(couplings.polar_angle_bound_rad, 0)
+            as polar_angle_share,
         bias.* exclude (cell_key, layer, split),
     from cell_layers
     inner join images

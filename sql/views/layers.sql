@@ -6,7 +6,14 @@
 with
 
 current_cells as (
-    select cell_key, dataset, model, variant, layers, bottleneck
+    select
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layers,
+        bottleneck,
+        is_evidence,
     from cells
     where is_current
 ),
@@ -18,6 +25,7 @@ numbered as (
         model,
         variant,
         bottleneck,
+        is_evidence,
         unnest(layers) as layer,
         generate_subscripts(layers, 1) - 1 as layer_index,
     from current_cells
@@ -32,6 +40,7 @@ marked as (
         layer,
         layer_index,
         layer is not distinct from bottleneck as is_bottleneck,
+        is_evidence,
     from numbered
 )
 

@@ -1,23 +1,69 @@
 -- Question: from which places of the image plane can the memory name the class?
--- Grain: x, y, layer, cell (current); empty: no table of the lake holds
---   searches at a single place, so the columns are declared and no row is shown
--- Reads: nothing
+-- Grain: x, y, layer, cell (current): 1-NN accuracy of A(:,x,y) against the
+--   memory at the same place, Wilson 95 % interval; chance = 1 / classes
+--   present in memory
+-- Reads: location_neighbours, records
 -- Params: none
 with
 
+answers as (
+    select
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+        x,
+        y,
+        memory_label = label as is_correct,
+    from location_neighbours
+    where scheme = 'location'
+),
+
+memories as (
+    select
+        cell_key,
+        layer,
+        1 / count(distinct label) as chance,
+    from records
+    where split = 'memory'
+    group by
+        cell_key,
+        layer
+),
+
 places as (
     select
-        null::varchar as cell_key,
-        null::varchar as dataset,
-        null::varchar as model,
-        null::varchar as variant,
-        null::varchar as layer,
-        null::varchar as split,
-        null::double as x,
-        null::double as y,
-        null::double as accuracy,
-        null::bigint as n_query,
-    where false
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+        x,
+        y,
+        count(*) as n_query,
+        avg(is_correct::integer) as accuracy,
+    from answers
+    group by
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+        x,
+        y
+),
+
+bounded as (
+    select
+        places.*,
+        wilson_low(places.accuracy, places.n_query) as ci_low,
+        wilson_high(places.accuracy, places.n_query) as ci_high,
+        memories.chance,
+    from places
+    left join memories
+        on places.cell_key = memories.cell_key
+        and places.layer = memories.layer
 )
 
-select * from places
+select * from bounded

@@ -1,118 +1,39 @@
 -- Question: do classes lean the same way in the image and in the feature plane?
--- Grain: split, layer, cell (current). agreement = mean over classes of
---   cos(image direction - feature direction); permutation_p is one-sided,
---   against permuted class labels; permutation_q is adjusted over every row of
---   this view
--- Reads: class_directions
+-- Grain: split, layer, cell (current). agreement and permutation_p as in
+--   agreements; permutation_q is adjusted over every row of this view
+-- Reads: agreements, layers
 -- Params: none
 with
 
-directions as (
+tests as (
     select
-        cell_key,
-        dataset,
-        model,
-        variant,
-        layer,
+        cell_key_a as cell_key,
+        layer_a as layer,
         split,
-        plane,
-        label,
-        mean_direction_rad,
-    from class_directions
-    where mean_direction_rad is not null
+        classes,
+        agreement,
+        permutations,
+        permutation_p,
+    from agreements
+    where kind = 'planes'
 ),
 
-image_plane as (
-    select * from directions where plane = 'image'
+cell_layers as (
+    select cell_key, dataset, model, variant, layer from layers
 ),
 
-feature_plane as (
-    select * from directions where plane = 'feature'
-),
-
-pairs as (
+named as (
     select
-        image_plane.cell_key,
-        image_plane.dataset,
-        image_plane.model,
-        image_plane.variant,
-        image_plane.layer,
-        image_plane.split,
-        count(*) as classes,
-        unit_vectors(
-            list(
-                image_plane.mean_direction_rad
-                order by image_plane.label
-            )
-        ) as unit_a,
-        unit_vectors(
-            list(
-                feature_plane.mean_direction_rad
-                order by image_plane.label
-            )
-        ) as unit_b,
-    from image_plane
-    inner join feature_plane
-        using (cell_key, layer, split, label)
-    group by
-        image_plane.cell_key,
-        image_plane.dataset,
-        image_plane.model,
-        image_plane.variant,
-        image_plane.layer,
-        image_plane.split
-),
-
-measured as (
-    select *, mean_cosine(unit_a, unit_b) as agreement from pairs
-),
-
-seeds as (
-    select
-        sizes.classes,
-        unnest(range(1, permutation_count(sizes.classes) + 1)) as seed,
-    from (select distinct classes from pairs where classes >= 2) as sizes
-),
-
-permutations as materialized (
-    select classes, label_permutation(classes, seed) as permutation
-    from seeds
-),
-
-null_draws as (
-    select
-        measured.cell_key,
-        measured.layer,
-        measured.split,
-        count(*) as permutations,
-        count_if(
-            mean_cosine(
-                measured.unit_a,
-                permuted_vectors(measured.unit_b, permutations.permutation)
-            ) >= measured.agreement - 1e-12
-        ) as as_high,
-    from measured
-    inner join permutations
-        using (classes)
-    group by
-        measured.cell_key,
-        measured.layer,
-        measured.split
-),
-
-tested as (
-    select
-        measured.* exclude (unit_a, unit_b),
-        null_draws.permutations,
-        (1 + null_draws.as_high) / (1 + null_draws.permutations)
-            as permutation_p,
-    from measured
-    left join null_draws
-        using (cell_key, layer, split)
+        cell_layers.*,
+        tests.* exclude (cell_key, layer),
+    from tests
+    inner join cell_layers
+        on tests.cell_key = cell_layers.cell_key
+        and tests.layer = cell_layers.layer
 ),
 
 scaled as (
-    select *, bh_scaled(permutation_p) as scaled_p from tested
+    select *, bh_scaled(permutation_p) as scaled_p from named
 ),
 
 adjusted as (

@@ -1,5 +1,6 @@
 -- Question: at which angle does each image sit, one row per plane?
--- Grain: plane ('image', 'feature'), image, layer, cell (current)
+-- Grain: plane ('image', 'feature'), image, layer, cell (current); is_weak: the
+--   strength lies below the frame's floor
 -- Reads: angles
 -- Params: none
 with
@@ -19,28 +20,42 @@ both_planes as (
         theta_feature_rad,
         strength_image,
         strength_feature,
+        is_weak_image,
+        is_weak_feature,
     from angles
 ),
 
 image_plane as (
     select
         * exclude (
-            theta_image_rad, theta_feature_rad, strength_image, strength_feature
+            theta_image_rad,
+            theta_feature_rad,
+            strength_image,
+            strength_feature,
+            is_weak_image,
+            is_weak_feature,
         ),
         'image' as plane,
         theta_image_rad as theta_rad,
         strength_image as strength,
+        is_weak_image as is_weak,
     from both_planes
 ),
 
 feature_plane as (
     select
         * exclude (
-            theta_image_rad, theta_feature_rad, strength_image, strength_feature
+            theta_image_rad,
+            theta_feature_rad,
+            strength_image,
+            strength_feature,
+            is_weak_image,
+            is_weak_feature,
         ),
         'feature' as plane,
         theta_feature_rad as theta_rad,
         strength_feature as strength,
+        is_weak_feature as is_weak,
     from both_planes
 ),
 

@@ -2,8 +2,13 @@
 -- Grain: split, layer, cell (current), over all images. shape: 'hat' where the
 --   trough lies inside the image (radius <= 1), 'dome' where the energy falls
 --   from the centre without reaching a trough there, 'bowl' where it does not
---   fall from the centre (b <= 0), null without a fit
--- Reads: energy_maps, layers
+--   fall from the centre (b <= 0), null without a fit. The fit is linear in the
+--   map, so the coefficients are the means of the images' own and their
+--   standard errors are those of means; trough_radius_se by the delta method.
+--   shape_is_certain: the 95 % interval of b leaves out 0, and where the energy
+--   falls that of 2c - b does too (a trough lies inside the image where 2c >=
+--   b, half the slope at its rim)
+-- Reads: energy_maps, layers, records
 -- Params: none
 with
 
@@ -33,13 +38,52 @@ maps as (
 ),
 
 cell_layers as (
-    select cell_key, layer, is_bottleneck from layers
+    select cell_key, layer, is_bottleneck, is_evidence from layers
+),
+
+images as (
+    select
+        cell_key,
+        layer,
+        split,
+        sombrero_a as a,
+        sombrero_b as b,
+        sombrero_c as c,
+    from records
+),
+
+spread as (
+    select
+        cell_key,
+        layer,
+        split,
+        stddev_samp(a) / sqrt(count(a)) as a_se,
+        stddev_samp(b) / sqrt(count(b)) as b_se,
+        stddev_samp(c) / sqrt(count(c)) as c_se,
+        covar_samp(b, c) / count(b) as bc_covariance,
+        stddev_samp(2 * c - b) / sqrt(count(b)) as rim_se,
+    from images
+    group by
+        cell_key,
+        layer,
+        split
 ),
 
 shaped as (
     select
         maps.*,
         cell_layers.is_bottleneck,
+        cell_layers.is_evidence,
+        spread.a_se,
+        spread.b_se,
+        spread.c_se,
+        maps.trough_radius / 2 * sqrt(
+            abs(
+                (spread.b_se / maps.b) ** 2
+                + (spread.c_se / maps.c) ** 2
+                - 2 * spread.bc_covariance / (maps.b * maps.c)
+            )
+        ) as trough_radius_se,
         case
             when maps.b is null or isnan(maps.b)
                 then null
@@ -49,9 +93,17 @@ shaped as (
                 then 'hat'
             else 'dome'
         end as shape,
+        abs(maps.b) > 1.959963984540054 * spread.b_se
+            and (
+                maps.b <= 0
+                or abs(2 * maps.c - maps.b)
+                    > 1.959963984540054 * spread.rim_se
+            ) as shape_is_certain,
     from maps
     left join cell_layers
         using (cell_key, layer)
+    left join spread
+        using (cell_key, layer, split)
 )
 
 select * from shaped

@@ -29,7 +29,7 @@ def test_a_sweep_computes_once_and_says_so(u1, ask, tmp_path):
     assert first.returncode == 0, first.stderr
     assert "2 cells computed, 0 found done, 0 failed" in first.stdout
     assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
-    assert ask(COUNTS) == [["480", "480"]]  # 2 datasets x 80 images x 3 layers
+    assert ask(COUNTS) == [["640", "640"]]  # 2 datasets x 80 images x 4 layers
     marks = {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*.parquet")}
     again = u1("sweep", *CELLS)
     assert again.returncode == 0, again.stderr
@@ -90,6 +90,20 @@ def test_a_dataset_that_cannot_be_had_costs_only_its_cells(u1, ask, tmp_path):
     assert "u1: cifar10_resnet20 (random-init) on mine failed: expected" in done.stderr
     assert ask("select distinct dataset from records") == [["digits"]]
     assert ask("select dataset, status from cells order by all") == [["digits", "done"], ["mine", "failed"]]
+
+
+def test_pictures_without_a_model_follow_every_turn_exactly(u1, ask):
+    done = u1("sweep", "--models", "pixels", *CELLS[2:4], "--variants", "original,controls", "--limit", 40)
+    assert done.returncode == 0, done.stderr
+    assert "12 cells computed" in done.stdout  # of the controls, two need a network
+    controls = ask(
+        "select variant, plane, count(*), min(complex_correlation) > 1 - 1e-9, max(median_error_rad) < 1e-6 "
+        "from controls group by all order by all"
+    )
+    # The digits and the phantom are grey: gray changes nothing either.
+    assert controls == [
+        [variant, "image", "4", "True", "True"] for variant in ("gray", "hflip", "rot180", "rot270", "rot90")
+    ]
 
 
 def test_two_sweeps_do_not_share_a_lake(u1, ask, tmp_path):

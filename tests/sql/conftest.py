@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from u1core.lake.sql import connect
+from u1core.schema import COLUMNS
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CLASSES = ["ant", "bee", "cow"]
+PLACES = [("location", -0.5, 0.0), ("location", 0.5, 0.0), ("full", None, None), ("pooled", None, None)]
 
 
 class LiteralLake:
@@ -59,6 +61,18 @@ class LiteralLake:
                 )
                 image += 1
 
+    def copy_cell(self, variant, key="k1"):
+        """Insert every row of a cell again as another variant; return the copy's key columns."""
+        copied = {"cell_key": f"{key}-{variant}", "variant": variant}
+        for table in COLUMNS:
+            self.connection.execute(
+                f"""insert into lake.{table}
+                select * replace ($cell_key as cell_key, $variant as variant)
+                from lake.{table} where cell_key = $key""",
+                copied | {"key": key},
+            )
+        return self.row("select dataset, model from lake.cells where cell_key = $key", key=key) | copied
+
     def rows(self, query, **params):
         """Run a query and return its rows as dictionaries."""
         return self.connection.sql(query, params=params or None).to_arrow_table().to_pylist()
@@ -76,9 +90,9 @@ def lake():
 
 @pytest.fixture
 def healthy_lake():
-    """A lake of one cell that every check accepts: 6 images, 3 classes, a failure, one search."""
+    """A lake of one cell that every check accepts: 6 images, 3 classes, a failure, two searches."""
     lake = LiteralLake()
-    keys = lake.cell(rows=6, failures=1, images_memory=3, images_query=4)
+    keys = lake.cell(rows=6, failures=1, images_memory=3, images_query=4, location_memory=3, location_query=3)
     lake.insert(
         "failures", {"image_id": 9, "split": "query", "label": 0, "stage": "decode", "error": "torn"}, **keys
     )
@@ -112,17 +126,23 @@ def _insert_image(lake, keys, image):
         "anisotropy": 0.1,
         "negative_share": 0.0,
         "polar_angle_rad": 0.4,
+        "sombrero_a": 1.0,
+        "sombrero_b": 2.0 + 0.1 * label,
+        "sombrero_c": 2.0,
     }
     lake.insert("records", identity | measures)
     lake.insert("vectors", identity | {"pooled": [1.0, 2.0]})
-    angles = {"theta_image_rad": label - 1.0, "theta_feature_rad": label - 1.1, "strength_image": 0.1}
-    lake.insert("angles", identity | angles)
+    angles = {"theta_image_rad": label - 1.0, "theta_feature_rad": label - 1.1}
+    lake.insert("angles", identity | angles, strength_image=0.1, strength_feature=0.2)
     if image >= 3:
         for rank in (1, 2, 3):
             neighbour = (label + rank - 1) % 3
             found = {"rank": rank, "memory_image_id": neighbour, "memory_label": neighbour}
             query = {name: identity[name] for name in (*keys, "layer", "image_id", "label")}
             lake.insert("neighbours", query | found, scheme="theta", similarity=1 - 0.1 * rank)
+        for scheme, x, y in PLACES:
+            found = {"scheme": scheme, "x": x, "y": y, "memory_image_id": label, "memory_label": label}
+            lake.insert("location_neighbours", query | found, similarity=0.9)
 
 
 def _frame():
@@ -134,10 +154,14 @@ def _frame():
         "height": 1,
         "width": 2,
         "n_memory": 3,
+        "mean_dipole_x": sum(0.1 * math.cos(2 * image) for image in range(3)) / 3,
+        "mean_dipole_y": sum(0.1 * math.sin(2 * image) for image in range(3)) / 3,
         "frame_x": [0.6, 0.8],
         "frame_y": [-0.8, 0.6],
         "coupling_1": 0.2,
         "coupling_2": 0.1,
+        "floor_image": 0.01,
+        "floor_feature": 0.02,
     }
 
 
@@ -156,8 +180,8 @@ def _energy_map(label, n):
         "radius": [0.5],
         "radial_energy": [1.0],
         "sombrero_a": 1.0,
-        "sombrero_b": 2.0,
+        "sombrero_b": 2.1,
         "sombrero_c": 2.0,
-        "trough_radius": math.sqrt(0.5),
+        "trough_radius": math.sqrt(2.1 / 4),
         "r_squared": 0.95,
     }

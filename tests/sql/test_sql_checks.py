@@ -2,29 +2,28 @@
 
 import pytest
 
-from u1core.lake.sql import checks, failing_checks, materialise
+from u1core.lake.sql import checks, failing_checks, materialise, run_query
+from u1core.schema import COLUMNS
 
 BREAK = {
-    "angles_grain": "insert into lake.angles from lake.angles limit 1",
     "angles_in_range": "update lake.angles set theta_image_rad = -pi()",
     "angles_match_records": "update lake.angles set label = 7 where image_id = 4",
     "cells_complete": "update lake.cells set images_query = 5",
     "class_maps_add_up": "update lake.energy_maps set n = 4 where label is null",
-    "energy_maps_grain": "insert into lake.energy_maps from lake.energy_maps where label is null",
-    "failures_grain": "insert into lake.failures from lake.failures",
-    "frames_grain": "insert into lake.frames from lake.frames",
+    "floors_consistent": "update lake.frames set floor_feature = 0.1",
+    "frames_from_memory": "update lake.frames set mean_dipole_y = mean_dipole_y + 1e-8",
     "frames_orthonormal": "update lake.frames set frame_x = [1.0, 1.0]",
     "head_matches": "update lake.records set head_label = 1, head_correct = true where image_id = 0",
     "keys_consistent": "update lake.records set dataset = 'other' where image_id = 0",
+    "grains": "insert into lake.records from lake.records limit 1",
     "layers_complete": "delete from lake.vectors where image_id = 2",
+    "location_complete": "delete from lake.location_neighbours where x = 0.5 and image_id = 4",
     "maps_consistent": "update lake.energy_maps set width = 3 where label = 1",
     "neighbours_from_memory": "update lake.neighbours set memory_image_id = 5 where rank = 1",
-    "neighbours_grain": "insert into lake.neighbours from lake.neighbours limit 1",
     "neighbours_ranked": "update lake.neighbours set similarity = 2 where rank = 2 and image_id = 3",
-    "records_grain": "insert into lake.records from lake.records limit 1",
     "records_possible": "update lake.records set energy_total = -1 where image_id = 1",
+    "sombrero_is_mean": "update lake.records set sombrero_b = 2.2 where image_id = 0",
     "splits_disjoint": "insert into lake.records select * replace ('query' as split) from lake.records",
-    "vectors_grain": "insert into lake.vectors from lake.vectors limit 1",
 }
 """By check: a statement that breaks the raw tables in the way it looks for."""
 
@@ -35,26 +34,96 @@ BREAK_VIEW = {
     "confusion_adds_up": ("memory_confusion", "update memory_confusion set n = n + 1"),
     "current_cells_unique": ("cells", "insert into cells from cells"),
     "directions_in_range": ("class_directions", "update class_directions set ci_low_rad = 4"),
-    "memory_report_grain": ("memory_report", "insert into memory_report from memory_report"),
     "shares_in_unit_interval": ("class_bias", "update class_bias set mww_q = 1.5"),
 }
 """By check: the derived view it guards, and a statement that breaks that view's rows."""
 
 
+BREAK_CONTROL = {
+    "channel_order_ignored": "update lake.angles set theta_image_rad = theta_image_rad + 2e-5 "
+    "where variant = 'channel-permuted' and image_id = 3",
+    "controls_complete": "update controls set n = n + 1",
+}
+"""By check: a statement that breaks a lake with a control, whose view `controls` is a table."""
+
+TWICE = [
+    "records", "vectors", "angles", "frames", "energy_maps", "neighbours", "location_neighbours", "failures"
+]  # fmt: skip
+TWICE_VIEW = [
+    "concentration_by_layer", "sombrero", "plane_agreement", "controls", "composition", "theta_uncertainty",
+    "memory_report", "location_accuracy", "location_report", "model_agreement", "class_agreement",
+]  # fmt: skip
+
+
+@pytest.fixture
+def controlled_lake(healthy_lake):
+    """The healthy lake's cell again as the baseline of the pictures, at random weights and permuted."""
+    healthy_lake.connection.execute("update lake.cells set weights = 'some'")
+    for variant in ("random-init", "channel-permuted"):
+        healthy_lake.copy_cell(variant)
+    pixels = healthy_lake.copy_cell("pixels")["cell_key"]
+    for table in COLUMNS:
+        healthy_lake.connection.execute(
+            f"update lake.{table} set model = 'pixels', variant = 'original' where cell_key = $key",
+            {"key": pixels},
+        )
+    healthy_lake.connection.execute("update lake.cells set weights = 'none' where model = 'pixels'")
+    return healthy_lake
+
+
+def offending(lake, check):
+    """Run one check and return its rows."""
+    return run_query(lake.connection, checks()[check]).to_pylist()
+
+
+def failing(lake):
+    """Run every check with the costly views computed once, and return the names of those with rows."""
+    materialise(lake.connection)
+    return set(failing_checks(lake.connection))
+
+
 def test_every_check_is_tried_here():
-    assert sorted(BREAK | BREAK_VIEW) == sorted(checks())
+    assert sorted(BREAK | BREAK_VIEW | BREAK_CONTROL) == sorted(checks())
 
 
 def test_a_healthy_lake_fails_no_check(healthy_lake):
-    assert failing_checks(healthy_lake.connection) == {}
+    assert failing(healthy_lake) == set()
+
+
+def test_a_healthy_lake_with_controls_fails_no_check(controlled_lake):
+    assert failing(controlled_lake) == set()
+
+
+@pytest.mark.parametrize("check", BREAK_CONTROL)
+def test_check_catches_a_broken_control(controlled_lake, check):
+    materialise(controlled_lake.connection, ["controls"])
+    controlled_lake.connection.execute(BREAK_CONTROL[check])
+    assert offending(controlled_lake, check)
+
+
+def test_a_weak_angle_may_move_with_the_order_of_channels(controlled_lake):
+    controlled_lake.connection.execute("update lake.angles set strength_image = 0.01 where image_id = 3")
+    controlled_lake.connection.execute(BREAK_CONTROL["channel_order_ignored"])
+    assert offending(controlled_lake, "channel_order_ignored") == []
+
+
+@pytest.mark.parametrize("relation", TWICE + TWICE_VIEW)
+def test_a_row_there_twice_is_found(controlled_lake, relation):
+    connection = controlled_lake.connection
+    if relation in TWICE_VIEW:
+        materialise(connection, [relation])
+    table = relation if relation in TWICE_VIEW else f"lake.{relation}"
+    assert connection.execute(f"select count(*) from {table}").fetchone() != (0,)
+    connection.execute(f"insert into {table} from {table} limit 1")
+    assert relation in {row["relation"] for row in offending(controlled_lake, "grains")}
 
 
 @pytest.mark.parametrize("check", BREAK)
 def test_check_catches_broken_rows(healthy_lake, check):
     healthy_lake.connection.execute(BREAK[check])
-    found = failing_checks(healthy_lake.connection)
-    assert found[check]
-    assert "cell_key" in found[check][0] or "dataset" in found[check][0]
+    found = offending(healthy_lake, check)
+    assert found
+    assert "cell_key" in found[0] or "dataset" in found[0]
 
 
 @pytest.mark.parametrize("check", BREAK_VIEW)
@@ -62,7 +131,7 @@ def test_check_catches_a_broken_view(healthy_lake, check):
     view, statement = BREAK_VIEW[check]
     materialise(healthy_lake.connection, [view])
     healthy_lake.connection.execute(statement)
-    assert check in failing_checks(healthy_lake.connection)
+    assert offending(healthy_lake, check)
 
 
 @pytest.mark.parametrize(
@@ -76,10 +145,10 @@ def test_check_catches_a_broken_view(healthy_lake, check):
 )
 def test_every_query_image_needs_all_its_ranks(healthy_lake, damage):
     healthy_lake.connection.execute(damage)
-    assert "neighbours_ranked" in failing_checks(healthy_lake.connection)
+    assert offending(healthy_lake, "neighbours_ranked")
 
 
 def test_not_a_number_is_no_angle(healthy_lake):
     healthy_lake.connection.execute("update lake.angles set theta_feature_rad = 'nan' where image_id = 0")
-    (row,) = failing_checks(healthy_lake.connection)["angles_in_range"]
+    (row,) = offending(healthy_lake, "angles_in_range")
     assert (row["image_id"], row["plane"]) == (0, "feature")

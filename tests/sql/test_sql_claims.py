@@ -135,7 +135,65 @@ def test_a_single_model_is_judged_without_pairs(lake):
 def test_controls_are_no_evidence(lake):
     _insert_cell(lake, lake.cell(dataset="phantom"))
     _insert_cell(lake, lake.cell("k2", variant="random-init"))
+    _insert_cell(lake, lake.cell("k3", model="pixels", weights="none"))
     assert {row["verdict"] for row in claims(lake).values()} == {"not tested"}
+
+
+def test_no_caveat_without_controls(convincing_lake):
+    assert {row["caveat"] for row in claims(convincing_lake).values()} == {None}
+
+
+def test_controls_stand_beside_the_evidence_and_leave_the_verdicts(convincing_lake):
+    lake = convincing_lake
+    before = [row["verdict"] for row in claims(lake).values()]
+    _insert_cell(lake, lake.cell("r", model="a", variant="random-init"), ee50=0.7, theta_correct=20)
+    _insert_cell(lake, lake.cell("f", model="a", variant="hflip"))
+    _insert_cell(lake, lake.cell("p", model="pixels", weights="none"), ee50=0.8)
+    lake.connection.execute("""
+        update lake.angles set theta_image_rad = wrap_angle(pi() - theta_image_rad)
+        where cell_key in ('f', 'p')
+    """)
+    lake.connection.execute("update lake.angles set strength_image = 1, strength_feature = 1")
+    found = claims(lake)
+    assert [row["verdict"] for row in found.values()] == before
+    assert found[1]["caveat"] == (
+        "Random weights give EE50 0.700 and a polar angle of 0.38 of its bound. "
+        "The pictures alone give EE50 0.800."
+    )
+    assert "Random weights give R^2 0.950, anisotropy 0.100, 1 hats, 0 domes, 0 bowls." in found[2]["caveat"]
+    assert "At random weights 1 of 1 cells are biased" in found[3]["caveat"]
+    assert "Their class directions agree with the trained ones at 1.00." in found[3]["caveat"]
+    assert "Theta follows a mirrored picture with correlation" in found[3]["caveat"]
+    assert "themselves in " in found[3]["caveat"]
+    assert found[4]["caveat"] == "Random weights give 0.200 by theta and 0.900 pooled."
+    assert found[5]["caveat"] is None
+
+
+def test_the_location_memory_stands_beside_the_memory(convincing_lake):
+    lake = convincing_lake
+    for x, right in ((0.25, 0), (0.5, 1)):
+        row = {"scheme": "location", "x": x, "y": 0.0, "label": 0, "memory_label": right}
+        lake.insert("location_neighbours", row, cell_key="a", layer="last")
+    for scheme in ("pooled", "full"):
+        row = {"scheme": scheme, "label": 0, "memory_label": 0}
+        lake.insert("location_neighbours", row, cell_key="a", layer="last")
+    # From 1 in the centre to 0: half-way to chance, 0.6, is at 0.4 of the way from 0.25 to 0.5.
+    assert claims(lake)[4]["caveat"] == (
+        "By place (a smaller memory) the centre gives 1.000, the corners 0.000, the whole map 1.000, "
+        "pooled 1.000. Knowledge is half gone at radius 0.35, half of the energy lies within 0.50."
+    )
+
+
+def test_errors_of_the_sombrero_stand_beside_its_shape(convincing_lake):
+    convincing_lake.connection.execute("""
+        update lake.records
+        set sombrero_a = 1, sombrero_b = 2 + 0.1 * (image_id % 2 - 0.5), sombrero_c = 2
+        where cell_key = 'a' and split = 'query'
+    """)
+    # se(b) = 0.05 sqrt(100/99) / 10, and the trough, sqrt(b/2c), moves by a quarter of b's relative change.
+    assert claims(convincing_lake)[2]["caveat"] == (
+        "The shape is certain in 1 of 1 cells. The trough lies at 0.700 with standard error 0.001."
+    )
 
 
 @pytest.mark.parametrize(

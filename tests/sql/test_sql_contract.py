@@ -6,6 +6,7 @@ import pytest
 
 from u1core.lake import sql
 from u1core.schema import SCHEMAS
+from u1core.variants import VARIANTS
 
 FILES = sorted(sql.sql_dir().glob("*/*.sql"))
 QUERIES = [path for path in FILES if path.parent.name != "macros"]
@@ -17,28 +18,45 @@ FOCUS = "ee50_radius ee80_radius "
 
 CONTRACT = {
     "records": IMAGE_KEYS + FOCUS + "energy_total dipole_x dipole_y polar_angle_rad",
-    "angles": IMAGE_KEYS + "theta_image_rad theta_feature_rad strength_image strength_feature",
+    "angles": IMAGE_KEYS
+    + "theta_image_rad theta_feature_rad strength_image strength_feature is_weak_image is_weak_feature",
+    "plane_angles": IMAGE_KEYS + "plane theta_rad strength is_weak",
+    "layers": LAYER_KEYS + "layer_index is_bottleneck is_evidence",
+    "variant_transforms": "variant expected mirror turn_rad is_jitter",
     "class_directions": LAYER_KEYS
     + "split plane class_name n mean_direction_rad resultant_length rayleigh_p ci_low_rad ci_high_rad",
     "class_bias": LAYER_KEYS + "split plane n classes mww_w mww_dof mww_p mww_q effect_size",
     "model_agreement": "dataset plane split model_a variant_a model_b variant_b classes agreement "
-    "permutation_p permutation_q",
+    "permutation_p permutation_q is_evidence",
     "plane_agreement": LAYER_KEYS + "split classes agreement permutation_p permutation_q",
-    "sombrero": LAYER_KEYS + FOCUS + "layer_index split a b c trough_radius r_squared anisotropy shape",
+    "class_agreement": "dataset plane split label class_name models mean_direction_rad resultant_length "
+    "rayleigh_p rayleigh_q",
+    "composition": LAYER_KEYS + "plane split classes agreement permutation_p permutation_q image_correlation",
+    "controls": LAYER_KEYS
+    + "is_bottleneck plane split expected n complex_correlation turn_rad mean_cosine median_error_rad "
+    "class_agreement",
+    "theta_uncertainty": IMAGE_KEYS + "readings theta_image_sd_rad theta_feature_sd_rad",
+    "sombrero": LAYER_KEYS
+    + FOCUS
+    + "layer_index split a b c trough_radius r_squared anisotropy shape a_se b_se c_se trough_radius_se "
+    "shape_is_certain is_evidence",
     "concentration_by_layer": LAYER_KEYS
     + FOCUS
     + "layer_index split energy_total anisotropy polar_angle_rad coupling_1 coupling_2 class_bias_image "
-    "class_bias_feature",
+    "class_bias_feature is_evidence polar_angle_bound_rad polar_angle_share",
     "memory_report": MEMORY_KEYS + "n_memory n_query accuracy ci_low ci_high macro_f1 chance head_accuracy",
     "memory_per_class": MEMORY_KEYS + "label class_name precision recall f1 support",
     "memory_confusion": MEMORY_KEYS + "label class_name predicted_label predicted_class_name n",
-    "location_accuracy": LAYER_KEYS + "x y accuracy n_query",
+    "location_accuracy": LAYER_KEYS + "x y accuracy ci_low ci_high n_query chance",
+    "location_report": LAYER_KEYS
+    + "n_memory n_query chance pooled_accuracy full_accuracy centre_accuracy corner_accuracy half_radius "
+    "ee50_radius is_evidence",
     "training_effect": "task arm seeds accuracy_mean difference_mean ci_low ci_high permutation_p",
-    "claims": "claim verdict evidence",
-    "cells": " ".join(SCHEMAS["cells"].names) + " is_current",
+    "claims": "claim verdict evidence caveat",
+    "cells": " ".join(SCHEMAS["cells"].names) + " is_current is_evidence",
     **{
         table: " ".join(SCHEMAS[table].names)
-        for table in ("vectors", "frames", "energy_maps", "neighbours", "failures")
+        for table in ("vectors", "frames", "energy_maps", "neighbours", "location_neighbours", "failures")
     },
 }
 """design.md, section 4, and the columns this project has added to it."""
@@ -106,6 +124,8 @@ def test_contract_view_exists_on_an_empty_lake(view, tables):
 def test_an_empty_lake_gives_empty_views_and_five_claims(tables):
     counts = {name: tables.sql(f"from {name}").to_arrow_table().num_rows for name in sql.view_files()}
     assert counts.pop("claims") == 5
+    assert counts.pop("variant_transforms") == len(VARIANTS)
+    assert {counts.pop(name) for name in list(counts) if name.startswith("claim_")} == {1}
     assert set(counts.values()) == {0}
     verdicts = tables.sql("select distinct verdict from claims").fetchall()
     assert verdicts == [("not tested",)]

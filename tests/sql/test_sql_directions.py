@@ -70,7 +70,7 @@ def test_class_bias_equals_an_independent_uniform_scores_test(lake):
         assert row["mww_w"] == pytest.approx(w, abs=1e-9)
         assert (row["mww_dof"], row["classes"]) == (dof, len(groups))
         assert row["n"] == sum(map(len, groups))
-        assert row["mww_p"] == pytest.approx(stats.chi2.sf(w, dof), rel=1e-9, abs=1e-9)
+        assert row["mww_chi2_p"] == pytest.approx(stats.chi2.sf(w, dof), rel=1e-9, abs=1e-9)
         assert row["effect_size"] == pytest.approx(w / (2 * row["n"]), abs=1e-12)
         assert 0 <= row["effect_size"] <= 1
         p.append(row["mww_p"])
@@ -89,7 +89,7 @@ def test_class_bias_equals_pycircstat2_without_ties(lake):
         result = wheeler_watson_test([np.mod(group, 2 * PI) for group in groups])
         # Ranks from 0 instead of from -pi: W does not depend on where counting starts.
         assert found[f"k{number}"]["mww_w"] == pytest.approx(result.W, abs=1e-9)
-        assert found[f"k{number}"]["mww_p"] == pytest.approx(result.pval, abs=1e-9)
+        assert found[f"k{number}"]["mww_chi2_p"] == pytest.approx(result.pval, abs=1e-9)
 
 
 def test_class_bias_by_hand(lake):
@@ -98,8 +98,68 @@ def test_class_bias_by_hand(lake):
     lake.angles(lake.cell(), {0: [-3, -2], 1: [1, 2]})
     row = lake.row("select * from class_bias")
     assert (row["mww_w"], row["mww_dof"], row["n"]) == (pytest.approx(4), 2, 4)
-    assert (row["mww_p"], row["mww_q"]) == (pytest.approx(math.exp(-2)), pytest.approx(math.exp(-2)))
+    assert row["mww_chi2_p"] == pytest.approx(math.exp(-2))
+    # Of the 6 ways to deal four ranks to two pairs, 4 pair neighbours and give W = 4; the others give 0.
+    assert row["mww_permutation_p"] == pytest.approx(2 / 3, abs=0.02)
+    assert (row["mww_p"], row["mww_q"]) == (row["mww_permutation_p"],) * 2
+    assert (row["p_method"], row["smallest_class"]) == ("permutation", 2)
     assert row["effect_size"] == pytest.approx(0.5)
+
+
+def exact_p(groups):
+    """Share of the ways to deal the angles to two classes whose W is at least that seen."""
+    pooled, size, seen = np.concatenate(groups), len(groups[0]), uniform_scores(groups)
+    chosen = [np.isin(range(len(pooled)), c) for c in itertools.combinations(range(len(pooled)), size)]
+    return np.mean([uniform_scores([pooled[c], pooled[~c]]) >= seen - 1e-9 for c in chosen])
+
+
+def test_permutation_p_of_the_bias_equals_enumeration_with_and_without_ties(lake):
+    rng = np.random.default_rng(16)
+    all_groups = [[rng.vonmises(0, 1, 5), rng.vonmises(1, 1, 6)] for _ in range(10)]
+    all_groups += [[np.round(group) for group in groups] for groups in all_groups]
+    fill(lake, all_groups)
+    found = bias(lake)
+    for number, groups in enumerate(all_groups):
+        row, p = found[f"k{number}"], exact_p(groups)
+        # 9,999 draws: four standard errors.
+        assert row["mww_p"] == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / 9999) + 1e-4)
+
+
+def test_the_chi_square_tail_is_used_where_it_may_be_trusted(lake):
+    rng = np.random.default_rng(17)
+    cases = {
+        "large classes": ([20, 30], 0, "chi-square"),
+        "a small class": ([19, 300], 0, "permutation"),
+        "tied angles": ([60, 60], 2, "permutation"),
+        "a small class of many images": ([5, 5000], 0, "chi-square"),
+        "tied angles of many images": ([2600, 2600], 2, None),
+    }
+    groups = [
+        [
+            np.round(rng.uniform(-PI, PI, size) / step) * step if step else rng.uniform(-PI, PI, size)
+            for size in sizes
+        ]
+        for sizes, step, _ in cases.values()
+    ]
+    fill(lake, groups)
+    found = bias(lake)
+    for number, (sizes, _, method) in enumerate(cases.values()):
+        row = found[f"k{number}"]
+        assert (row["smallest_class"], row["p_method"]) == (min(sizes), method)
+        assert (row["mww_permutation_p"] is None) == (method != "permutation")
+        expected = {"chi-square": row["mww_chi2_p"], "permutation": row["mww_permutation_p"], None: None}
+        assert row["mww_p"] == expected[method]
+
+
+def test_many_equal_angles_do_not_feign_a_bias(lake):
+    # 30 % of the images share one angle: their average rank moves the mean score off 0, and W with it.
+    rng = np.random.default_rng(18)
+    pooled = np.append(np.zeros(300), rng.uniform(-PI, PI, 700))
+    angles = [rng.permutation(pooled) for _ in range(200)]
+    fill(lake, [np.split(a, 4) for a in angles])
+    p = np.array([row["mww_p"] for row in bias(lake).values()])
+    chi2_p = np.array([row["mww_chi2_p"] for row in bias(lake).values()])
+    assert np.mean(p <= 0.05) < 0.1 < np.mean(chi2_p <= 0.05)
 
 
 @settings(max_examples=10, deadline=None)
@@ -138,7 +198,17 @@ def test_one_class_cannot_be_biased(lake):
     lake.angles(lake.cell(), {1: [0.1, 0.2, 0.3]})
     row = lake.row("select * from class_bias where plane = 'image'")
     assert (row["n"], row["classes"]) == (3, 1)
-    assert [row[name] for name in ("mww_w", "mww_dof", "mww_p", "mww_q", "effect_size")] == [None] * 5
+    undefined = (
+        "mww_w",
+        "mww_dof",
+        "mww_chi2_p",
+        "mww_permutation_p",
+        "mww_p",
+        "p_method",
+        "mww_q",
+        "effect_size",
+    )
+    assert [row[name] for name in undefined] == [None] * 8
 
 
 def test_one_constant_angle_is_no_evidence_of_bias(lake):
@@ -161,15 +231,80 @@ def test_class_directions_by_hand(lake):
     ant, bee, cow = lake.rows("select * from class_directions order by label")
     assert (ant["n"], ant["mean_direction_rad"]) == (2, pytest.approx(math.radians(20)))
     assert ant["resultant_length"] == pytest.approx(math.cos(math.radians(10)))
-    # Fisher 4.21-22: delta = (1 - cos 20) / (2 cos^2 10) = tan^2 10, arc = asin(1.96 tan 10 / sqrt 2).
-    arc = math.asin(1.959963984540054 * math.tan(math.radians(10)) / math.sqrt(2))
-    assert ant["ci_low_rad"] == pytest.approx(math.radians(20) - arc)
-    assert ant["ci_high_rad"] == pytest.approx(math.radians(20) + arc)
+    # Half of the resamples of two images are one image twice: they bound nothing.
+    assert (ant["ci_low_rad"], ant["ci_method"]) == (None, None)
     assert (bee["n"], bee["resultant_length"]) == (1, pytest.approx(1))
     assert bee["mean_direction_rad"] == pytest.approx(2.0)
     assert bee["ci_low_rad"] is None
     assert cow["mean_direction_rad"] is None
     assert cow["rayleigh_p"] == pytest.approx(1)
+
+
+def test_the_large_sample_arc_by_hand(lake):
+    # 25 images at 10 and 25 at 30 degrees, Fisher 4.21-22: delta = (1 - cos 20) / (2 cos^2 10) = tan^2 10.
+    lake.angles(lake.cell(), {0: np.radians([10.0, 30.0] * 25).tolist()})
+    row = lake.row("select * from class_directions")
+    arc = math.asin(1.959963984540054 * math.tan(math.radians(10)) / math.sqrt(50))
+    assert row["ci_low_rad"] == pytest.approx(math.radians(20) - arc)
+    assert row["ci_high_rad"] == pytest.approx(math.radians(20) + arc)
+    assert row["ci_method"] == "large sample"
+
+
+def studentised_arc(angles):
+    """Half width by the studentised bootstrap (Fisher & Hall 1989), numpy's own draws."""
+    rng, n = np.random.default_rng(1), len(angles)
+
+    def moments(weights):
+        first, second = weights @ np.exp(1j * angles), weights @ np.exp(2j * angles)
+        return first, 1 - (second * np.exp(-2j * np.angle(first))).real
+
+    first, scatter = moments(np.full(n, 1 / n))
+    drawn, scatters = moments(rng.multinomial(n, np.full(n, 1 / n), 20_000) / n)
+    turn = np.angle(drawn / first)
+    pivot = np.where(
+        np.abs(turn) < PI / 2, np.abs(np.sin(turn)) / np.sqrt(scatters / abs(drawn) ** 2), np.inf
+    )
+    sine = np.quantile(pivot, 0.95) * math.sqrt(scatter) / abs(first)
+    return math.asin(sine) if sine <= 1 else None
+
+
+def test_bootstrap_arcs_equal_an_independent_bootstrap(lake):
+    rng = np.random.default_rng(19)
+    samples = [rng.vonmises(2, kappa, n) for kappa in (1.5, 5) for n in (12, 25, 49) for _ in range(4)]
+    fill(lake, [[sample] for sample in samples])
+    rows = lake.rows("select * from class_directions order by cell_key")
+    rows = sorted(rows, key=lambda row: int(row["cell_key"][1:]))
+    for row, sample in zip(rows, samples, strict=True):
+        expected = studentised_arc(sample)
+        if expected is None or expected > 1.2:
+            continue
+        assert row["ci_method"] == "bootstrap"
+        assert row["half_arc_rad"] == pytest.approx(expected, rel=0.15)
+
+
+def test_bootstrap_arcs_turn_with_the_angles_and_ignore_the_order_of_images(lake):
+    rng = np.random.default_rng(20)
+    sample = rng.vonmises(0, 3, 15)
+    fill(lake, [[sample], [rng.permutation(sample)], [(sample + 2.5 + PI) % (2 * PI) - PI]])
+    same, shuffled, turned = lake.rows("select * from class_directions order by cell_key")
+    assert same["half_arc_rad"] == pytest.approx(shuffled["half_arc_rad"], abs=1e-12)
+    assert same["half_arc_rad"] == pytest.approx(turned["half_arc_rad"], abs=1e-9)
+
+
+@pytest.mark.parametrize("angles", [[1.0] * 9, [0.3], [0.3, 0.4], [0.3, 0.4, 0.5], [-2.0, 0.0, 2.0, 3.0]])
+def test_a_sample_that_does_not_bound_its_direction_has_no_arc(lake, angles):
+    lake.angles(lake.cell(), {0: angles})
+    row = lake.row("select * from class_directions")
+    assert [row[name] for name in ("half_arc_rad", "ci_low_rad", "ci_high_rad", "ci_method")] == [None] * 4
+
+
+def test_weak_angles_are_counted(lake):
+    keys = lake.cell()
+    lake.insert("frames", {"layer": "last", "floor_image": 0.1}, **keys)
+    for image, strength in enumerate([0.05, 0.2, 0.3, 0.4]):
+        row = {"image_id": image, "label": 0, "theta_image_rad": 0.1 * image, "strength_image": strength}
+        lake.insert("angles", row, split="query", layer="last", **keys)
+    assert lake.row("select n, weak_share from class_directions") == {"n": 4, "weak_share": 0.25}
 
 
 def test_an_arc_may_cross_pi(lake):
@@ -281,7 +416,7 @@ def test_self_centred_bias_equals_its_definition(lake):
     groups = [theta[labels == label] for label in range(3)]
     for row, group in zip(rows, groups, strict=True):
         assert row["mww_w"] == pytest.approx(uniform_scores(groups), abs=1e-9)
-        assert row["mww_p"] == pytest.approx(stats.chi2.sf(row["mww_w"], 4), rel=1e-9)
+        assert row["mww_chi2_p"] == pytest.approx(stats.chi2.sf(row["mww_w"], 4), rel=1e-9)
         assert row["mean_direction_rad"] == pytest.approx(np.angle(np.exp(1j * group).sum()), abs=1e-9)
         assert (row["n"], row["class_n"]) == (90, 30)
     assert lake.rows(analysis("class_bias_self_centred"), split="memory") == []

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from u1core.lake.sql import analysis
@@ -22,7 +23,17 @@ def test_the_current_cell_is_the_done_one_a_sweep_asked_for_last(lake):
 
 
 @pytest.mark.parametrize(
-    "view", ["records", "vectors", "angles", "frames", "energy_maps", "neighbours", "failures"]
+    "view",
+    [
+        "records",
+        "vectors",
+        "angles",
+        "frames",
+        "energy_maps",
+        "neighbours",
+        "location_neighbours",
+        "failures",
+    ],
 )
 def test_views_show_rows_of_current_cells_only(lake, view):
     keys = lake.cell("current")
@@ -78,8 +89,122 @@ def test_concentration_takes_medians_along_the_layers(lake):
     assert (first["n"], first["class_bias_image"], first["is_bottleneck"]) == (3, None, False)
     assert last["class_bias_image"] == pytest.approx(0.5)
     assert last["polar_angle_rad"] == pytest.approx(0.1)
-    path = lake.rows(analysis("layer_path"), split="query")
-    assert [row["ee50_over_first"] for row in path] == [1, 0.5]
+    # The bound of 16 channels is arccos(1/4).
+    assert last["polar_angle_share"] == pytest.approx(0.1 / math.acos(1 / 4))
+
+
+def test_concentration_of_a_single_channel_and_of_a_single_pixel(lake):
+    keys = lake.cell(layers=["luminance", "mean"], bottleneck="luminance")
+    lake.insert("frames", {"layer": "luminance", "channels": 1}, {"layer": "mean", "channels": 4}, **keys)
+    lake.insert("records", {"layer": "luminance", "polar_angle_rad": 0.0}, split="query", **keys)
+    lake.insert("records", {"layer": "mean", "polar_angle_rad": 0.5}, split="query", **keys)
+    first, last = lake.rows("select * from concentration_by_layer order by layer_index")
+    assert (first["polar_angle_bound_rad"], first["polar_angle_share"]) == (0, None)
+    assert last["polar_angle_share"] == pytest.approx(0.5 / (math.pi / 3))
+    assert (last["is_bottleneck"], last["anisotropy"], last["class_bias_image"]) == (False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("ee50", "polar", "verdict"),
+    [
+        ((0.8, 0.5), (0.9, 0.3), "both"),
+        ((0.8, 0.5), (0.3, 0.9), "image"),
+        ((0.5, 0.8), (0.9, 0.3), "feature"),
+        ((0.5, 0.8), (0.3, 0.9), "neither"),
+        ((0.8, None), (0.9, 0.3), None),
+    ],
+)
+def test_focus_is_judged_from_the_first_layer_to_the_bottleneck(lake, ee50, polar, verdict):
+    keys = lake.cell(layers=["first", "last", "mean"])
+    for number, layer in enumerate(("first", "last")):
+        lake.insert("frames", {"layer": layer, "channels": 4}, **keys)
+        row = {"layer": layer, "ee50_radius": ee50[number], "polar_angle_rad": polar[number]}
+        lake.insert("records", row, split="query", **keys)
+    lake.insert(
+        "records", {"layer": "mean", "ee50_radius": 0.1, "polar_angle_rad": 0.1}, split="query", **keys
+    )
+    row = lake.row(analysis("focus_along_layers"), split="query")
+    assert (row["layers"], row["first_layer"], row["bottleneck"]) == (2, "first", "last")
+    assert row["verdict"] == verdict
+    assert row["polar_angle_ratio"] == pytest.approx(polar[1] / polar[0])
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_evidence"),
+    [
+        ({}, True),
+        ({"weights": "torchvision"}, True),
+        ({"weights": "none"}, False),
+        ({"variant": "hflip"}, False),
+        ({"dataset": "phantom_null"}, False),
+    ],
+)
+def test_controls_are_no_evidence(lake, cell, is_evidence):
+    lake.cell(**cell)
+    assert lake.row("select is_evidence from cells") == {"is_evidence": is_evidence}
+    assert lake.row("select is_evidence from layers") == {"is_evidence": is_evidence}
+
+
+def test_angles_below_the_floor_are_weak(lake):
+    keys = lake.cell()
+    lake.insert("frames", {"layer": "last", "floor_image": 0.1, "floor_feature": None}, **keys)
+    for image, strength in enumerate([0.05, 0.1, None]):
+        row = {"image_id": image, "strength_image": strength, "strength_feature": 0.3}
+        lake.insert("angles", row, layer="last", **keys)
+    rows = lake.rows("select is_weak_image, is_weak_feature from angles order by image_id")
+    assert [tuple(row.values()) for row in rows] == [(True, None), (False, None), (None, None)]
+    planes = lake.rows("select plane, is_weak from plane_angles where image_id = 0 order by plane")
+    assert [tuple(row.values()) for row in planes] == [("feature", None), ("image", True)]
+
+
+def insert_fits(lake, coefficients):
+    """Store one image per (a, b, c) and the mean map's fit; return the view's row."""
+    keys = lake.cell() | {"split": "query", "layer": "last"}
+    for image, (a, b, c) in enumerate(coefficients.tolist()):
+        lake.insert("records", {"image_id": image, "sombrero_a": a, "sombrero_b": b, "sombrero_c": c}, **keys)
+    a, b, c = coefficients.mean(axis=0).tolist()
+    trough = math.sqrt(b / (2 * c)) if b > 0 and c > 0 else None
+    fit = {"sombrero_a": a, "sombrero_b": b, "sombrero_c": c, "trough_radius": trough}
+    lake.insert("energy_maps", fit, **keys)
+    return lake.row("select * from sombrero")
+
+
+def test_standard_errors_are_those_of_means_over_images(lake):
+    rng = np.random.default_rng(51)
+    mixing = np.array([[1.0, 0.3, 0.1], [0.0, 0.5, 0.4], [0.0, 0.0, 0.2]])
+    images = np.array([5.0, 4.0, 2.5]) + rng.normal(size=(30, 3)) @ mixing
+    row = insert_fits(lake, images)
+    covariance = np.cov(images.T) / 30
+    assert [row["a_se"], row["b_se"], row["c_se"]] == pytest.approx(np.sqrt(np.diag(covariance)).tolist())
+    # The delta method with numerical derivatives of sqrt(b / 2c).
+    b, c = images.mean(axis=0)[1:]
+    step = 1e-6
+    moved = np.sqrt([(b + step) / c, (b - step) / c, b / (c + step), b / (c - step)]) / math.sqrt(2)
+    slope = np.array([moved[0] - moved[1], moved[2] - moved[3]]) / (2 * step)
+    expected = math.sqrt(slope @ covariance[1:, 1:] @ slope)
+    assert row["trough_radius_se"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_one_image_has_no_standard_error(lake):
+    row = insert_fits(lake, np.array([[1.0, 2.0, 2.0]]))
+    assert (row["b_se"], row["trough_radius_se"], row["shape_is_certain"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("b", "c", "spread", "shape", "is_certain"),
+    [
+        (2.0, 2.0, 0.1, "hat", True),
+        (2.0, 1.05, 1.0, "hat", False),  # trough at 0.98: 2c - b = 0.1
+        (2.0, 0.95, 1.0, "dome", False),
+        (2.0, -1.0, 0.1, "dome", True),  # no trough at all
+        (-2.0, 1.0, 0.1, "bowl", True),
+        (-0.1, 1.0, 1.0, "bowl", False),
+    ],
+)
+def test_a_shape_is_certain_beyond_its_standard_errors(lake, b, c, spread, shape, is_certain):
+    around = spread * np.array([[0, -1, 0], [0, 1, 0], [0, 0, -1], [0, 0, 1]])
+    row = insert_fits(lake, np.array([1.0, b, c]) + around)
+    assert (row["shape"], row["shape_is_certain"]) == (shape, is_certain)
 
 
 def test_sombrero_by_dataset_counts_shapes(lake):
@@ -108,12 +233,3 @@ def test_ambiguous_images_are_the_weakest(lake):
         ("image", 2),
     ]
     assert rows[2]["strength_over_median"] == pytest.approx(0.5)
-
-
-def test_directions_across_models_give_each_model_one_vote(lake):
-    for model, angle in (("a", 0.0), ("b", math.pi / 2)):
-        lake.angles(lake.cell(model, model=model), {0: [angle] * 3})
-    lake.angles(lake.cell("r", model="a", variant="random-init"), {0: [3.0]})
-    row = lake.row(analysis("directions_across_models"), split="query")
-    assert (row["models"], row["direction_rad"]) == (2, pytest.approx(math.pi / 4))
-    assert row["concentration"] == pytest.approx(math.sqrt(0.5))

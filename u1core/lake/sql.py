@@ -25,10 +25,15 @@ HEADER_KEYS = ("Question", "Grain", "Reads", "Params")
 EXPENSIVE_VIEWS = (
     "class_directions",
     "class_bias",
+    "concentration_by_layer",
+    "sombrero",
+    "controls",
+    "agreements",
+    "composition",
+    "theta_uncertainty",
     "memory_votes",
     "memory_confusion",
-    "plane_agreement",
-    "model_agreement",
+    "location_accuracy",
 )
 """Views worth computing once when several questions follow: see `materialise`."""
 
@@ -230,6 +235,8 @@ def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> 
         todo = f"the views are {', '.join(views(connection))}"
     elif isinstance(error, duckdb.BinderException):
         todo = "`describe <view>` lists its columns; see docs/lake.md"
+    elif "not provided for the following parameters" in str(error):
+        todo = "give each one a value: `--param split=query`"
     return U1Error("a query DuckDB can run", _first_line(str(error)), todo)
 
 

@@ -290,3 +290,9 @@ def list_column(matrix: np.ndarray) -> pa.Array:
     rows, width = matrix.shape
     offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * np.int32(width))
     return pa.ListArray.from_arrays(offsets, pa.array(matrix.reshape(-1)))
+
+
+def list_matrix(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a list column of equal lengths as a matrix (rows, D)."""
+    flat = pa.concat_arrays([chunk.flatten() for chunk in column.chunks])
+    return np.asarray(flat).reshape(len(column), -1)

@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import uuid
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,15 @@ import jinja2
 
 from u1core.errors import U1Error
 from u1core.report.data import Answers, read
-from u1core.report.sections import MAX_DRAWN_CELLS, MAX_OPEN_CELLS, count, dataset_sections
+from u1core.report.sections.page import dataset_sections, glance
+from u1core.report.sections.scene import MAX_DRAWN_CELLS
+from u1core.report.words import count
 
 __all__ = ["render_report", "write_report"]
 
 PAPER = "arXiv 2206.02220"
+MAX_OPEN_CELLS = 24
+"""Beyond this many cells with a section of their own these sections are folded."""
 
 
 def write_report(
@@ -70,14 +73,19 @@ def render_report(
 ) -> str:
     """Return the report's HTML: the same lake and time give the same text."""
     answers = read(connection)
-    template = resources.files(__name__).joinpath("template.html.j2").read_text(encoding="utf-8")
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader(__name__),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return environment.from_string(template).render(
+    datasets = dataset_sections(answers, notify or (lambda line: None))
+    return environment.get_template("page.html.j2").render(
         **_head(answers, written_at),
-        datasets=dataset_sections(answers, notify or (lambda line: None)),
-        folded=len(answers.cells) > MAX_OPEN_CELLS,
+        datasets=datasets,
+        glance=glance(answers),
+        folded=sum(len(d.cells) for d in datasets) > MAX_OPEN_CELLS,
         max_drawn=MAX_DRAWN_CELLS,
         n_cells=len(answers.cells),
     )

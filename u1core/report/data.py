@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from u1core.report.figures.uncertainty import SD_BINS, SD_FROM_DEG, SD_PER_DECADE
+
 Row = Mapping[str, Any]
 
 SECTORS = 24
@@ -33,6 +35,23 @@ _BOTTLENECK = """
     semi join (select cell_key, bottleneck as layer from cells where is_current) as bottlenecks
     using (cell_key, layer)
 """
+# Every vector of one channel points the same way: such searches find whatever comes first.
+_SEARCHED = """
+    (scheme = 'energy' or cell_key not in (select cell_key from frames where is_bottleneck and channels = 1))
+"""
+_BOTH_PLANES = f"""
+    select *
+    from (
+        from theta_uncertainty {_BOTTLENECK}
+        select dataset, model, variant, readings, 'image' as plane, theta_image_sd_rad as sd_rad
+        where split = 'query'
+        union all
+        from theta_uncertainty {_BOTTLENECK}
+        select dataset, model, variant, readings, 'feature' as plane, theta_feature_sd_rad as sd_rad
+        where split = 'query'
+    )
+    where sd_rad is not null
+"""
 
 _QUERIES = {
     "claims": "select * from claims order by claim",
@@ -52,7 +71,13 @@ _QUERIES = {
     "model_agreement": """
         select *
         from model_agreement
+        where variant_a in ('original', 'random-init') and variant_b in ('original', 'random-init')
         order by dataset, model_a, variant_a, model_b, variant_b, split desc, plane desc
+    """,
+    "class_agreement": "select * from class_agreement where split = 'query' order by dataset, label, plane",
+    "composition": "select * from composition where split = 'query' order by dataset, model, variant, plane",
+    "controls": """
+        select * from controls where is_bottleneck and split = 'query' order by dataset, model, variant, plane
     """,
     "sombrero": f"select * from sombrero {_BOTTLENECK} where split = 'query'",
     "energy_maps": f"select * from energy_maps {_BOTTLENECK} where label is null and split = 'query'",
@@ -70,8 +95,46 @@ _QUERIES = {
         where split = 'query' and theta_rad is not null
         group by all
     """,
-    "memory_report": f"select * from memory_report {_BOTTLENECK} order by scheme, k",
-    "memory_confusion": f"select * from memory_confusion {_BOTTLENECK} where scheme = 'pooled' and k = 1",
+    "theta_spread": f"""
+        select
+            dataset,
+            model,
+            variant,
+            plane,
+            least(
+                floor(log10(greatest(degrees(sd_rad), {SD_FROM_DEG}) / {SD_FROM_DEG}) * {SD_PER_DECADE})::int,
+                {SD_BINS} - 1
+            ) as bin,
+            count(*) as n
+        from ({_BOTH_PLANES})
+        group by all
+    """,
+    "theta_summary": f"""
+        select
+            dataset,
+            model,
+            variant,
+            plane,
+            count(*) as n,
+            min(readings) as readings,
+            median(sd_rad) as median_sd_rad,
+            quantile_cont(sd_rad, 0.9) as upper_sd_rad
+        from ({_BOTH_PLANES})
+        group by all
+    """,
+    "weak_angles": f"""
+        select dataset, model, variant, plane, avg(is_weak::int) as weak_share, count(is_weak) as n
+        from plane_angles
+        {_BOTTLENECK}
+        where split = 'query'
+        group by all
+    """,
+    "memory_report": f"select * from memory_report {_BOTTLENECK} where {_SEARCHED} order by scheme, k",
+    "memory_confusion": f"""
+        select * from memory_confusion {_BOTTLENECK} where scheme = 'pooled' and k = 1 and {_SEARCHED}
+    """,
+    "location_report": "select * from location_report order by dataset, model, variant",
+    "location_accuracy": "select * from location_accuracy order by cell_key, y desc, x",
     "concentration_by_layer": """
         select * from concentration_by_layer where split = 'query' order by cell_key, layer_index
     """,
@@ -79,7 +142,7 @@ _QUERIES = {
 
 
 class Answers:
-    """Every view's rows, by view; `sectors` counts the view `angles` into the sectors of the roses."""
+    """Every query's rows, by its name: that of the view, or of what was counted."""
 
     def __init__(self, tables: Mapping[str, list[Row]]) -> None:
         self.tables = tables
@@ -99,6 +162,10 @@ class Answers:
         """The cells whose latest outcome is a failure, one row each."""
         latest = {name_of(row): row for row in self.tables["cells"]}
         return [row for row in latest.values() if row["status"] == "failed"]
+
+    def all(self, view: str, **where: object) -> list[Row]:
+        """Return the rows of a view that have the given values."""
+        return list(_matching(self.tables[view], where))
 
     def of(self, view: str, cell: CellName, **where: object) -> list[Row]:
         """Return the rows of one cell that have the given values."""

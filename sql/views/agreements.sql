@@ -1,0 +1,110 @@
+-- Question: do two sets of class directions agree better than permuted classes
+--   would?
+-- Grain: that of direction_pairs. agreement = mean over classes of
+--   cos(direction a - direction b); permutation_p is one-sided, against
+--   permuted class labels, null with one class
+-- Reads: direction_pairs
+-- Params: none
+with
+
+pairs as (
+    select
+        kind,
+        cell_key_a,
+        layer_a,
+        plane_a,
+        cell_key_b,
+        layer_b,
+        plane_b,
+        split,
+        classes,
+        unit_a,
+        unit_b,
+    from direction_pairs
+),
+
+measured as (
+    select *, mean_cosine(unit_a, unit_b) as agreement from pairs
+),
+
+seeds as (
+    select
+        sizes.classes,
+        unnest(range(1, permutation_count(sizes.classes) + 1)) as seed,
+    from (select distinct classes from pairs where classes >= 2) as sizes
+),
+
+permutations as materialized (
+    select classes, label_permutation(classes, seed) as permutation
+    from seeds
+),
+
+drawn as (
+    select
+        measured.kind,
+        measured.cell_key_a,
+        measured.layer_a,
+        measured.plane_a,
+        measured.cell_key_b,
+        measured.layer_b,
+        measured.plane_b,
+        measured.split,
+        measured.agreement - 1e-12 as least_agreement,
+        abs(measured.agreement) - 1e-12 as least_size,
+        mean_cosine(
+            measured.unit_a,
+            permuted_vectors(measured.unit_b, permutations.permutation)
+        ) as null_agreement,
+    from measured
+    inner join permutations
+        using (classes)
+),
+
+null_draws as (
+    select
+        kind,
+        cell_key_a,
+        layer_a,
+        plane_a,
+        cell_key_b,
+        layer_b,
+        plane_b,
+        split,
+        count(*) as permutations,
+        count_if(null_agreement >= least_agreement) as as_high,
+        count_if(abs(null_agreement) >= least_size) as as_large,
+    from drawn
+    group by
+        kind,
+        cell_key_a,
+        layer_a,
+        plane_a,
+        cell_key_b,
+        layer_b,
+        plane_b,
+        split
+),
+
+tested as (
+    select
+        measured.* exclude (unit_a, unit_b),
+        null_draws.permutations,
+        (1 + null_draws.as_high) / (1 + null_draws.permutations)
+            as permutation_p,
+        (1 + null_draws.as_large) / (1 + null_draws.permutations)
+            as permutation_p_two_sided,
+    from measured
+    left join null_draws
+        using (
+            kind,
+            cell_key_a,
+            layer_a,
+            plane_a,
+            cell_key_b,
+            layer_b,
+            plane_b,
+            split
+        )
+)
+
+select * from tested

@@ -1,0 +1,29 @@
+-- Question: what does each variant do to theta, in both planes?
+-- Grain: variant. The expected angle is turn_rad + theta, or turn_rad - theta
+--   where it mirrors; is_jitter: once undone, it is one more reading of the
+--   same angle. Nothing is expected of 'random-init': it is compared with theta
+-- Reads: nothing
+-- Params: none
+with
+
+transforms as (
+    select *
+    from (
+        values
+            ('original', 'theta', false, 0.0::double, true),
+            ('hflip', 'pi - theta', true, pi(), true),
+            ('rot90', 'theta + pi/2', false, pi() / 2, false),
+            ('rot180', 'theta + pi', false, pi(), false),
+            ('rot270', 'theta - pi/2', false, -pi() / 2, false),
+            ('channel-permuted', 'theta', false, 0.0, false),
+            ('gray', 'theta', false, 0.0, false),
+            ('shift-left', 'theta', false, 0.0, true),
+            ('shift-right', 'theta', false, 0.0, true),
+            ('shift-up', 'theta', false, 0.0, true),
+            ('shift-down', 'theta', false, 0.0, true),
+            ('bfloat16', 'theta', false, 0.0, true),
+            ('random-init', 'none', false, 0.0, false)
+    ) as listed(variant, expected, mirror, turn_rad, is_jitter)
+)
+
+select * from transforms
