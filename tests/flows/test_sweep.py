@@ -159,7 +159,7 @@ def test_a_killed_sweep_resumes_without_loss_or_double(u1, ask, environment, tmp
         sweep.wait()
     resumed = u1("sweep", *CELLS)
     assert resumed.returncode == 0, resumed.stderr
-    assert ask(COUNTS) == [["480", "480"]]
+    assert ask(COUNTS) == [["640", "640"]]
     assert ask(ANSWERS) == undisturbed
 
 

@@ -18,7 +18,7 @@ _DIRECTIONS = "select * from class_directions where plane = 'image' order by cel
 def formulas(connection: duckdb.DuckDBPyConnection, size: Size, rng: np.random.Generator) -> Outcome:
     """Compare W, its size, q, R and directions with their definitions in numpy, ties included."""
     label = labels_of((4, 9, 30, 60))
-    theta = wrap(rng.vonmises(0.0, 0.7, (40, len(label))) + 0.3 * label)
+    theta = wrap(rng.vonmises(0.0, 0.7, (12, len(label))) + 0.3 * label)
     theta[::2] = np.round(theta[::2], 1)
     fill(connection, theta, label)
     bias = ask(connection, _BIAS)
