@@ -97,13 +97,17 @@ def test_pictures_without_a_model_follow_every_turn_exactly(u1, ask):
     assert done.returncode == 0, done.stderr
     assert "12 cells computed" in done.stdout  # of the controls, two need a network
     controls = ask(
-        "select variant, plane, count(*), min(complex_correlation) > 1 - 1e-9, max(median_error_rad) < 1e-6 "
+        "select variant, plane, count(*), max(1 - complex_correlation), max(median_error_rad) "
         "from controls group by all order by all"
     )
-    # The digits and the phantom are grey: gray changes nothing either.
-    assert controls == [
-        [variant, "image", "4", "True", "True"] for variant in ("gray", "hflip", "rot180", "rot270", "rot90")
+    assert [row[:3] for row in controls] == [
+        [variant, "image", "4"] for variant in ("gray", "hflip", "rot180", "rot270", "rot90")
     ]
+    # Pictures are resized to 32 px in whole grey levels, rows first: a quarter turn meets another rounding.
+    for variant, _, _, lost, error_rad in controls:
+        quarter_turn = variant in ("rot90", "rot270")
+        assert abs(float(lost)) < (1e-4 if quarter_turn else 1e-12)
+        assert float(error_rad) < (0.01 if quarter_turn else 1e-9)
 
 
 def test_two_sweeps_do_not_share_a_lake(u1, ask, tmp_path):
