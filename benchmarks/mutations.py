@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/mutations.py
 
 Each mutation is one line of a copy of the package. Expected: 19 of 19 found, in about five minutes on two
-cores. tests/flows/test_validate.py runs some of them.
+cores. tests/flows/test_validate_command.py runs some of them.
 """
 
 from __future__ import annotations
