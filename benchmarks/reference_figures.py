@@ -1,7 +1,7 @@
 """Print the figures that were measured independently, next to what this lake gives.
 
     u1 sweep --models 'cifar10_resnet*' --datasets cifar10 --limit 10000
-    u1 sweep --models cifar10_resnet20 --datasets cifar10 --limit 10000 --variants random-init
+    u1 sweep --models cifar10_resnet20 --datasets cifar10 --limit 10000 --variants random-init,hflip,rot90
     .venv/bin/python benchmarks/reference_figures.py lake
 
 Needs the CIFAR-10 ResNet weights in $U1_MODELS. The expected values come from a prototype that shares no
@@ -23,6 +23,7 @@ EXPECTED = {
     "cifar10_resnet20": {"head": 0.9173, "w": 1365.25, "planes": 0.95},
     "cifar10_resnet32": {"head": 0.9263, "w": 1794.92, "planes": 0.98},
 }
+CONTROLS = {"hflip": 0.78, "rot90": 0.45}
 DIRECTIONS_DEG = {
     "airplane": -167.0, "automobile": -57.6, "bird": 59.3, "cat": 95.3, "deer": 110.4,
     "dog": 94.5, "frog": 42.6, "horse": 101.8, "ship": -106.7, "truck": -98.1,
@@ -76,9 +77,16 @@ def main(lake: Path) -> None:
                     print(f"    {name:<11} {found:7.1f} deg (expected {DIRECTIONS_DEG[name]:.1f})")
         for row in connection.execute(
             "select model_a, variant_a, model_b, variant_b, plane, agreement, permutation_p "
-            "from model_agreement where split = 'query' order by all"
+            "from model_agreement where split = 'query' and variant_a in ('original', 'random-init') "
+            "and model_b <> 'pixels' order by all"
         ).fetchall():
             print("agreement: {} ({}) and {} ({}), {} plane: {:.3f}, p = {:.4f}".format(*row))
+        for model, variant, correlation in connection.execute(
+            "select model, variant, complex_correlation from controls where split = 'query' "
+            "and plane = 'image' and layer = 'layer3' and variant in ('hflip', 'rot90') order by all"
+        ).fetchall():
+            wanted = CONTROLS[variant]
+            print(f"{model}: {variant} follows at {correlation:.3f} (ResNet-20 on 5,000 images: {wanted})")
 
 
 if __name__ == "__main__":

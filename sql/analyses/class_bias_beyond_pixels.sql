@@ -1,12 +1,13 @@
 -- Question: does a class bias remain among images whose pictures lean the same
 --   way?
 -- Grain: plane, cell (original, random-init) at its bottleneck. Images are
---   sorted into eight sectors of the pixels' own angle; within each the k-sample
---   uniform scores test of class_bias is made, and the W and their degrees of
---   freedom are added up: classes that differ only by the composition of their
---   pictures give no bias. Both effect sizes are less their mean under the null,
---   (W - dof) / (2 n), so that they compare. With classes below 20 images in a
---   sector the chi-square tail errs on the side of no bias
+--   sorted into eight sectors of the pixels' own angle; within each the
+--   k-sample uniform scores test of class_bias is made, and the W and their
+--   degrees of freedom are added up: classes that differ only by the
+--   composition of their pictures give no bias. Both effect sizes are less
+--   their mean under the null, (W - dof) / (2 n), so that they compare. With
+--   classes below 20 images in a sector the chi-square tail errs on the side
+--   of no bias
 -- Reads: layers, plane_angles, class_bias
 -- Params: $split ('memory' or 'query')
 with

@@ -2,8 +2,9 @@
 -- Grain: relation, dataset, cell with more rows than keys; healthy: no row
 -- Reads: records, vectors, angles, frames, energy_maps, neighbours,
 --   location_neighbours, failures, concentration_by_layer, sombrero,
---   plane_agreement, controls, composition, theta_uncertainty, memory_report,
---   location_accuracy, location_report, model_agreement, class_agreement
+--   class_bias, class_directions, plane_agreement, controls, composition,
+--   theta_uncertainty, memory_report, location_accuracy, location_report,
+--   model_agreement, class_agreement
 -- Params: none
 with
 
@@ -144,6 +145,26 @@ counts as (
         cell_key,
         count(*) - count(distinct (layer, image_id)) as repeats,
     from theta_uncertainty
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'class_bias' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (layer, plane, split)) as repeats,
+    from class_bias
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'class_directions' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (layer, plane, split, label)) as repeats,
+    from class_directions
     group by
         dataset,
         cell_key

@@ -29,8 +29,6 @@ BREAK = {
 
 BREAK_VIEW = {
     "bias_adds_up": ("class_bias", "update class_bias set n = n + 1"),
-    "class_bias_grain": ("class_bias", "insert into class_bias from class_bias"),
-    "class_directions_grain": ("class_directions", "insert into class_directions from class_directions"),
     "confusion_adds_up": ("memory_confusion", "update memory_confusion set n = n + 1"),
     "current_cells_unique": ("cells", "insert into cells from cells"),
     "directions_in_range": ("class_directions", "update class_directions set ci_low_rad = 4"),
@@ -50,8 +48,9 @@ TWICE = [
     "records", "vectors", "angles", "frames", "energy_maps", "neighbours", "location_neighbours", "failures"
 ]  # fmt: skip
 TWICE_VIEW = [
-    "concentration_by_layer", "sombrero", "plane_agreement", "controls", "composition", "theta_uncertainty",
-    "memory_report", "location_accuracy", "location_report", "model_agreement", "class_agreement",
+    "concentration_by_layer", "sombrero", "class_bias", "class_directions", "plane_agreement", "controls",
+    "composition", "theta_uncertainty", "memory_report", "location_accuracy", "location_report",
+    "model_agreement", "class_agreement",
 ]  # fmt: skip
 
 
