@@ -1,6 +1,8 @@
 -- Question: how far from its planted angle is each class of the phantom?
--- Grain: class, plane, layer, cell (current) at the bottleneck of the phantom
--- Reads: class_directions, layers
+-- Grain: class, plane, layer, cell (current) at the bottleneck of the phantom.
+--   planted_deg has turned with the pictures of the variant. The blobs are
+--   dark: the luminance of `pixels` leans the other way, 180 degrees off
+-- Reads: class_directions, layers, variant_transforms
 -- Params: $split ('memory' or 'query')
 with
 
@@ -37,25 +39,37 @@ found as (
         and class_directions.split = $split
 ),
 
-errors as (
+transforms as (
+    select variant, if(mirror, -1, 1) as sense, turn_rad from variant_transforms
+),
+
+expected as (
     select
-        found.model,
-        found.variant,
-        found.layer,
-        found.plane,
-        found.class_name,
-        found.n,
-        planted.planted_deg,
-        degrees(found.mean_direction_rad) as found_deg,
-        degrees(
-            angular_difference(
-                found.mean_direction_rad,
-                radians(planted.planted_deg)
-            )
-        ) as error_deg,
+        found.*,
+        wrap_angle(
+            transforms.turn_rad
+            + transforms.sense * radians(planted.planted_deg)
+        ) as planted_rad,
     from found
     inner join planted
-        on found.class_name = planted.class_name
+        using (class_name)
+    inner join transforms
+        using (variant)
+),
+
+errors as (
+    select
+        model,
+        variant,
+        layer,
+        plane,
+        class_name,
+        n,
+        round(degrees(planted_rad)) as planted_deg,
+        degrees(mean_direction_rad) as found_deg,
+        degrees(angular_difference(mean_direction_rad, planted_rad))
+            as error_deg,
+    from expected
 )
 
 select * from errors
