@@ -295,7 +295,8 @@ def _print_result(result: Result) -> None:
     colours = {"holds": "green", "does not hold": "red"}
     for claim in result.claims:
         colour = colours.get(claim["verdict"], "yellow")
-        table.add_row(claim["claim"], f"[{colour}]{claim['verdict']}[/]", claim["evidence"])
+        evidence = claim["evidence"] + (f"\n[dim]Controls: {claim['caveat']}[/]" if claim["caveat"] else "")
+        table.add_row(claim["claim"], f"[{colour}]{claim['verdict']}[/]", evidence)
     out.print(table)
     out.print(f"{result.summary}\nreport: {result.report}", highlight=False)
     for outcome in result.outcomes:

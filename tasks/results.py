@@ -39,13 +39,18 @@ def render_report(lake: Path, out: Path) -> Path:
 
 @task(task_run_name="evaluate the claims", cache_policy=NO_CACHE)
 def evaluate_claims(lake: Path) -> list[dict[str, str]]:
-    """Return claim (number and statement), verdict and evidence, one row per claim of the paper."""
-    query = "select claim, statement, verdict, evidence from claims order by claim"
+    """Return claim (number and statement), verdict, evidence and caveat, one row per claim of the paper."""
+    query = "select claim, statement, verdict, evidence, caveat from claims order by claim"
     with _answers(lake) as connection:
         rows = connection.execute(query).fetchall()
     return [
-        {"claim": f"{number}. {statement}", "verdict": verdict, "evidence": evidence or "none"}
-        for number, statement, verdict, evidence in rows
+        {
+            "claim": f"{number}. {statement}",
+            "verdict": verdict,
+            "evidence": evidence or "none",
+            "caveat": caveat or "",
+        }
+        for number, statement, verdict, evidence, caveat in rows
     ]
 
 
@@ -53,9 +58,11 @@ def evaluate_claims(lake: Path) -> list[dict[str, str]]:
 def publish(cells: list[dict[str, str]], claims: list[dict[str, str]]) -> None:
     """Show the cells and the claims to those who watch in Prefect's UI."""
     create_table_artifact(cells, key="sweep-cells", description="Cells of the sweep")
-    table = "\n".join(f"| {c['claim']} | **{c['verdict']}** | {c['evidence']} |" for c in claims)
+    table = "\n".join(
+        f"| {c['claim']} | **{c['verdict']}** | {c['evidence']} | {c['caveat']} |" for c in claims
+    )
     create_markdown_artifact(
-        f"| claim | verdict | evidence |\n|---|---|---|\n{table}",
+        f"| claim | verdict | evidence | what the controls say |\n|---|---|---|---|\n{table}",
         key="claims",
         description="The paper's claims",
     )
