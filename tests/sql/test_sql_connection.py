@@ -167,9 +167,9 @@ def test_anything_else_is_refused(connection, query, tmp_path, monkeypatch):
     ("query", "message"),
     [
         ("selct 1", "syntax error"),
-        ("select * from record", "the views are angles, cells, claims"),
+        ("select * from record", "the views are agreements, angles, cells"),
         ("select nope from claims", "`describe <view>` lists its columns"),
-        ("select $a", "see docs/lake.md"),
+        ("select $a", "give each one a value: `--param"),
         ("select 'x'::int", "see docs/lake.md"),
         ("", "got 0 statements"),
         ("select 1; select 2", "got 2 statements"),
@@ -199,7 +199,7 @@ def test_an_unknown_analysis_names_the_known_ones():
 
 
 def test_an_unknown_view_cannot_be_materialised(connection):
-    with pytest.raises(U1Error, match="got nope; choose from angles"):
+    with pytest.raises(U1Error, match="got nope; choose from agreements"):
         sql.materialise(connection, ["nope"])
 
 
