@@ -8,7 +8,7 @@ from synthetic_lake import write_synthetic_lake
 from u1core import validate as validation
 from u1core.errors import U1Error
 from u1core.lake import sql
-from u1core.validate import angles, calibration, outcome, precision, recovery, reference
+from u1core.validate import angles, calibration, outcome, precision, real_cell, recovery
 from u1core.validate.outcome import Finding, Outcome, Size, Table
 
 
@@ -118,7 +118,7 @@ def test_activations_off_centre_have_angles_off_the_planted_ones_without_centrin
 
 def test_a_real_cell_gives_a_null(tmp_path):
     write_synthetic_lake(tmp_path / "lake")
-    stage = reference.permuted_cell(tmp_path / "lake")
+    stage = real_cell.permuted_cell(tmp_path / "lake")
     size = Size.quick()
     with sql.connect(None) as connection:
         found = stage(connection, size, np.random.default_rng(4))
@@ -128,7 +128,7 @@ def test_a_real_cell_gives_a_null(tmp_path):
 
 def test_a_lake_without_cells_is_a_users_mistake(tmp_path):
     with pytest.raises(U1Error):
-        reference.permuted_cell(tmp_path / "nowhere")
+        real_cell.permuted_cell(tmp_path / "nowhere")
 
 
 def test_every_stage_runs_in_order_with_numbers_of_its_own(monkeypatch):

@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 
 from u1core.lake import sql
-from u1core.validate import calibration, precision, recovery, reference
+from u1core.validate import calibration, precision, real_cell, recovery
 from u1core.validate.outcome import Finding, Outcome, Size, Table
 
 __all__ = ["SEED", "STAGES", "Finding", "Outcome", "Table", "validate"]
@@ -60,7 +60,7 @@ def validate(
     size = Size.quick() if quick else Size.full()
     stages = dict(STAGES)
     if lake is not None:
-        stages["labels of a real cell permuted"] = reference.permuted_cell(lake)
+        stages["labels of a real cell permuted"] = real_cell.permuted_cell(lake)
     outcome = Outcome()
     with sql.connect(None) as connection:
         for number, (name, stage) in enumerate(stages.items()):
