@@ -52,11 +52,21 @@ def panel(
             axes.axhline(reference, ls=":", lw=1.2, color=INK)
         for track in tracks:
             _track(axes, track, [place[s] for s in track.sides])
-        labels = [f"{s:g}" if s > 1 else "1×1" for s in (round(s, 1) for s in sides)]
-        axes.set_xticks([place[s] for s in sides], labels)
+        shown = _apart(place)
+        labels = [f"{s:g}" if s > 1 else "1×1" for s in (round(s, 1) for s in shown)]
+        axes.set_xticks([place[s] for s in shown], labels)
         axes.margins(x=0.07)
         _value_axis(axes, log=log)
         return picture(figure, f"{what} along the layers")
+
+
+def _apart(place: dict[float, float]) -> list[float]:
+    """Return the resolutions whose labels have room: half an octave after the last one labelled."""
+    shown: list[float] = []
+    for side in sorted(place, key=lambda s: place[s]):
+        if not shown or place[side] - place[shown[-1]] >= 0.5:
+            shown.append(side)
+    return shown
 
 
 def _places(sides: Sequence[float]) -> dict[float, float]:
