@@ -86,7 +86,7 @@ def generate(entry: DatasetEntry) -> tuple[tuple[Pixels, Labels], tuple[Pixels, 
     angle independently and uniformly, whatever the class.
 
     Args:
-        entry: A dataset of kind 'phantom'; its options are described in catalog.toml.
+        entry: A dataset of kind 'phantom'; its options are described in catalog/catalog.toml.
 
     Returns:
         (pixels (n, S, S, 1), labels (n,)) of memory and of query.
