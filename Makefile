@@ -4,10 +4,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 SWEEP_LIMIT ?= 400
 
-.PHONY: help install sweep validate test check lock build clean
+.PHONY: help install sweep validate test catalog-check check lock build clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: .venv/installed  ## set up .venv from requirements/lock.txt
 
@@ -26,6 +26,9 @@ validate: install  ## false positives, power and coverage of every test, in minu
 
 test: install  ## every test, the slow ones too
 	$(BIN)/python -m pytest
+
+catalog-check: install  ## the optical path of every network of torchvision and timm, docs/models.md
+	$(BIN)/python benchmarks/coverage.py
 
 check: install  ## format, lint and types
 	$(BIN)/ruff format --check .

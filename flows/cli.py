@@ -8,19 +8,39 @@ from __future__ import annotations
 import io
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from flows import catalog_cli
+from flows.arguments import (
+    BatchSize,
+    CatalogFile,
+    DataDir,
+    Datasets,
+    Device,
+    Format,
+    Lake_,
+    Limit,
+    LocationLimit,
+    Models,
+    ModelsDir,
+    Precision,
+    Precision_,
+    Report_,
+    Runner,
+    Variants,
+    catalog_file,
+    err,
+    out,
+    read_catalog,
+)
 from u1core.errors import U1Error
 
 if TYPE_CHECKING:
     from flows.sweep import Result
-    from u1core.catalog import Catalog
 
 app = typer.Typer(
     name="u1",
@@ -29,73 +49,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-catalog_app = typer.Typer(help="The sweep catalog: models and datasets.", no_args_is_help=True)
-app.add_typer(catalog_app, name="catalog")
-# A pipe has no width of its own; 80 columns would cut the tables.
-out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140)
-err = Console(stderr=True, soft_wrap=True)
+app.add_typer(catalog_cli.app, name="catalog")
 
 # typer carries its own copy of click; its public BadParameter leads to the base of all usage errors.
 UsageError = typer.BadParameter.__bases__[0]
 
 _INTERRUPTED = 130
 """What typer returns after Ctrl-C."""
-
-
-class Runner(StrEnum):
-    """Where the tasks of a sweep run."""
-
-    local = "local"
-    dask = "dask"
-
-
-class Precision(StrEnum):
-    """Arithmetic of the forward pass."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-class Format(StrEnum):
-    """How `u1 sql` prints."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
-    parquet = "parquet"
-
-
-Lake_ = Annotated[Path, typer.Option("--lake", help="Folder of the lake.", envvar="U1_LAKE")]
-Models = Annotated[str, typer.Option("--models", help="Model ids or globs, separated by commas.")]
-Datasets = Annotated[str, typer.Option("--datasets", help="Dataset ids or globs, separated by commas.")]
-CatalogFile = Annotated[
-    Path | None, typer.Option("--catalog", help="TOML file with entries of your own.", envvar="U1_CATALOG")
-]
-Variants = Annotated[
-    str,
-    typer.Option(
-        "--variants", help="original, controls, jitter, or single ones such as hflip; separated by commas."
-    ),
-]
-LocationLimit = Annotated[
-    int,
-    typer.Option("--location-limit", min=0, help="Images per split for the location memory; 0 for none."),
-]
-Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Images per split, class-balanced; all by default.")
-]
-ModelsDir = Annotated[
-    Path | None, typer.Option("--models-dir", help="Folder of weights files.", envvar="U1_MODELS")
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Folder of datasets already on this machine.", envvar="U1_DATA"),
-]
-Precision_ = Annotated[Precision, typer.Option("--precision", help="Arithmetic of the forward pass.")]
-BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Images per forward pass.")]
-Report_ = Annotated[Path, typer.Option("--report", help="Folder of the report.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 
 
 @app.command()
@@ -110,6 +70,7 @@ def plan(
     device: Device = "auto",
     batch_size: BatchSize = None,
     catalog: CatalogFile = None,
+    models_dir: ModelsDir = None,
     data_dir: DataDir = None,
 ) -> None:
     """Show the cells a sweep would run: to do, done, stale, failed. Runs nothing."""
@@ -127,7 +88,8 @@ def plan(
         precision=precision.value,
         device=device,
         batch_size=batch_size,
-        catalog=catalog,
+        catalog=catalog_file(catalog),
+        models_dir=models_dir,
         data_dir=data_dir,
     )
     print_plan(Request.of(options), out)
@@ -174,7 +136,7 @@ def sweep(
         precision=precision.value,
         device=device,
         batch_size=batch_size,
-        catalog=catalog,
+        catalog=catalog_file(catalog),
         models_dir=models_dir,
         data_dir=data_dir,
     )
@@ -222,30 +184,12 @@ def report(
     out.print(f"report: {path}", highlight=False)
 
 
-@catalog_app.command("list")
-def catalog_list(catalog: CatalogFile = None) -> None:
-    """List the models and datasets."""
-    from flows.catalog_view import print_list
-
-    print_list(_catalog(catalog), out)
-
-
-@catalog_app.command("show")
-def catalog_show(
-    entry: Annotated[str, typer.Argument(help="Id of a model or dataset.")], catalog: CatalogFile = None
-) -> None:
-    """Show one entry: weights, preprocessing and layers, or sources, classes and fingerprint."""
-    from flows.catalog_view import print_entry
-
-    print_entry(_catalog(catalog), entry, out)
-
-
 @app.command()
 def doctor(lake: Lake_ = Path("lake"), catalog: CatalogFile = None, models_dir: ModelsDir = None) -> None:
     """Check versions, devices, server, disk and catalog, and say what to do."""
     from flows.doctor import examine, print_findings
 
-    findings = examine(lake, catalog, models_dir)
+    findings = examine(lake, catalog_file(catalog), models_dir)
     print_findings(findings, out)
     if any(f.state == "fault" for f in findings):
         raise typer.Exit(1)
@@ -278,15 +222,9 @@ def validate(
 
 def _check_names(models: str, datasets: str, catalog: Path | None) -> None:
     """Refuse unknown names at once, before torch and Prefect take seconds to import."""
-    loaded = _catalog(catalog)
+    loaded = read_catalog(catalog)
     loaded.select_models(models)
     loaded.select_datasets(datasets)
-
-
-def _catalog(extra: Path | None) -> Catalog:
-    from u1core.catalog import load_catalog
-
-    return load_catalog(extra)
 
 
 def _print_result(result: Result) -> None:
@@ -299,6 +237,8 @@ def _print_result(result: Result) -> None:
         table.add_row(claim["claim"], f"[{colour}]{claim['verdict']}[/]", evidence)
     out.print(table)
     out.print(f"{result.summary}\nreport: {result.report}", highlight=False)
+    for model, reason in result.left_out.items():
+        err.print(f"u1: left out: {model}: {reason}", highlight=False, markup=False)
     for outcome in result.outcomes:
         if outcome.status == "failed":
             err.print(f"u1: {outcome.name} failed: {outcome.error}", highlight=False, markup=False)

@@ -173,7 +173,7 @@ def disk_findings(lake: Path) -> list[Finding]:
 def catalog_findings(catalog: Path | None, models_dir: Path | None) -> list[Finding]:
     """Validate the catalog and look for the weights it names."""
     from u1core.catalog import load_catalog
-    from u1core.networks import weights_status
+    from u1core.weights import weights_status
 
     loaded = load_catalog(catalog)
     findings = [Finding("catalog", "good", f"{len(loaded.models)} models, {len(loaded.datasets)} datasets")]

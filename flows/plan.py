@@ -15,8 +15,7 @@ from u1core.cost import Cost, estimate
 from u1core.datasets import find_cached
 from u1core.errors import U1Error
 from u1core.lake.store import Lake
-from u1core.networks import weights_status
-from u1core.variants import VARIANTS
+from u1core.weights import find_weights, weights_status
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,7 @@ class Planned:
         images: Images over both splits; 0 where the dataset is not decoded yet.
         cost: What it is expected to cost; None where the network cannot be built.
         obstacle: Why it cannot run as things are; empty if nothing is known against it.
+        fetches: Weights that have to be fetched first; empty where they are here, or none are needed.
     """
 
     cell: Cell
@@ -36,6 +36,7 @@ class Planned:
     images: int
     cost: Cost | None
     obstacle: str
+    fetches: str = ""
 
 
 def make_plan(request: Request) -> list[Planned]:
@@ -49,14 +50,15 @@ def make_plan(request: Request) -> list[Planned]:
 
 
 def _planned(cell: Cell, state: str, request: Request, history: list[dict[str, Any]]) -> Planned:
-    images = _images(cell, request)
-    trained = VARIANTS[cell.variant].trained
-    obstacle = weights_status(cell.model, request.runtime.models_dir) if trained else None
+    images, models_dir = _images(cell, request), request.runtime.models_dir
     try:
         cost = estimate(cell, images, request.runtime, history)
     except U1Error as e:
         return Planned(cell, state, images, None, str(e))
-    return Planned(cell, state, images, cost, obstacle or "")
+    obstacle = weights_status(cell.model, models_dir) if cell.is_trained else None
+    if obstacle or not cell.is_trained or find_weights(cell.model, models_dir):
+        return Planned(cell, state, images, cost, obstacle or "")
+    return Planned(cell, state, images, cost, "", cell.model.weights)
 
 
 def _fingerprint(dataset: DatasetEntry, request: Request) -> str:
@@ -93,5 +95,17 @@ def print_plan(request: Request, out: Console) -> None:
         "(~ by nominal rates: this lake has not measured the model yet)",
         highlight=False,
     )
-    for obstacle in sorted({p.obstacle for p in todo if p.obstacle}):
-        out.print(f"will fail: {obstacle}", highlight=False, markup=False)
+    for line in _remarks(request, todo):
+        out.print(line, highlight=False, markup=False, emoji=False)
+
+
+def _remarks(request: Request, todo: list[Planned]) -> list[str]:
+    """Say what has to be fetched, what will fail and what a glob left out."""
+    fetches = sorted({p.fetches for p in todo if p.fetches})
+    failed = {f"{model}: {reason}" for model, reason in request.selection.failed.items()}
+    obstacles = sorted(failed | {p.obstacle for p in todo if p.obstacle})
+    return [
+        *([f"to be fetched first: {', '.join(fetches)}"] if fetches else []),
+        *(f"will fail: {obstacle}" for obstacle in obstacles),
+        *(f"left out: {model}: {reason}" for model, reason in request.selection.left_out.items()),
+    ]

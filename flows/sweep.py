@@ -1,4 +1,4 @@
-"""The sweep: plan, materialise, extract, fit frames, search memory, commit, check, report.
+"""The sweep: plan, materialise, fetch weights, extract, fit frames, search memory, commit, check, report.
 
     u1 sweep --models 'efficientnet_lite*' --datasets cifar10,digits --limit 400
 
@@ -8,7 +8,7 @@ Three models x two datasets of 2 x 400 images take about three minutes on two co
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
 import gc
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,13 +23,16 @@ from tasks.cells import commit_cell, extract_cell, fit_cell_frames, record_failu
 from tasks.datasets import materialise_dataset
 from tasks.jobs import Job, Places
 from tasks.results import check_lake, evaluate_claims, publish, render_report
+from tasks.weights import fetch_weights
 from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
 from u1core.cells import PRECISIONS, Cell, cell_states, check_choice
 from u1core.datasets import default_cache
 from u1core.errors import U1Error
 from u1core.extract import Runtime, resolve_device
 from u1core.lake.store import Lake, writing_to
+from u1core.networks import Selection, select_networks
 from u1core.variants import VARIANTS, select_variants
+from u1core.weights import pin_if_here
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Options:
     """What a sweep is asked for, in plain values: the parameters of the flow and of its deployments.
 
     Attributes:
-        models: Model ids or globs, separated by commas.
+        models: Model ids, globs or references such as `timm:*resnet*`, separated by commas.
         datasets: Dataset ids or globs.
         lake: Folder of the lake.
         report: Folder of the report.
@@ -71,7 +74,7 @@ class Options:
 class Request:
     """A sweep's options, checked and resolved against the catalog and this machine."""
 
-    models: tuple[ModelEntry, ...]
+    selection: Selection
     datasets: tuple[DatasetEntry, ...]
     variants: tuple[str, ...]
     precision: str
@@ -94,8 +97,10 @@ class Request:
             _folder("--data-dir", options.data_dir),
             _folder("--models-dir", options.models_dir),
         )
+        selection = select_networks(catalog, options.models)
+        models = tuple(pin_if_here(model, models_dir) for model in selection.models)
         return cls(
-            models=tuple(catalog.select_models(options.models)),
+            selection=replace(selection, models=models),
             datasets=tuple(catalog.select_datasets(options.datasets)),
             variants=select_variants(options.variants),
             precision=options.precision,
@@ -116,13 +121,13 @@ class Request:
                 VARIANTS[variant].precision or self.precision,
                 self.limit,
                 # One channel has no direction to compare.
-                self.location_limit if model.has_weights else 0,
+                0 if model.is_baseline else self.location_limit,
             )
             for dataset in self.datasets
             if dataset.id in fingerprints
-            for model in self.models
+            for model in self.selection.models
             for variant in self.variants
-            if model.has_weights or VARIANTS[variant].shows_in_pictures
+            if not model.is_baseline or VARIANTS[variant].shows_in_pictures
         ]
 
 
@@ -134,7 +139,7 @@ def _folder(option: str, path: Path | None) -> Path | None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one cell, or one dataset that could not be had, ended."""
+    """How one cell, or a model that could not even be named in full, ended."""
 
     name: str
     status: str  # 'computed', 'found' or 'failed'
@@ -143,12 +148,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Result:
-    """What a sweep gave."""
+    """What a sweep gave.
+
+    `left_out` has reasons by the ids of models that a glob matched but that have no optical path.
+    """
 
     outcomes: tuple[Outcome, ...]
     claims: tuple[dict[str, str], ...]
     failing_checks: dict[str, int]
     report: Path
+    left_out: dict[str, str]
 
     def count(self, status: str) -> int:
         """Return how many cells ended so."""
@@ -200,13 +209,15 @@ def run_sweep(options: Options) -> Result | State[Result]:
 
 
 def run_cells(request: Request, lake: Lake, report: Path) -> Result:
-    """Materialise, extract, fit, search, commit, conclude."""
+    """Materialise, fetch, extract, fit, search, commit, conclude."""
     fingerprints, lost = materialise(request)
-    cells = request.cells(fingerprints)
-    found = [cell for cell, state in zip(cells, cell_states(cells, lake), strict=True) if state == "done"]
+    request, unfetched = fetch(request, fingerprints, lake)
+    found, missing = sort_cells(request.cells(fingerprints), lake)
     for cell in found:
         lake.select(cell.id)
-    jobs = [Job(cell, request.places, request.runtime) for cell in cells if cell not in found]
+    reasons = {c.key: unfetched[c.model.id] for c in missing if c.is_trained and c.model.id in unfetched}
+    lost += [lose_cell(request, cell, reasons[cell.key]) for cell in missing if cell.key in reasons]
+    jobs = [Job(cell, request.places, request.runtime) for cell in missing if cell.key not in reasons]
     announce(jobs, request.places.lake)
     running = [(job, submit_cell(job)) for job in jobs]
     computed = [gather_cell(job, futures) for job, futures in running]
@@ -223,16 +234,38 @@ def materialise(request: Request) -> tuple[dict[str, str], list[Outcome]]:
         if isinstance(result, str):
             fingerprints[dataset] = result
         else:
-            lost += lose_cells(request, dataset, one_line(result))
+            cells, reason = request.cells({dataset: "unknown"}), one_line(result)
+            lost += [lose_cell(request, cell, reason) for cell in cells]
     return fingerprints, lost
 
 
-def lose_cells(request: Request, dataset: str, reason: str) -> list[Outcome]:
-    """Write down that every cell of a dataset failed because its images could not be had."""
-    cells = [cell for cell in request.cells({dataset: "unknown"})]
-    for cell in cells:
-        record_failure(Job(cell, request.places, request.runtime), reason)
-    return [Outcome(str(cell), "failed", reason) for cell in cells]
+def sort_cells(cells: list[Cell], lake: Lake) -> tuple[list[Cell], list[Cell]]:
+    """Tell the cells that the lake holds from those to be run."""
+    states = cell_states(cells, lake)
+    found = [cell for cell, state in zip(cells, states, strict=True) if state == "done"]
+    return found, [cell for cell, state in zip(cells, states, strict=True) if state != "done"]
+
+
+def fetch(request: Request, fingerprints: dict[str, str], lake: Lake) -> tuple[Request, dict[str, str]]:
+    """Fetch the weights that cells need; return the request with their sha256, and reasons by lost model."""
+    _, missing = sort_cells(request.cells(fingerprints), lake)
+    needed = {cell.model.id: cell.model for cell in missing if cell.is_trained}
+    futures = [(id_, fetch_weights.submit(m, request.runtime.models_dir)) for id_, m in needed.items()]
+    pinned, failed = {}, {}
+    for model, future in futures:
+        result = future.result(raise_on_failure=False)
+        if isinstance(result, ModelEntry):
+            pinned[model] = result
+        else:
+            failed[model] = one_line(result)
+    models = tuple(pinned.get(model.id, model) for model in request.selection.models)
+    return replace(request, selection=replace(request.selection, models=models)), failed
+
+
+def lose_cell(request: Request, cell: Cell, reason: str) -> Outcome:
+    """Write down that a cell failed because its images or its weights could not be had."""
+    record_failure(Job(cell, request.places, request.runtime), reason)
+    return Outcome(str(cell), "failed", reason)
 
 
 def submit_cell(job: Job) -> list[PrefectFuture[Any]]:
@@ -259,8 +292,10 @@ def conclude(request: Request, report: Path, outcomes: tuple[Outcome, ...]) -> R
     failing = check_lake(lake)
     claims = evaluate_claims(lake)
     render_report(lake, report)
+    mistaken = [Outcome(model, "failed", reason) for model, reason in request.selection.failed.items()]
+    outcomes = (*mistaken, *outcomes)
     publish([vars(outcome) for outcome in outcomes], claims)
-    return Result(outcomes, tuple(claims), failing, report)
+    return Result(outcomes, tuple(claims), failing, report, request.selection.left_out)
 
 
 def one_line(error: object) -> str:

@@ -15,6 +15,8 @@ _DEFAULTS = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "DASK_LOGGING__DISTRIBUTED": "error",
+    # Bars of downloads would draw over ours.
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     # A first start compiles and migrates: 13 s on two idle cores, over 90 s on busy ones.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
 }

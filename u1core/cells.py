@@ -13,6 +13,7 @@ from u1core.catalog import DatasetEntry, ModelEntry
 from u1core.errors import U1Error
 from u1core.lake.store import CellId, Lake
 from u1core.schema import SCHEMA_VERSION
+from u1core.variants import VARIANTS
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
@@ -60,9 +61,15 @@ class Cell:
         return CellId(self.key, self.dataset.id, self.model.id, self.variant)
 
     @property
+    def is_trained(self) -> bool:
+        """Whether the network has trained weights in it: the model has some, and the variant keeps them."""
+        return self.model.has_weights and VARIANTS[self.variant].trained
+
+    @property
     def head_matches(self) -> bool:
         """Whether the model's own head predicts this dataset's classes."""
-        return self.variant == "original" and self.model.label_space == self.dataset.label_space
+        is_original = self.variant == "original" and self.is_trained
+        return is_original and self.model.label_space == self.dataset.label_space
 
     def __str__(self) -> str:
         return str(self.id)

@@ -24,7 +24,6 @@ from u1core.frames import WEAK_SHARE, Frame, feature_plane, fit_frame, image_pla
 from u1core.lake.store import Lake, list_matrix
 from u1core.schema import SCHEMA_VERSION
 from u1core.search import located_rows
-from u1core.variants import VARIANTS
 
 _IMAGE_COLUMNS = ["image_id", "split", "label", "class_name"]
 
@@ -173,14 +172,13 @@ def fail(cell: Cell, lake: Lake, error: str) -> None:
 
 
 def _identity_row(cell: Cell) -> dict[str, Any]:
-    identity = cell.model.identity()
-    trained = VARIANTS[cell.variant].trained
+    identity, model = cell.model.identity(), cell.model
     return {
         **{name: identity[name] for name in ("architecture", "preprocessing")},
-        "weights": identity["weights"] if trained else "random, seed 0",
-        "weights_sha256": identity["sha256"] or None if trained else None,
-        "layers": list(cell.model.layers),
-        "bottleneck": cell.model.bottleneck,
+        "weights": model.weights if cell.is_trained or model.is_baseline else "random, seed 0",
+        "weights_sha256": model.sha256 or None if cell.is_trained else None,
+        "layers": list(model.layers),
+        "bottleneck": model.bottleneck,
         "dataset_fingerprint": cell.fingerprint,
         "image_limit": cell.limit,
         "location_limit": cell.location_limit,

@@ -16,7 +16,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from u1core.catalog import ModelEntry
 from u1core.cells import Cell
 from u1core.extract import PART_IMAGES, Runtime, default_batch_size
-from u1core.networks import build_network, feature_extractor, preprocessor
+from u1core.networks import build_shapes, preprocessor
+from u1core.taps import Taps
 
 NOMINAL_FLOPS = {"cpu": 40e9, "cuda": 10e12}
 """Operations per second assumed where the lake has no measured rate of the model: an order of magnitude."""
@@ -76,8 +77,7 @@ class Shape:
 def shape_of(entry: ModelEntry) -> Shape:
     """Trace one image through a catalog model without arithmetic."""
     picture = preprocessor(entry)(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
-    network = build_network(entry, trained=False)
-    extractor = feature_extractor(network, entry, entry.layers, False).to("meta")
+    extractor = Taps(build_shapes(entry), entry.layers)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         outputs = extractor(picture.to("meta"))
     # A global pool may give (B, N) without its two axes.

@@ -12,8 +12,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +21,8 @@ import numpy.typing as npt
 
 from u1core.catalog import DatasetEntry
 from u1core.errors import U1Error
-from u1core.sources import (
-    Decoded,
-    Flags,
-    ImageFailure,
-    Labels,
-    Pixels,
-    SourceError,
-    directories,
-    list_files,
-    rank_within_class,
-    read_source,
-)
+from u1core.readers import Decoded, Ignored, ImageFailure, SourceError, read_source, state_of
+from u1core.readers.listing import Flags, Labels, Pixels, rank_within_class
 
 CACHE_FORMAT = 1
 """Part of every cache name: raise it when what is written, or how pictures are made, changes."""
@@ -57,6 +47,9 @@ class Images:
     class_names: tuple[str, ...]
     fingerprint: str
     failures: tuple[ImageFailure, ...] = ()
+    ignored: Ignored = field(
+        default_factory=Ignored
+    )  # what else lay among the pictures when they were decoded
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -135,10 +128,8 @@ def _content_hash(entry: DatasetEntry, data_dir: Path | None) -> str:
         dict(entry.options),
     ]
     if entry.fingerprint is None:
-        named = [source.partition(":")[2] for source in entry.sources if source.startswith("directory")]
-        folders = [folder for name in named for folder in directories(entry, name, data_dir)]
-        parts += [entry.sources, [str(folder) for folder in folders], list_files(folders)]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+        parts += state_of(entry, data_dir)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def _first_source(
@@ -158,7 +149,7 @@ def _first_source(
             reasons.append(f"{source}: {error}")
             shutil.rmtree(work_dir, ignore_errors=True)
     todo = "set U1_DATA to a directory that holds it, or connect this machine to the internet"
-    if entry.kind == "folder":
+    if all(source.startswith("directory") for source in entry.sources):
         todo = f"correct datasets.{entry.id}.options.path, or set U1_DATA to the directory that holds it"
     raise U1Error(f"the images of {entry.id} from one of its sources", " | ".join(reasons), todo)
 
@@ -195,11 +186,13 @@ def _verify(decoded: Decoded, entry: DatasetEntry) -> None:
 
 
 def _cell_fingerprint(decoded: Decoded, entry: DatasetEntry) -> str:
-    """Return the fingerprint; where the class names come with the images, a renamed class changes it."""
-    pixels = fingerprint(decoded.pixels, decoded.labels, decoded.is_query)
-    if entry.class_names:
-        return pixels
-    return hashlib.sha256("\0".join([pixels, *decoded.class_names]).encode()).hexdigest()
+    """Return the fingerprint; names that come with the images and pictures that failed are part of it."""
+    parts = [fingerprint(decoded.pixels, decoded.labels, decoded.is_query)]
+    if not entry.class_names:
+        parts += decoded.class_names
+    if decoded.failures:  # rows with other image ids are other rows
+        parts += [hashlib.sha256(decoded.image_ids.astype("<i8").tobytes()).hexdigest()]
+    return parts[0] if len(parts) == 1 else hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def fingerprint(pixels: Pixels, labels: Labels, is_query: Flags) -> str:
@@ -241,6 +234,7 @@ def _write(decoded: Decoded, entry: DatasetEntry, folder: Path) -> Path:
         "class_names": decoded.class_names,
         "fingerprint": _cell_fingerprint(decoded, entry),
         "failures": [asdict(failure) for failure in decoded.failures],
+        "ignored": asdict(decoded.ignored),
     }
     with (folder / "meta.json").open("w", encoding="utf-8") as stream:
         json.dump(meta, stream)
@@ -273,12 +267,17 @@ def _open(folder: Path, entry: DatasetEntry) -> Images | None:
             class_names=tuple(meta["class_names"]),
             fingerprint=meta["fingerprint"],
             failures=tuple(ImageFailure(**failure) for failure in meta["failures"]),
+            ignored=_ignored(**meta.get("ignored", {})),
         )
     except (OSError, ValueError, EOFError, KeyError, TypeError):
         return None
     lengths = {len(images.pixels), len(images.labels), len(images.is_query), len(images.image_ids)}
     proven = entry.fingerprint in (None, images.fingerprint)
     return images if proven and len(lengths) == 1 else None
+
+
+def _ignored(count: int = 0, names: Sequence[str] = ()) -> Ignored:
+    return Ignored(count, tuple(names))
 
 
 def _remove_old_scratch(cache: Path) -> None:

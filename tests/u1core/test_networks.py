@@ -11,14 +11,11 @@ from torch import nn
 
 from u1core.catalog import Preprocessing, load_catalog
 from u1core.errors import U1Error
-from u1core.networks import (
-    CifarResNet,
-    build_network,
-    feature_extractor,
-    preprocessor,
-    torchvision_weights,
-    weights_status,
-)
+from u1core.networks import build_network, preprocessor
+from u1core.taps import Taps
+from u1core.weights import weights_status
+from u1core.zoo.cifar_resnet import CifarResNet
+from u1core.zoo.torchvision_models import weights_enum
 
 CATALOG = load_catalog()
 RESNET20 = CATALOG.models["cifar10_resnet20"]
@@ -89,10 +86,10 @@ def test_unknown_architectures():
     for architecture in ("timm:tf_efficientnet_lite9", "torchvision:resnet51"):
         with pytest.raises(U1Error, match=r"nearest: .*(tf_efficientnet_lite|resnet50)"):
             build_network(replace(RESNET20, architecture=architecture), trained=False)
-    with pytest.raises(U1Error, match="IMAGENET1K_V1, IMAGENET1K_V2"):
-        torchvision_weights("torchvision:resnet50@V9")
+    with pytest.raises(U1Error, match="IMAGENET1K_V2, IMAGENET1K_V1"):
+        weights_enum("torchvision:resnet50@V9")
     with pytest.raises(U1Error, match="nearest: resnet"):
-        torchvision_weights("torchvision:resnet51@IMAGENET1K_V1")
+        weights_enum("torchvision:resnet51@IMAGENET1K_V1")
 
 
 # --- weights ---
@@ -137,10 +134,10 @@ def test_wrong_weights_are_told_in_one_line(tmp_path, random_resnet):
         with pytest.raises(U1Error, match=message) as caught:
             build_network(bad, models_dir=tmp_path)
         assert "\n" not in str(caught.value)
-    assert "has sha256" in weights_status(wrong[0][0], tmp_path)
+    assert "with sha256" in weights_status(wrong[0][0], tmp_path)
     assert "not in" in weights_status(wrong[2][0], tmp_path)
     (tmp_path / "w.safetensors").write_bytes(b"not tensors")
-    with pytest.raises(U1Error, match="readable weights"):
+    with pytest.raises(U1Error, match="a file of tensors and nothing else"):
         import hashlib
 
         build_network(replace(entry, sha256=hashlib.sha256(b"not tensors").hexdigest()), models_dir=tmp_path)
@@ -156,10 +153,10 @@ def test_a_failing_download_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     entry = CATALOG.models["resnet50"]
     assert weights_status(entry) is None  # could be downloaded, as far as anyone knows
-    with pytest.raises(U1Error, match=r"resnet50-11ad3fa6\.pth failed: no route to host"):
+    with pytest.raises(U1Error, match=r"resnet50-11ad3fa6\.pth; got its download failed: no route"):
         build_network(entry)
     (tmp_path / "checkpoints" / "resnet50-11ad3fa6.pth").write_bytes(b"half a download")
-    assert "has sha256" in weights_status(entry)
+    assert "with sha256" in weights_status(entry)
 
 
 def test_lite_weights_come_from_their_package():
@@ -229,7 +226,7 @@ def cut_points(network, layers):
     return [layer for layer in layers if passes(layer)]
 
 
-NETWORKS = [name for name, entry in CATALOG.models.items() if entry.has_weights]
+NETWORKS = [name for name, entry in CATALOG.models.items() if not entry.is_baseline]
 
 
 @pytest.mark.parametrize("model", NETWORKS)
@@ -237,7 +234,7 @@ def test_contract_of_every_entry(model):
     entry = CATALOG.models[model]
     network = build_network(entry, trained=False)
     assert cut_points(network, entry.layers) == list(entry.layers)
-    extractor = feature_extractor(network, entry, entry.layers, with_head=True)
+    extractor = Taps(network, entry.layers, entry.head or "")
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randint(0, 256, (1, 32, 32, 1), dtype=torch.uint8, generator=generator)
     x = preprocessor(entry)(pictures)
@@ -254,28 +251,7 @@ def test_contract_of_every_entry(model):
     assert logits.shape == (1, 1000 if entry.label_space == "imagenet1k" else 10)
     if "mobilenet" not in model and "convnext" not in model:
         assert all(found[layer].min() >= 0 for layer in entry.layers)
-    assert not network.training and not extractor.training
-
-
-def test_nothing_behind_the_last_layer_runs(random_resnet):
-    extractor = feature_extractor(random_resnet, RESNET20, ("layer1",), with_head=False)
-    names = {name for name, _ in extractor.named_modules()}
-    assert "layer1" in names and "layer2" not in names and "linear" not in names
-    with torch.inference_mode():
-        found = extractor(torch.rand(2, 3, 32, 32))
-    assert {k: tuple(v.shape) for k, v in found.items()} == {"layer1": (2, 16, 32, 32)}
-
-
-def test_a_head_by_name_and_wrong_names(random_resnet):
-    by_name = replace(RESNET20, head="linear")
-    with torch.inference_mode():
-        found = feature_extractor(random_resnet, by_name, ("layer3",), with_head=True)(
-            torch.rand(2, 3, 32, 32)
-        )
-    assert tuple(found["head"].shape) == (2, 10)
-    with pytest.raises(U1Error, match=r"'layer4'; nearest: .*layer"):
-        feature_extractor(random_resnet, RESNET20, ("layer4",), with_head=False)
-    assert not random_resnet.training
+    assert not network.training
 
 
 # --- real weights ---

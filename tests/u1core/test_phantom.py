@@ -123,13 +123,15 @@ def test_same_seed_same_pixels_and_splits_differ():
 )
 def test_a_trained_network_recovers_the_planted_angles(model, bound_deg):
     torch = pytest.importorskip("torch")
-    from u1core.networks import build_network, feature_extractor, preprocessor, weights_status
+    from u1core.networks import build_network, preprocessor
+    from u1core.taps import Taps
+    from u1core.weights import weights_status
 
     entry = CATALOG.models[model]
     if entry.weights.startswith("file:") and "U1_MODELS" not in os.environ:
         pytest.skip("U1_MODELS is not set")
     assert weights_status(entry) is None
-    extractor = feature_extractor(build_network(entry), entry, (entry.bottleneck,), with_head=False)
+    extractor = Taps(build_network(entry), (entry.bottleneck,))
     prepare = preprocessor(entry)
 
     def energies(pictures):

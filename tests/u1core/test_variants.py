@@ -108,10 +108,11 @@ def test_variants_that_pictures_alone_show():
 
 
 def test_the_baseline_is_the_luminance_of_the_picture():
-    from u1core.networks import build_network, feature_extractor, preprocessor
+    from u1core.networks import build_network, preprocessor
+    from u1core.taps import Taps
 
     entry = load_catalog().models["pixels"]
-    extractor = feature_extractor(build_network(entry), entry, entry.layers, with_head=False)
+    extractor = Taps(build_network(entry), entry.layers)
     picture = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)
     picture[0, 0, 0, 1] = 255
     found = extractor(preprocessor(entry)(picture))["luminance"]

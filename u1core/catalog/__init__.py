@@ -1,15 +1,17 @@
 """The sweep catalog: which networks are looked at, where, and on which images.
 
 `catalog.toml` beside this module holds the built-in entries and explains their fields; a user's file of the
-same form adds entries or replaces them. Nothing here imports torch or opens a weights file.
+same form adds entries or replaces them. A reference such as `timm:*resnet*` needs no entry. Nothing here
+imports torch or opens a weights file; only a reference to a model asks its source, which may.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +27,7 @@ __all__ = [
     "DatasetEntry",
     "ModelEntry",
     "Preprocessing",
+    "default_catalog",
     "find_problems",
     "load_catalog",
     "nearest",
@@ -32,6 +35,7 @@ __all__ = [
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _TABLES = {"models": models, "datasets": datasets}
+_SHOWN_PROBLEMS = 20
 
 Entry = TypeVar("Entry", ModelEntry, DatasetEntry)
 
@@ -44,20 +48,39 @@ class Catalog:
     datasets: Mapping[str, DatasetEntry]
 
     def select_models(self, patterns: str) -> list[ModelEntry]:
-        """Choose models by comma-separated ids or globs, each once, in the order asked for.
+        """Choose models by comma-separated patterns, each once, in the order asked for.
+
+        Args:
+            patterns: Ids or globs over them; references such as `timm:*resnet*` or
+                `torchvision:resnet50@IMAGENET1K_V1`, which need no entry.
 
         Raises:
             U1Error: A pattern matches nothing.
         """
-        return _select(self.models, patterns, "model")
+        from u1core.zoo.references import model_reference
+
+        return _select(self.models, patterns, "model", model_reference)
 
     def select_datasets(self, patterns: str) -> list[DatasetEntry]:
-        """Choose data sets by comma-separated ids or globs, each once, in the order asked for.
+        """Choose data sets by comma-separated patterns, each once, in the order asked for.
+
+        Args:
+            patterns: Ids or globs over them; references such as `folder:<path>`, which need no entry.
 
         Raises:
             U1Error: A pattern matches nothing.
         """
-        return _select(self.datasets, patterns, "dataset")
+        from u1core.catalog.dataset_references import dataset_reference
+
+        return _select(self.datasets, patterns, "dataset", lambda reference: [dataset_reference(reference)])
+
+
+def default_catalog() -> Path | None:
+    """Return the user's catalog: $U1_CATALOG, else `catalog.toml` in the working directory if it is there."""
+    if named := os.environ.get("U1_CATALOG"):
+        return Path(named)
+    here = Path("catalog.toml")
+    return here if here.is_file() else None
 
 
 def load_catalog(extra: Path | None = None) -> Catalog:
@@ -74,11 +97,9 @@ def load_catalog(extra: Path | None = None) -> Catalog:
         added = _read_toml(extra)
         problems = find_problems(added)
         if problems:
-            raise U1Error(
-                f"a catalog without mistakes in {extra}",
-                f"{len(problems)}: {' | '.join(problems)}",
-                "correct them",
-            )
+            shown = problems[:_SHOWN_PROBLEMS] + ["..."] * (len(problems) > _SHOWN_PROBLEMS)
+            got = f"{len(problems)}: {' | '.join(shown)}"
+            raise U1Error(f"a catalog without mistakes in {extra}", got, "correct them")
         raw = {table: {**raw.get(table, {}), **added.get(table, {})} for table in ("models", "datasets")}
     found = {
         table: {name: form.parse(name, fields) for name, fields in raw[table].items()}
@@ -112,17 +133,35 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise U1Error("a readable catalog file", f"{path}: {error.strerror}", "check the path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise U1Error("a catalog in TOML", f"{path}: {error}", "correct that place") from error
+        doubled = r"Cannot declare \('(\w+)', '(.+?)'\) twice"
+        reason = re.sub(doubled, r"two entries [\1.\2]", str(error))
+        raise U1Error("a catalog in TOML", f"{path}: {reason}", "correct that place") from error
 
 
-def _select(entries: Mapping[str, Entry], patterns: str, what: str) -> list[Entry]:
+def _known(entry: Entry, entries: Mapping[str, Entry], what: str) -> Entry:
+    """Prefer the catalog's entry of the same origin: its layers and sha256 are written down."""
+    known = entries.get(entry.id, entry)
+    if known.origin != entry.origin:
+        todo = "give it an entry with an id of its own: `u1 catalog add`"
+        raise U1Error(f"a {what} of another id than the catalog's '{entry.id}'", f"{entry.origin}", todo)
+    return known
+
+
+def _select(
+    entries: Mapping[str, Entry], patterns: str, what: str, refer: Callable[[str], list[Entry]]
+) -> list[Entry]:
     chosen: dict[str, Entry] = {}
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        found = [name for name in entries if fnmatch.fnmatchcase(name, pattern)]
+        found = [entry for name, entry in entries.items() if fnmatch.fnmatchcase(name, pattern)]
+        if not found and ":" in pattern:
+            found = [_known(entry, entries, what) for entry in refer(pattern)]
         if not found:
             todo = f"nearest: {nearest(pattern, entries)}; `u1 catalog list` shows all"
             raise U1Error(f"a {what} id of the catalog, or a glob over them", f"'{pattern}'", todo)
-        chosen.update((name, entries[name]) for name in found)
+        for entry in found:
+            if chosen.setdefault(entry.id, entry) != entry:
+                todo = "give one of them an entry with an id of its own: `u1 catalog add`"
+                raise U1Error(f"{what}s of different ids", f"two that would be '{entry.id}'", todo)
     if not chosen:
         raise U1Error(f"at least one {what} id or glob", f"'{patterns}'", "`u1 catalog list` shows them")
     return list(chosen.values())

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from u1core.catalog.entries import DatasetEntry
-from u1core.catalog.fields import Check, integer, matches, positive, text, texts
+from u1core.catalog.fields import Check, field_problems, matches, nearest, positive, text, texts
+from u1core.catalog.torchvision_sets import CLASSIFICATION, LABEL_SPACES, OTHERS
 
-KINDS = ("cifar10", "fashion_mnist", "digits", "phantom", "folder")
+LISTED_KINDS = ("folder", "parquet", "csv", "torchvision")
+"""Kinds whose pictures are listed and decoded one by one; the classes come with them."""
+
+KINDS = ("cifar10", "fashion_mnist", "digits", "phantom", *LISTED_KINDS)
+
+PLUGIN_GROUP = "u1sweep.datasets"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SOURCE = re.compile(
-    r"directory(:.+)?|torchvision:(CIFAR10|FashionMNIST)|npm:[a-z0-9-]+(@[0-9.]+)?"
+    r"directory(:.+)?|torchvision:[A-Za-z0-9]+|npm:[a-z0-9-]+(@[0-9.]+)?"
     r"|apt:[a-z0-9.+-]+|sklearn:load_digits|generated"
+)
+_SOURCES_VALID = (
+    "a list of directory, directory:<path>, torchvision:<Class>, npm:<package>@<version>, apt:<package>, "
+    "sklearn:load_digits, generated"
 )
 
 PHANTOM_OPTIONS = (
@@ -32,48 +44,130 @@ PHANTOM_OPTIONS = (
     *("background", "contrast", "noise"),
 )
 
+_NAME = Check(text, "the name of a column", required=False)
+_PATH = Check(text, "a path", required=False)
+_SIZE = Check(positive, "a whole number of pixels above 0", required=False)
+
+OPTIONS: Mapping[str, Mapping[str, Check]] = {
+    "folder": {
+        "path": _PATH,
+        "size": _SIZE,
+        "follow_links": Check(lambda v: isinstance(v, bool), "true or false", required=False),
+    },
+    "parquet": {"path": _PATH, "size": _SIZE, "image": _NAME, "label": _NAME},
+    "csv": {"path": _PATH, "size": _SIZE},
+    "torchvision": {
+        "path": _PATH,
+        "size": _SIZE,
+        "class": Check(text, "a classification set of torchvision.datasets"),
+        "arguments": Check(lambda v: isinstance(v, dict), "a table of its usual arguments", required=False),
+    },
+}
+"""By listed kind: the options it takes. A plugin checks its own."""
+
+_OURS = ("root", "download", "loader", "transform", "target_transform", "transforms")
+
+
+@functools.cache
+def plugin_kinds() -> Mapping[str, EntryPoint]:
+    """Find the kinds of data sets that installed packages add; a built-in kind can't be replaced."""
+    return {point.name: point for point in entry_points(group=PLUGIN_GROUP) if point.name not in KINDS}
+
+
+def is_kind(kind: object) -> bool:
+    """Tell whether a reader of this kind is built in or installed."""
+    return kind in KINDS or kind in plugin_kinds()
+
 
 def parse(name: str, fields: Mapping[str, Any]) -> DatasetEntry:
     """Make the entry of fields without mistakes."""
+    options = dict(fields.get("options", {}))
+    sources, label_space = ["directory"], name
+    if fields["kind"] == "torchvision":
+        label_space = LABEL_SPACES.get(options["class"], name)
+        sources += [] if "path" in options else [f"torchvision:{options['class']}"]
     return DatasetEntry(
         id=name,
         kind=fields["kind"],
-        sources=tuple(fields["sources"]),
+        sources=tuple(fields.get("sources", sources)),
         class_names=tuple(fields.get("class_names", ())),
-        label_space=fields.get("label_space", name),
+        label_space=fields.get("label_space", label_space),
         fingerprint=fields.get("fingerprint"),
         images_memory=fields.get("images_memory"),
         images_query=fields.get("images_query"),
-        options=dict(fields.get("options", {})),
+        options=options,
         description=fields.get("description", ""),
     )
 
 
 def problems(where: str, fields: Mapping[str, Any]) -> list[str]:
     """Check what takes two fields to see."""
-    kind, names, options = fields.get("kind"), fields.get("class_names"), fields.get("options", {})
-    problems = []
-    if kind != "folder" and names is None:
-        problems.append(f"{where}.class_names: missing; a list of at least two names, by label")
+    kind, options = fields.get("kind"), fields.get("options", {})
+    if not isinstance(kind, str):
+        return []
+    if not is_kind(kind):
+        valid = f"one of {', '.join((*KINDS, *plugin_kinds()))}, or of a plugin that is not installed"
+        found = [f"{where}.kind: {kind!r} is not valid; {valid}"]
+    else:
+        found = []
+    if kind not in LISTED_KINDS and kind not in plugin_kinds():
+        found += _built_in_problems(where, fields)
     if not isinstance(options, dict):
-        return problems
-    if kind == "phantom":
-        missing = [name for name in ("images_memory", "images_query") if name not in fields]
-        problems += [f"{where}.{name}: missing; how many to generate" for name in missing]
-    needed = {"folder": ("size",), "phantom": PHANTOM_OPTIONS}.get(str(kind), ())
-    for name in needed:
-        value = options.get(name)
-        if not isinstance(value, int | float) or (name == "size" and not (integer(value) and value >= 1)):
-            problems.append(f"{where}.options.{name}: a number is needed; a {kind} takes {', '.join(needed)}")
-    return problems
+        return found
+    if kind in LISTED_KINDS:
+        found += field_problems(f"{where}.options", options, OPTIONS[kind])
+    checks = {"torchvision": _torchvision_problems, "parquet": _path_problems, "csv": _path_problems}
+    return found + (checks[kind](where, fields, options) if kind in checks else [])
+
+
+def _built_in_problems(where: str, fields: Mapping[str, Any]) -> list[str]:
+    found = []
+    if "sources" not in fields:
+        found.append(f"{where}.sources: missing; {_SOURCES_VALID}")
+    if "class_names" not in fields:
+        found.append(f"{where}.class_names: missing; a list of at least two names, by label")
+    options = fields.get("options", {})
+    if fields["kind"] != "phantom" or not isinstance(options, dict):
+        return found
+    missing = [name for name in ("images_memory", "images_query") if name not in fields]
+    found += [f"{where}.{name}: missing; how many to generate" for name in missing]
+    for name in PHANTOM_OPTIONS:
+        if not isinstance(options.get(name), int | float):
+            taken = ", ".join(PHANTOM_OPTIONS)
+            found.append(f"{where}.options.{name}: a number is needed; a phantom takes {taken}")
+    return found
+
+
+def _path_problems(where: str, fields: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
+    sources = fields.get("sources", ())
+    named = texts(sources) and any(source.startswith("directory:") for source in sources)
+    return [] if named or "path" in options else [f"{where}.options.path: missing; a path"]
+
+
+def _torchvision_problems(where: str, fields: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:
+    name, arguments = options.get("class"), options.get("arguments", {})
+    found = []
+    if isinstance(name, str) and name not in CLASSIFICATION:
+        found.append(f"{where}.options.class: {why_no_class(name)}")
+    if isinstance(arguments, dict):
+        ours = [argument for argument in arguments if argument in _OURS]
+        found += [f"{where}.options.arguments.{argument}: is set by the sweep" for argument in ours]
+    return found
+
+
+def why_no_class(name: str) -> str:
+    """Say why a name is no classification set of torchvision.datasets, with the nearest ones."""
+    if name in OTHERS:
+        return f"'{name}' is not for classification: {OTHERS[name]}"
+    return (
+        f"torchvision.datasets has no classification set '{name}'; nearest: {nearest(name, CLASSIFICATION)}"
+    )
 
 
 FIELDS = {
-    "kind": Check(lambda v: v in KINDS, f"one of {', '.join(KINDS)}"),
+    "kind": Check(text, "the name of a kind"),
     "sources": Check(
-        lambda v: texts(v) and all(_SOURCE.fullmatch(s) for s in v),
-        "a list of directory, directory:<path>, torchvision:CIFAR10|FashionMNIST, npm:<package>@<version>, "
-        "apt:<package>, sklearn:load_digits, generated",
+        lambda v: texts(v) and all(_SOURCE.fullmatch(s) for s in v), _SOURCES_VALID, required=False
     ),
     "class_names": Check(
         lambda v: texts(v) and len(set(v)) == len(v) >= 2,

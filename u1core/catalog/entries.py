@@ -13,8 +13,8 @@ from typing import Any
 class Preprocessing:
     """What happens to a picture before the network sees it.
 
-    The shorter side is resized to floor(size / crop_pct) pixels, the centre cropped to size x size, grey
-    values divided by 255, then (value - mean) / std per channel.
+    The shorter side is resized to floor(size / crop_pct) pixels (both sides, with `crop_mode` 'squash'), the
+    centre cropped to size x size, grey values divided by 255, then (value - mean) / std per channel.
     """
 
     size: int
@@ -22,14 +22,24 @@ class Preprocessing:
     interpolation: str
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    crop_mode: str = "center"
+
+    def to_json(self) -> str:
+        """Return the numbers as JSON with sorted keys; 'center', which came first, goes without saying."""
+        numbers = asdict(self)
+        if self.crop_mode == "center":
+            del numbers["crop_mode"]
+        return json.dumps(numbers, sort_keys=True)
 
 
 @dataclass(frozen=True)
 class ModelEntry:
     """One network: where its code and weights come from, and the layers t that are recorded.
 
-    `preprocessing` is None where it belongs to torchvision's weights enum; `head` is None where the
-    network's output is the logits.
+    What an entry leaves out, `u1core.networks.resolve` fills in: `layers` (empty), `bottleneck` (empty),
+    `label_space` (empty) and `preprocessing` (None; it stays None where it belongs to torchvision's weights
+    enum). `sha256` is empty where nobody promised it: `u1core.weights.pin` asks the file. `head` is None
+    where the network's output is the logits.
     """
 
     id: str
@@ -44,8 +54,18 @@ class ModelEntry:
     description: str = ""
 
     @property
+    def origin(self) -> tuple[str, ...]:
+        """Where it comes from: architecture and weights."""
+        return self.architecture, self.weights
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is no network at all but the pictures themselves."""
+        return self.architecture.startswith("pixels:")
+
+    @property
     def has_weights(self) -> bool:
-        """Whether this is a network; False for the model-free baseline `pixels`."""
+        """Whether there are trained weights; False for the baseline and for networks left at random."""
         return self.weights != "none"
 
     def identity(self) -> dict[str, str]:
@@ -57,15 +77,12 @@ class ModelEntry:
         Raises:
             U1Error: torchvision has no such weights.
         """
-        if self.preprocessing is None:
-            numbers = _enum_preprocessing(self.weights)
-        else:
-            numbers = json.dumps(asdict(self.preprocessing), sort_keys=True)
+        numbers = self.preprocessing
         return {
             "architecture": self.architecture,
             "weights": self.weights,
             "sha256": self.sha256,
-            "preprocessing": numbers,
+            "preprocessing": _enum_preprocessing(self.weights) if numbers is None else numbers.to_json(),
             "layers": json.dumps(self.layers),
         }
 
@@ -74,8 +91,8 @@ class ModelEntry:
 class DatasetEntry:
     """One labelled image set: its sources in the order they are tried, and what proves them right.
 
-    `class_names` is empty for folders (the folders name the classes); `fingerprint`, `images_memory` and
-    `images_query` are None where nothing is promised.
+    `class_names` is empty where the classes come with the pictures; `fingerprint`, `images_memory` and
+    `images_query` are None where nothing is promised. `options` belong to the kind.
     """
 
     id: str
@@ -89,13 +106,18 @@ class DatasetEntry:
     options: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
 
+    @property
+    def origin(self) -> tuple[str, ...]:
+        """Where it comes from: kind and place."""
+        return self.kind, str(self.options.get("path") or self.options.get("class") or self.sources)
+
 
 @functools.cache
 def _enum_preprocessing(weights: str) -> str:
     """Ask a torchvision weights enum for its preprocessing, as JSON with sorted keys."""
-    from u1core.networks import torchvision_weights
+    from u1core.zoo.torchvision_models import weights_enum
 
-    transform = torchvision_weights(weights).transforms()
+    transform = weights_enum(weights).transforms()
     names = ("crop_size", "resize_size", "mean", "std", "interpolation", "antialias")
     numbers = {name: getattr(transform, name) for name in names}
     return json.dumps(numbers, sort_keys=True, default=lambda value: getattr(value, "value", str(value)))

@@ -5,16 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from pathlib import PurePath
 from typing import Any
 
 from u1core.catalog.entries import ModelEntry, Preprocessing
 from u1core.catalog.fields import Check, matches, positive, text, texts
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
+CROP_MODES = ("center", "squash")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+"""Of weights files: safetensors, and state dicts that `torch.load(weights_only=True)` reads."""
 
 _SHA256 = re.compile(r"[0-9a-f]{8,64}")
-_ARCHITECTURE = re.compile(r"(timm|torchvision):[A-Za-z0-9_.]+|cifar_resnet:[0-9]+|pixels:luminance")
-_WEIGHTS = re.compile(r"package:[A-Za-z0-9_.-]+|file:.+\.safetensors|torchvision:[a-z0-9_]+@[A-Z0-9_]+|none")
+_REFERENCE = re.compile(r"(?P<scheme>[a-z][a-z0-9_]*):(?P<name>\S(.*\S)?)")
+_ARCHITECTURES = {
+    "timm": re.compile(r"[A-Za-z0-9_]+"),
+    "torchvision": re.compile(r"[a-z0-9_]+"),
+    "pixels": re.compile(r"luminance"),
+    "code": re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"),
+}
+_WEIGHTS = {
+    "timm": re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9_.]+"),
+    "torchvision": re.compile(r"[a-z0-9_]+@[A-Z0-9_]+"),
+    "package": re.compile(r"[A-Za-z0-9_.-]+"),
+}
 
 
 def parse(name: str, fields: Mapping[str, Any]) -> ModelEntry:
@@ -26,8 +40,8 @@ def parse(name: str, fields: Mapping[str, Any]) -> ModelEntry:
         weights=fields["weights"],
         sha256=fields.get("sha256", ""),
         preprocessing=None if numbers is None else _preprocessing(numbers),
-        layers=tuple(fields["layers"]),
-        bottleneck=fields["bottleneck"],
+        layers=tuple(fields.get("layers", ())),
+        bottleneck=fields.get("bottleneck", ""),
         head=fields.get("head"),
         label_space=fields["label_space"],
         description=fields.get("description", ""),
@@ -42,23 +56,21 @@ def _preprocessing(numbers: Mapping[str, Any]) -> Preprocessing:
         interpolation=numbers["interpolation"],
         mean=(mean[0], mean[1], mean[2]),
         std=(std[0], std[1], std[2]),
+        crop_mode=numbers.get("crop_mode", "center"),
     )
 
 
 def problems(where: str, fields: Mapping[str, Any]) -> list[str]:
     """Check what takes two fields to see."""
     problems, layers = [], fields.get("layers")
-    if isinstance(layers, list) and texts(layers) and fields.get("bottleneck") not in layers:
+    scheme, weights = str(fields.get("architecture", "")).partition(":")[0], fields.get("weights")
+    if layers is None and "bottleneck" in fields:
+        problems.append(f"{where}.layers: missing; leave the bottleneck out too, and both are found")
+    if layers is not None and texts(layers) and fields.get("bottleneck") not in layers:
         problems.append(f"{where}.bottleneck: must be one of its layers: {', '.join(layers)}")
-    weights = str(fields.get("weights", ""))
-    if (weights == "none") != str(fields.get("architecture", "")).startswith("pixels:"):
-        problems.append(
-            f"{where}.weights: 'none' goes with the architecture pixels:luminance, and only with it"
-        )
-    if weights != "none" and "sha256" not in fields:
-        problems.append(f"{where}.sha256: missing; {FIELDS['sha256'].valid}")
-    of_enum = weights.startswith("torchvision:")
-    if not of_enum and "preprocessing" not in fields:
+    if scheme == "pixels" and weights != "none":
+        problems.append(f"{where}.weights: must be 'none', the pictures alone have no weights")
+    if scheme == "code" and "preprocessing" not in fields:
         problems.append(f"{where}.preprocessing: missing; {_PREPROCESSING_VALID}")
     return problems
 
@@ -72,7 +84,8 @@ def _channels(value: object, above: float) -> bool:
 
 
 def _is_preprocessing(value: object) -> bool:
-    if not isinstance(value, dict) or set(value) != {"size", "crop_pct", "interpolation", "mean", "std"}:
+    needed = {"size", "crop_pct", "interpolation", "mean", "std"}
+    if not isinstance(value, dict) or set(value) - {"crop_mode"} != needed:
         return False
     crop = value["crop_pct"]
     return (
@@ -80,35 +93,61 @@ def _is_preprocessing(value: object) -> bool:
         and isinstance(crop, int | float)
         and 0 < crop <= 1
         and value["interpolation"] in INTERPOLATIONS
+        and value.get("crop_mode", "center") in CROP_MODES
         and _channels(value["mean"], -1)
         and _channels(value["std"], 0)
     )
 
 
+def _has_source(scheme: str) -> bool:
+    from u1core import zoo
+
+    return scheme in zoo.schemes()
+
+
 def _is_architecture(value: object) -> bool:
-    if not matches(_ARCHITECTURE)(value):
+    reference = isinstance(value, str) and _REFERENCE.fullmatch(value)
+    if not reference or not _has_source(reference["scheme"]):
         return False
-    source, name = str(value).split(":")
-    return source != "cifar_resnet" or (int(name) >= 8 and int(name) % 6 == 2)
+    scheme, name = reference["scheme"], reference["name"]
+    if scheme == "cifar_resnet":
+        return name.isdecimal() and int(name) >= 8 and int(name) % 6 == 2
+    return scheme not in _ARCHITECTURES or matches(_ARCHITECTURES[scheme])(name)
+
+
+def _is_weights(value: object) -> bool:
+    reference = isinstance(value, str) and _REFERENCE.fullmatch(value)
+    if not reference:
+        return value == "none"
+    scheme, name = reference["scheme"], reference["name"]
+    if scheme == "file":
+        path = PurePath(name)
+        return path.suffix in SUFFIXES and ".." not in path.parts
+    return matches(_WEIGHTS[scheme])(name) if scheme in _WEIGHTS else _has_source(scheme)
 
 
 _PREPROCESSING_VALID = (
     f"a table of size (px), crop_pct (0 to 1), interpolation ({', '.join(INTERPOLATIONS)}), "
-    "mean and std (3 numbers each)"
+    "mean and std (3 numbers each), and perhaps crop_mode (center, squash)"
 )
 
 FIELDS = {
     "architecture": Check(
-        _is_architecture, "timm:<name>, torchvision:<name>, cifar_resnet:<6n+2> or pixels:luminance"
+        _is_architecture,
+        "timm:<name>, torchvision:<name>, cifar_resnet:<6n+2>, pixels:luminance, code:<module>:<function> "
+        "or <scheme>:<name> of a plugin",
     ),
     "weights": Check(
-        matches(_WEIGHTS),
-        "package:<distribution>, file:<path>.safetensors, torchvision:<name>@<WEIGHTS> or none",
+        _is_weights,
+        f"package:<distribution>, file:<path> ({', '.join(SUFFIXES)}; no '..'), "
+        "torchvision:<name>@<WEIGHTS>, timm:<name>.<tag>, those of a plugin, or none",
     ),
     "sha256": Check(matches(_SHA256), "8 to 64 lower-case hexadecimal digits", required=False),
     "preprocessing": Check(_is_preprocessing, _PREPROCESSING_VALID, required=False),
-    "layers": Check(lambda v: texts(v) and len(set(v)) == len(v), "a list of different node paths"),
-    "bottleneck": Check(text, "one of the layers"),
+    "layers": Check(
+        lambda v: texts(v) and len(set(v)) == len(v), "a list of different node paths", required=False
+    ),
+    "bottleneck": Check(text, "one of the layers", required=False),
     "head": Check(text, "the node path of the logits", required=False),
     "label_space": Check(text, "a name, such as imagenet1k or cifar10"),
     "description": Check(text, "text", required=False),

@@ -40,7 +40,7 @@ class Scene:
 
     @cached_property
     def networks(self) -> list[CellName]:
-        """Names of the shown cells that have weights."""
+        """Names of the shown cells that show a network."""
         return [name_of(row) for row in self.shown if not is_baseline(row)]
 
     @cached_property
@@ -86,4 +86,4 @@ class Scene:
 
 def is_baseline(row: Row) -> bool:
     """Tell whether a cell shows the pictures themselves, without a network."""
-    return bool(row["weights"] == "none")
+    return bool(row["architecture"].partition(":")[0] == "pixels")

@@ -1,0 +1,126 @@
+"""`u1 catalog add`: look at a model or a dataset, run it once, write it into the user's catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.catalog_check import add_findings, describe_images, findings_table
+from flows.catalog_view import names_dataset, path_table
+from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
+from u1core.catalog.dataset_references import dataset_reference
+from u1core.catalog.edit import add_dataset, add_model, check_free
+from u1core.datasets import default_cache, materialise
+from u1core.errors import U1Error
+from u1core.examine import Finding, describe_path, examine_model
+from u1core.networks import resolve
+from u1core.weights import pin
+from u1core.zoo.references import model_reference
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be added.
+
+    Attributes:
+        reference: `<source>:<name>` of a model, `<kind>:<place>` of a dataset.
+        name: Id of the entry; None makes one from the reference.
+        weights: 'none', 'file:<path>' or 'package:<distribution>'; None for the source's own.
+        labels: Label space; None for the source's own.
+        size: Side in px at which pictures are kept; datasets only.
+        models_dir: Folder of weights files.
+        data_dir: Folder of datasets already on this machine.
+    """
+
+    reference: str
+    name: str | None = None
+    weights: str | None = None
+    labels: str | None = None
+    size: int | None = None
+    models_dir: Path | None = None
+    data_dir: Path | None = None
+
+
+def add_entry(request: Request, catalog: Path, out: Console, err: Console) -> None:
+    """Add a model or a dataset to a catalog file.
+
+    Raises:
+        U1Error: It can't be had, it would not run, or its id is taken; the file is as it was.
+    """
+    if names_dataset(request.reference):
+        _add_dataset(request, catalog, out, err)
+    else:
+        _add_model(request, catalog, out, err)
+
+
+def _add_model(request: Request, catalog: Path, out: Console, err: Console) -> None:
+    if request.size:
+        raise U1Error("--size with a dataset", f"the model {request.reference}", "leave it out")
+    entries = model_reference(request.reference, _absolute(request.weights))
+    if len(entries) != 1:
+        got = f"'{request.reference}', which is {len(entries)}"
+        raise U1Error("one model to add", got, "name one; a sweep takes a glob without an entry")
+    entry = entries[0]
+    entry = replace(entry, id=request.name or entry.id, label_space=request.labels or entry.label_space)
+    _check_id(catalog, "models", entry.id)
+    with err.status(f"looking at {entry.architecture}"):
+        entry = pin(resolve(entry), request.models_dir)
+        findings = examine_model(entry, request.models_dir)
+    _stop_at_faults(entry, findings)
+    layers = describe_path(entry)
+    add_model(catalog, entry, {layer.path: str(layer) for layer in layers})
+    out.print(path_table(layers, entry.bottleneck))
+    _conclude(entry, findings, catalog, f"u1 sweep --models {entry.id}", out)
+
+
+def _check_id(catalog: Path, table: str, name: str) -> None:
+    """Raise U1Error if an id is taken, in the user's file or among the built-in entries."""
+    check_free(catalog, table, name)
+    if name in getattr(load_catalog(), table):
+        raise U1Error("an id that no built-in entry has", f"'{name}'", "give another with --id")
+
+
+def _absolute(weights: str | None) -> str | None:
+    """Make the path of a file absolute: an entry is read from other folders too."""
+    if weights is None or not weights.startswith("file:"):
+        return weights
+    path = Path(weights.removeprefix("file:")).expanduser()
+    return f"file:{path.resolve()}" if path.is_file() else weights
+
+
+def _stop_at_faults(entry: ModelEntry, findings: Sequence[Finding]) -> None:
+    faults = [f"{finding.about}: {finding.text}" for finding in findings if finding.state == "fault"]
+    if faults:
+        raise U1Error(f"{entry.architecture} to run", "; ".join(faults), "correct that; nothing was written")
+
+
+def _add_dataset(request: Request, catalog: Path, out: Console, err: Console) -> None:
+    if request.weights:
+        raise U1Error("--weights with a model", f"the dataset {request.reference}", "leave it out")
+    entry = dataset_reference(request.reference)
+    options = {**entry.options, **({"size": request.size} if request.size else {})}
+    name = request.name or entry.id
+    labels = request.labels or (name if entry.label_space == entry.id else entry.label_space)
+    entry = replace(entry, id=name, label_space=labels, options=options)
+    _check_id(catalog, "datasets", entry.id)
+    with err.status(f"decoding {request.reference}"):
+        findings = describe_images(materialise(entry, default_cache(), request.data_dir))
+    add_dataset(catalog, entry, findings[0].text)
+    _conclude(entry, findings, catalog, f"u1 sweep --datasets {entry.id}", out)
+
+
+def _conclude(
+    entry: ModelEntry | DatasetEntry,
+    findings: Sequence[Finding],
+    catalog: Path,
+    next_command: str,
+    out: Console,
+) -> None:
+    table = findings_table("entry")
+    add_findings(table, entry.id, findings)
+    out.print(table)
+    hint = "" if catalog.name == "catalog.toml" and catalog.parent == Path() else f" --catalog {catalog}"
+    out.print(f"added {entry.id} to {catalog}; next: {next_command}{hint}", highlight=False, soft_wrap=True)

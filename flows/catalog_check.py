@@ -1,0 +1,96 @@
+"""`u1 catalog check`: entries proven again, one table, faults by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from u1core.catalog import DatasetEntry, ModelEntry
+from u1core.datasets import Images, default_cache, materialise
+from u1core.errors import U1Error
+from u1core.examine import Finding, examine_model
+
+COLOURS = {"ok": "green", "note": "yellow", "fault": "red"}
+SHOWN = 5
+"""Failed or foreign files named one by one."""
+
+
+def check_models(
+    entries: Sequence[ModelEntry], models_dir: Path | None, trained: bool, out: Console, err: Console
+) -> list[str]:
+    """Examine models; print what was found and return the ids of those at fault."""
+    table = findings_table("model")
+    faults = []
+    for entry in track(entries, "checking models", console=err, transient=True):
+        findings = examine_model(entry, models_dir, trained)
+        add_findings(table, entry.id, findings)
+        if any(finding.state == "fault" for finding in findings):
+            faults.append(entry.id)
+    out.print(table)
+    return faults
+
+
+def check_datasets(
+    entries: Sequence[DatasetEntry], data_dir: Path | None, out: Console, err: Console
+) -> list[str]:
+    """Decode every image of datasets; print what was found and return the ids of those at fault."""
+    table = findings_table("dataset")
+    faults = []
+    for entry in track(entries, "decoding", console=err, transient=True):
+        try:
+            findings = describe_images(materialise(entry, default_cache(), data_dir))
+        except U1Error as error:
+            findings = [Finding("images", "fault", str(error))]
+            faults.append(entry.id)
+        add_findings(table, entry.id, findings)
+    out.print(table)
+    return faults
+
+
+def findings_table(what: str) -> Table:
+    """Make the table that findings are added to."""
+    return Table(what, "", "about", "seen")
+
+
+def add_findings(table: Table, name: str, findings: Sequence[Finding]) -> None:
+    """Add the findings of one entry, its name once."""
+    for number, finding in enumerate(findings):
+        state = f"[{COLOURS[finding.state]}]{finding.state}[/]"
+        first = "" if number else escape(name)
+        last = number == len(findings) - 1
+        table.add_row(first, state, finding.about, escape(finding.text), end_section=last)
+
+
+def describe_images(images: Images) -> list[Finding]:
+    """Say what a dataset holds: counts, classes, fingerprint, and what could not be read."""
+    query = int(images.is_query.sum())
+    height, width, channels = images.pixels.shape[1:]
+    counts = (
+        f"{len(images)} images: memory {len(images) - query}, query {query}; {height} x {width} x {channels}"
+    )
+    per_class = np.bincount(images.labels, minlength=len(images.class_names))
+    classes = f"{len(images.class_names)} classes of {per_class.min()} to {per_class.max()} images"
+    findings = [
+        Finding("images", "ok", counts),
+        Finding("classes", "ok", classes),
+        Finding("fingerprint", "ok", images.fingerprint),
+    ]
+    if images.failures:
+        reasons = [failure.error for failure in images.failures]
+        total = len(images) + len(reasons)
+        findings.append(Finding("failures", "note", f"{len(reasons)} of {total} pictures: {_few(reasons)}"))
+    if images.ignored.count:
+        named = _few(images.ignored.names, images.ignored.count)
+        findings.append(Finding("ignored", "note", f"{images.ignored.count} other files: {named}"))
+    return findings
+
+
+def _few(texts: Sequence[str], count: int | None = None) -> str:
+    more = (count or len(texts)) - len(texts[:SHOWN])
+    return "; ".join(texts[:SHOWN]) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,107 @@
+"""`u1 catalog list`, `show`, `add` and `check`.
+
+Heavy imports happen inside the commands: a list needs no torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.arguments import CatalogFile, DataDir, ModelsDir, catalog_file, err, out, read_catalog
+
+app = typer.Typer(help="The sweep catalog: models and datasets.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_entries(
+    pattern: Annotated[
+        str, typer.Argument(help="Ids or globs; or a reference such as 'timm:*resnet*'.")
+    ] = "*",
+    labels: Annotated[str, typer.Option("--labels", help="Only this label space, or glob.")] = "*",
+    source: Annotated[
+        str, typer.Option("--source", help="Only models from timm, torchvision, ..., or datasets of a kind.")
+    ] = "*",
+    here: Annotated[
+        bool, typer.Option("--here", help="Only models whose weights are on this machine.")
+    ] = False,
+    catalog: CatalogFile = None,
+    models_dir: ModelsDir = None,
+) -> None:
+    """List the models and datasets, or what a source has."""
+    from flows.catalog_view import Filter, print_list
+
+    print_list(read_catalog(catalog), Filter(pattern, labels, source, here, models_dir), out)
+
+
+@app.command()
+def show(
+    entry: Annotated[str, typer.Argument(help="Id or reference of a model or dataset.")],
+    catalog: CatalogFile = None,
+) -> None:
+    """Show one entry: weights, preprocessing and the optical path, or sources, classes and fingerprint."""
+    from flows.catalog_view import print_entry
+
+    print_entry(read_catalog(catalog), entry, out)
+
+
+@app.command()
+def add(
+    reference: Annotated[
+        str,
+        typer.Argument(
+            help="timm:NAME[.TAG], torchvision:NAME[@WEIGHTS], code:MODULE:FUNCTION; "
+            "folder:PATH, parquet:GLOB, csv:FILE, torchvision:CLASS."
+        ),
+    ],
+    name: Annotated[
+        str | None, typer.Option("--id", help="Id of the entry; made from the reference else.")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", help="none (random), file:PATH, package:NAME; the source's own else."),
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="What the head predicts, or the label space.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", min=1, help="Side in px at which pictures are kept; 256 or their own else."),
+    ] = None,
+    catalog: CatalogFile = None,
+    models_dir: ModelsDir = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Add a model or a dataset to your catalog: looked at, run once, written down."""
+    from flows.catalog_add import Request, add_entry
+
+    request = Request(reference, name, weights, labels, size, models_dir, data_dir)
+    add_entry(request, catalog_file(catalog) or Path("catalog.toml"), out, err)
+
+
+@app.command()
+def check(
+    pattern: Annotated[str, typer.Argument(help="Ids, globs or references.")] = "*",
+    datasets: Annotated[
+        bool, typer.Option("--datasets", help="Datasets, every image decoded; models else.")
+    ] = False,
+    untrained: Annotated[
+        bool, typer.Option("--no-weights", help="Models with random weights, which need no file.")
+    ] = False,
+    catalog: CatalogFile = None,
+    models_dir: ModelsDir = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Prove entries again: weights, layers, one batch, what changed upstream; or every image of a dataset."""
+    from flows.catalog_check import check_datasets, check_models
+
+    entries = read_catalog(catalog)
+    if datasets:
+        faults = check_datasets(entries.select_datasets(pattern), data_dir, out, err)
+    else:
+        faults = check_models(entries.select_models(pattern), models_dir, not untrained, out, err)
+    if faults:
+        err.print(f"u1: {len(faults)} at fault: {', '.join(faults)}", highlight=False, markup=False)
+        raise typer.Exit(1)

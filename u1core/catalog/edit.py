@@ -1,0 +1,159 @@
+"""Write entries into a user's catalog file; what is in it stays as it is, comments too."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.items import Item
+
+from u1core.catalog import find_problems
+from u1core.catalog.entries import DatasetEntry, ModelEntry, Preprocessing
+from u1core.errors import U1Error
+
+HEADER = (
+    "# Entries of this sweep catalog: `u1 catalog show <id>` explains one, `u1 catalog check` proves all.\n"
+)
+
+
+def add_model(path: Path, entry: ModelEntry, layers: Mapping[str, str]) -> None:
+    """Append a model to a catalog file.
+
+    Args:
+        path: The file; made if it is not there.
+        entry: A resolved entry.
+        layers: A remark on every layer, such as its shape.
+
+    Raises:
+        U1Error: The id is taken, or the file can't be read or written; it is left as it was.
+    """
+    fields: dict[str, Any] = {
+        "description": entry.description,
+        "architecture": entry.architecture,
+        "weights": entry.weights,
+        "sha256": entry.sha256,
+        "preprocessing": None if entry.preprocessing is None else _numbers(entry.preprocessing),
+        "layers": _remarked(layers),
+        "bottleneck": entry.bottleneck,
+        "head": entry.head,
+        "label_space": entry.label_space,
+    }
+    _append(path, "models", entry.id, fields)
+
+
+def add_dataset(path: Path, entry: DatasetEntry, remark: str) -> None:
+    """Append a data set to a catalog file.
+
+    Args:
+        path: The file; made if it is not there.
+        entry: The entry.
+        remark: What was found when it was added.
+
+    Raises:
+        U1Error: The id is taken, or the file can't be read or written; it is left as it was.
+    """
+    fields = {
+        "description": entry.description,
+        "kind": entry.kind,
+        "sources": list(entry.sources),
+        "label_space": entry.label_space,
+        "options": _inline(entry.options),
+    }
+    _append(path, "datasets", entry.id, fields, remark)
+
+
+def check_free(path: Path, table: str, name: str) -> None:
+    """Raise U1Error if a catalog file, which need not be there yet, has an entry of this id."""
+    if name in tomllib.loads(_read(path)).get(table, {}):
+        todo = "give another with --id, or edit the file"
+        raise U1Error(f"an id that {path} does not have", f"'{name}'", todo)
+
+
+def _append(path: Path, table: str, name: str, fields: Mapping[str, Any], remark: str = "") -> None:
+    check_free(path, table, name)
+    before = _read(path)
+    entry = tomlkit.table()
+    if remark:
+        entry.add(tomlkit.comment(remark))
+    for field, value in fields.items():
+        if value not in (None, "", []):
+            entry.add(field, value)
+    block = tomlkit.dumps({table: {name: entry}}).replace(f"[{table}]\n", "", 1)
+    text = f"{before.rstrip()}\n\n{block}" if before else f"{HEADER}\n{block}"
+    try:
+        problems = find_problems(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise U1Error(f"a catalog with tables [{table}.<id>]", f"{path}: {error}", "write it so") from error
+    if problems:
+        raise U1Error(f"an entry without mistakes for {path}", " | ".join(problems), "add it by hand")
+    _write(path, text)
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+        tomllib.loads(text)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise U1Error("a readable catalog file", f"{path}: {error.strerror}", "check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise U1Error("a catalog in TOML", f"{path}: {error}", "correct that place") from error
+    return text
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace the file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise U1Error(
+            "a catalog file that can be written", f"{path}: {error.strerror}", "check it"
+        ) from error
+
+
+def _numbers(preprocessing: Preprocessing) -> Item:
+    numbers = {
+        "size": preprocessing.size,
+        "crop_pct": preprocessing.crop_pct,
+        "interpolation": preprocessing.interpolation,
+        "mean": _fractions(preprocessing.mean),
+        "std": _fractions(preprocessing.std),
+        "crop_mode": preprocessing.crop_mode,
+    }
+    if preprocessing.crop_mode == "center":
+        del numbers["crop_mode"]
+    return _inline(numbers)
+
+
+def _fractions(values: Sequence[float]) -> list[float | str]:
+    """Write multiples of 1/255 as the fractions they are, where three digits would not say them."""
+    shown: list[float | str] = []
+    for value in values:
+        fraction = Fraction(value).limit_denominator(255)
+        exact = float(fraction) == value and fraction.denominator > 2 and len(repr(value)) > 10
+        shown.append(str(fraction) if exact else value)
+    return shown
+
+
+def _inline(values: Mapping[str, Any]) -> Item:
+    table = tomlkit.inline_table()
+    for name, value in values.items():
+        table.append(name, value)
+    return table
+
+
+def _remarked(layers: Mapping[str, str]) -> Item:
+    array = tomlkit.array()
+    for name, remark in layers.items():
+        array.add_line(name, comment=remark, indent="    ")
+    array.add_line(indent="")
+    return array

@@ -1,0 +1,30 @@
+"""Paths and file names as users write them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Tell whether a path, its `..` and symbolic links resolved, lies outside a folder; opens nothing."""
+    real, inside = os.path.realpath(path), os.path.realpath(folder)
+    return os.path.commonpath([real, inside]) != inside
+
+
+def matching(pattern: Path) -> list[Path]:
+    """List the files that a path names, which may be a glob, sorted."""
+    if pattern.exists():
+        return [pattern]
+    whole = pattern.absolute()
+    return sorted(p for p in Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))) if p.is_file())
+
+
+def shown(name: str) -> str:
+    """Return a name fit for one line: what can't be printed is escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def as_text(name: str) -> str:
+    """Return a file's name as text that can be stored: bytes that are not UTF-8 are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

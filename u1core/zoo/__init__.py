@@ -1,0 +1,247 @@
+"""The zoo: where networks and their published weights come from, by the scheme of `<scheme>:<name>`.
+
+Built in are timm, torchvision, cifar_resnet, pixels and code. Another package adds a source through an entry
+point of the group `u1sweep.models`, named by its scheme, that leads to a subclass of `ModelSource`.
+Nothing here imports torch or a plugin before its scheme is asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from u1core.catalog.entries import Preprocessing
+from u1core.catalog.fields import nearest
+from u1core.errors import U1Error
+from u1core.zoo.files import HubFile, LocalFile, UrlFile, WeightsFile
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+__all__ = [
+    "GROUP",
+    "HubFile",
+    "LocalFile",
+    "ModelSource",
+    "Preprocessing",
+    "UnsuitableError",
+    "UrlFile",
+    "Weights",
+    "WeightsFile",
+    "build",
+    "check",
+    "default_preprocessing",
+    "load",
+    "names",
+    "published",
+    "schemes",
+    "separator",
+    "tags",
+]
+
+GROUP = "u1sweep.models"
+"""Entry points of this group are sources of networks."""
+
+_BUILT_IN = {
+    name: metadata.EntryPoint(name, f"u1core.zoo.{value}", GROUP)
+    for name, value in {
+        "timm": "timm_models:Timm",
+        "torchvision": "torchvision_models:Torchvision",
+        "cifar_resnet": "cifar_resnet:CifarResNets",
+        "pixels": "pixels:NoNetwork",
+        "code": "user_code:UserCode",
+    }.items()
+}
+
+
+class UnsuitableError(U1Error):
+    """A network that can't be looked at this way at all: named exactly, a mistake; in a glob, left out."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights as their publisher describes them.
+
+    Attributes:
+        file: Where they lie, and how they come here.
+        label_space: What their head predicts.
+        preprocessing: What they were trained on; None for the architecture's default (and for torchvision's
+            weights, whose enum is asked).
+        sha256: The leading digits that the publisher promises; empty where none are.
+    """
+
+    file: WeightsFile
+    label_space: str
+    preprocessing: Preprocessing | None = None
+    sha256: str = ""
+
+
+class ModelSource(ABC):
+    """A source of networks. Only `names` and `build` have to be given; the rest is for published weights.
+
+    Attributes:
+        separator: Stands between the name and the tag of weights: `<scheme>:<name><separator><tag>`.
+    """
+
+    separator = "@"
+
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """Return the architectures, for globs and for the nearest to a wrong one."""
+
+    @abstractmethod
+    def build(self, name: str, tag: str = "", classes: int | None = None) -> nn.Module:
+        """Build an architecture with random weights, on the torch device that is active.
+
+        Args:
+            name: One that `knows` says yes to.
+            tag: Weights that it shall fit; empty for none of the source's own.
+            classes: Of its head; None for the architecture's own.
+        """
+
+    def knows(self, name: str) -> bool:
+        """Tell whether this is an architecture of the source."""
+        return name in self.names()
+
+    def tags(self, name: str) -> Sequence[str]:
+        """Return the tags of an architecture's published weights, the default first."""
+        return ()
+
+    def weights(self, name: str, tag: str) -> Weights:
+        """Describe published weights; asked only for what `tags` gives."""
+        raise NotImplementedError
+
+    def load(self, name: str, tag: str, state: dict[str, Tensor]) -> nn.Module:
+        """Build an architecture with the tensors of its published weights."""
+        network = self.build(name, tag)
+        network.load_state_dict(state)
+        return network
+
+    def default_preprocessing(self, name: str) -> Preprocessing | None:
+        """Return what an architecture is usually shown, for weights that bring none; None if nothing is."""
+        return None
+
+
+@functools.cache
+def _plugins() -> dict[str, metadata.EntryPoint]:
+    return {point.name: point for point in metadata.entry_points(group=GROUP)}
+
+
+def schemes() -> list[str]:
+    """Return the schemes that have a source, built-in ones first."""
+    return [*_BUILT_IN, *(name for name in _plugins() if name not in _BUILT_IN)]
+
+
+@functools.cache
+def _source(scheme: str) -> ModelSource:
+    point = _BUILT_IN.get(scheme) or _plugins().get(scheme)
+    if point is None:
+        raise U1Error("a source of networks", f"'{scheme}:'", f"take one of {', '.join(schemes())}")
+    source = point.load()()
+    if not isinstance(source, ModelSource):
+        raise TypeError(f"{point.value} makes no u1core.zoo.ModelSource")
+    return source
+
+
+@contextmanager
+def _asking(scheme: str, name: str = "") -> Iterator[ModelSource]:
+    """Yield a source; whatever goes wrong in other people's code is one line that names their package."""
+    try:
+        yield _source(scheme)
+    except U1Error:
+        raise
+    except Exception as error:
+        point = _BUILT_IN.get(scheme) or _plugins()[scheme]
+        owner = f"the plugin {point.dist.name}" if point.dist else "its source"
+        got = f"{type(error).__name__}: {_first_line(error)}"
+        raise U1Error(f"{scheme}:{name} from {owner}", got, "correct that, or leave it out") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:200]
+
+
+def names(scheme: str) -> list[str]:
+    """Return the architectures of a source."""
+    with _asking(scheme) as source:
+        return list(source.names())
+
+
+def separator(scheme: str) -> str:
+    """Return what stands between name and tag in a source's references."""
+    with _asking(scheme) as source:
+        return source.separator
+
+
+def check(architecture: str) -> tuple[str, str]:
+    """Split `<scheme>:<name>` into its parts.
+
+    Raises:
+        U1Error: No such source, or it has no such architecture; the nearest are named.
+    """
+    scheme, _, name = architecture.partition(":")
+    with _asking(scheme, name) as source:
+        if not source.knows(name):
+            near = nearest(name, source.names())
+            raise U1Error(f"an architecture of {scheme}", f"'{name}'", f"nearest: {near or 'none'}")
+    return scheme, name
+
+
+def tags(architecture: str) -> list[str]:
+    """Return the tags of an architecture's published weights, the default first."""
+    scheme, name = check(architecture)
+    with _asking(scheme, name) as source:
+        return list(source.tags(name))
+
+
+def published(weights: str) -> Weights:
+    """Describe published weights.
+
+    Args:
+        weights: `<scheme>:<name><separator><tag>`.
+
+    Raises:
+        U1Error: No such source, architecture or tag.
+    """
+    scheme, _, rest = weights.partition(":")
+    name, _, tag = rest.partition(separator(scheme))
+    valid = tags(f"{scheme}:{name}")
+    if tag not in valid:
+        todo = f"take one of {', '.join(valid)}" if valid else "it has none: name a file, or 'none'"
+        raise U1Error(f"weights of {scheme}:{name}", f"'{tag}'" if tag else "none named", todo)
+    with _asking(scheme, name) as source:
+        return source.weights(name, tag)
+
+
+def build(architecture: str, tag: str = "", classes: int | None = None) -> nn.Module:
+    """Build an architecture with random weights, on the torch device that is active.
+
+    Raises:
+        U1Error: There is no such architecture, or its code fails.
+    """
+    scheme, name = check(architecture)
+    with _asking(scheme, name) as source:
+        return source.build(name, tag, classes)
+
+
+def load(architecture: str, tag: str, state: dict[str, Tensor]) -> nn.Module:
+    """Build an architecture with the tensors of its published weights.
+
+    Raises:
+        U1Error: There is no such architecture.
+        RuntimeError: The tensors are of another, as `load_state_dict` says.
+    """
+    scheme, name = check(architecture)
+    return _source(scheme).load(name, tag, state)
+
+
+def default_preprocessing(architecture: str) -> Preprocessing | None:
+    """Return what an architecture is usually shown; None where that is not known."""
+    scheme, name = check(architecture)
+    with _asking(scheme, name) as source:
+        return source.default_preprocessing(name)
