@@ -67,7 +67,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("status", _text, "", "'done' or 'failed'; only done cells are readable through the views"),
         _column("error", _text, "", "the one line that says why a failed cell failed; null when done"),
         _column("architecture", _text, "", "constructor of the network"),
-        _column("weights", _text, "", "where the weights come from"),
+        _column("weights", _text, "", "where the weights come from; 'random, seed 0' where untrained"),
         _column("weights_sha256", _text, "", "sha256 of the weights file; null for random weights"),
         _column("preprocessing", _text, "", "resize, crop and normalisation, as JSON"),
         _column("layers", pa.list_(_text), "", "layers recorded, in order of execution"),
