@@ -16,7 +16,7 @@ from u1core.catalog.edit import add_dataset, add_model, check_free
 from u1core.datasets import default_cache, materialise
 from u1core.errors import U1Error
 from u1core.examine import Finding, describe_path, examine_model
-from u1core.networks import resolve
+from u1core.networks import preprocessing_of, resolve
 from u1core.weights import pin
 from u1core.zoo.references import model_reference
 
@@ -30,6 +30,7 @@ class Request:
         name: Id of the entry; None makes one from the reference.
         weights: 'none', 'file:<path>' or 'package:<distribution>'; None for the source's own.
         labels: Label space; None for the source's own.
+        preprocessing: Id or reference of a model whose preprocessing this one takes; None for its own.
         size: Side in px at which pictures are kept; datasets only.
         models_dir: Folder of weights files.
         data_dir: Folder of datasets already on this machine.
@@ -39,6 +40,7 @@ class Request:
     name: str | None = None
     weights: str | None = None
     labels: str | None = None
+    preprocessing: str | None = None
     size: int | None = None
     models_dir: Path | None = None
     data_dir: Path | None = None
@@ -66,6 +68,9 @@ def _add_model(request: Request, catalog: Path, out: Console, err: Console) -> N
     entry = entries[0]
     entry = replace(entry, id=request.name or entry.id, label_space=request.labels or entry.label_space)
     _check_id(catalog, "models", entry.id)
+    if request.preprocessing:
+        other = load_catalog(catalog if catalog.is_file() else None).select_models(request.preprocessing)[0]
+        entry = replace(entry, preprocessing=preprocessing_of(resolve(other)))
     with err.status(f"looking at {entry.architecture}"):
         entry = pin(resolve(entry), request.models_dir)
         findings = examine_model(entry, request.models_dir)

@@ -66,6 +66,10 @@ def add(
     labels: Annotated[
         str | None, typer.Option("--labels", help="What the head predicts, or the label space.")
     ] = None,
+    preprocessing: Annotated[
+        str | None,
+        typer.Option("--preprocessing", help="Id or reference of a model: prepare pictures as for it."),
+    ] = None,
     size: Annotated[
         int | None,
         typer.Option("--size", min=1, help="Side in px at which pictures are kept; 256 or their own else."),
@@ -77,7 +81,7 @@ def add(
     """Add a model or a dataset to your catalog: looked at, run once, written down."""
     from flows.catalog_add import Request, add_entry
 
-    request = Request(reference, name, weights, labels, size, models_dir, data_dir)
+    request = Request(reference, name, weights, labels, preprocessing, size, models_dir, data_dir)
     add_entry(request, catalog_file(catalog) or Path("catalog.toml"), out, err)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -143,7 +144,10 @@ def _print_model(entry: ModelEntry, out: Console) -> None:
 
     fields: dict[str, object] = {"description": entry.description}
     if entry.architecture.startswith("code:"):
-        fields["code"] = "runs a function of yours: off unless U1_ALLOW_CODE=1"
+        fields["code"] = "a function of the user's own, called only where U1_ALLOW_CODE=1"
+        if os.environ.get("U1_ALLOW_CODE") != "1":
+            fields |= {"architecture": entry.architecture, "weights": entry.weights}
+            return _print_fields(entry.id, fields, out)
     resolved = resolve(entry)
     identity = resolved.identity()
     fields |= {name: value for name, value in identity.items() if name != "layers"}

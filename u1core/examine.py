@@ -14,7 +14,7 @@ from torch import Tensor
 from u1core import zoo
 from u1core.catalog import ModelEntry, Preprocessing
 from u1core.errors import U1Error
-from u1core.networks import build_network, build_shapes, preprocessor, resolve
+from u1core.networks import build_network, build_shapes, preprocessing_of, preprocessor, resolve
 from u1core.optical_path import Layer, describe_layers, find_path
 from u1core.taps import Taps
 from u1core.weights import weights_status
@@ -63,12 +63,7 @@ def examine_model(entry: ModelEntry, models_dir: Path | None = None, trained: bo
 
 def describe_path(entry: ModelEntry) -> tuple[Layer, ...]:
     """Describe the layers of an entry, resolved, from a pass over the meta device."""
-    return describe_layers(build_shapes(entry), _size(entry), entry.layers)
-
-
-def _size(entry: ModelEntry) -> int:
-    """Return the side of the square that the network sees, px."""
-    return int(preprocessor(entry)(torch.zeros(1, 64, 64, 3, dtype=torch.uint8)).shape[-1])
+    return describe_layers(build_shapes(entry), preprocessing_of(entry).size, entry.layers)
 
 
 def _path(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Finding]:
@@ -102,7 +97,7 @@ def _shape(layers: tuple[Layer, ...], bottleneck: str) -> str:
 def _compare(layers: tuple[Layer, ...], entry: ModelEntry) -> Iterator[Finding]:
     """Say where the finder takes other values than the entry does."""
     try:
-        found = find_path(build_shapes(entry), _size(entry)).layers
+        found = find_path(build_shapes(entry), preprocessing_of(entry).size).layers
     except U1Error as error:
         yield Finding("path", "note", f"by hand only: {error.got}")
         return

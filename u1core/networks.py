@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -39,17 +39,16 @@ def resolve(entry: ModelEntry) -> ModelEntry:
         UnsuitableError: The network has no optical path, or takes no square colour pictures.
         U1Error: Its source, architecture or weights don't exist or aren't allowed.
     """
-    zoo.check(entry.architecture)
-    entry = _with_published(entry)
+    entry = _with_published(replace(entry, code_version=zoo.version(entry.architecture)))
     if entry.preprocessing is None and not entry.weights.startswith("torchvision:"):
         default = zoo.default_preprocessing(entry.architecture)
         if default is None:
-            todo = f"give models.{entry.id}.preprocessing"
+            todo = f"give models.{entry.id}.preprocessing, or `--preprocessing <model>` when it is added"
             raise U1Error(f"the preprocessing of {entry.architecture}", "none that is known", todo)
         entry = replace(entry, preprocessing=default)
     if entry.layers:
         return entry
-    path = _find_path(entry.architecture, own_tag(entry), _input_size(entry))
+    path = _find_path(entry.architecture, own_tag(entry), preprocessing_of(entry).size)
     if isinstance(path, U1Error):
         raise zoo.UnsuitableError(f"{path.expected}, for {entry.architecture}", path.got, path.todo)
     return replace(entry, layers=path.names, bottleneck=path.bottleneck)
@@ -109,13 +108,13 @@ def _with_published(entry: ModelEntry) -> ModelEntry:
     )
 
 
-def _input_size(entry: ModelEntry) -> int:
-    """Return the side of the square that the network sees, px."""
+def preprocessing_of(entry: ModelEntry) -> Preprocessing:
+    """Return the preprocessing of a resolved entry in numbers, which torchvision's enums are asked for."""
     if entry.preprocessing is not None:
-        return entry.preprocessing.size
-    from u1core.zoo.torchvision_models import weights_enum
+        return entry.preprocessing
+    from u1core.zoo.torchvision_models import numbers, weights_enum
 
-    return cast(int, weights_enum(entry.weights).transforms().crop_size[0])
+    return numbers(weights_enum(entry.weights))
 
 
 @functools.lru_cache(maxsize=4096)

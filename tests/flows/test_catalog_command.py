@@ -43,10 +43,10 @@ def weights(tmp_path):
 def here(monkeypatch, capsys, tmp_path):
     """Run `u1` in this process, which has torch and timm imported already."""
 
-    def run(*arguments):
+    def run(*arguments, allow=""):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("U1_CACHE", str(tmp_path.parent / "cache"))
-        monkeypatch.delenv("U1_ALLOW_CODE", raising=False)
+        monkeypatch.setenv("U1_ALLOW_CODE", allow)
         monkeypatch.setattr(sys, "argv", ["u1", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
@@ -167,6 +167,29 @@ def test_an_entry_twice(here, tmp_path):
     assert "an id that catalog.toml does not have" in said
     assert (tmp_path / "catalog.toml").read_text() == before
     assert "layer3, 64 x 8 x 8" in ok(here("catalog", "check", "mine"))
+
+
+OWN_NETWORK = """
+from torch import nn
+
+
+def small():
+    maps = [nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU()]
+    return nn.Sequential(*maps, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+"""
+
+
+def test_code_of_the_users_own(here, tmp_path, monkeypatch):
+    (tmp_path / "u1_own_network.py").write_text(OWN_NETWORK)
+    monkeypatch.syspath_prepend(tmp_path)
+    command = ("catalog", "add", "code:u1_own_network:small", "--weights", "none", "--id", "own")
+    assert "U1_ALLOW_CODE=1" in refused(here(*command))
+    assert "u1_own_network" not in sys.modules
+    assert "--preprocessing <model>" in refused(here(*command, allow="1"))
+    ok(here(*command, "--preprocessing", "cifar10_resnet20", allow="1"))
+    assert "only where U1_ALLOW_CODE=1" in ok(here("catalog", "show", "own"))
+    shown = ok(here("catalog", "show", "own", allow="1"))
+    assert "16 x 16" in shown and '"size": 32' in shown
 
 
 def test_a_fault_ends_with_status_1(here, tmp_path):

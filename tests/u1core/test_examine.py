@@ -1,5 +1,7 @@
 """What an examination of an entry sees, on real networks made to go wrong in one way each."""
 
+import linecache
+import pathlib
 import sys
 from dataclasses import replace
 
@@ -88,6 +90,25 @@ def test_what_one_batch_shows(code, name, fault):
     last = examine_model(of(name))[-1]
     assert (last.about, last.state) == ("batch", "fault")
     assert last.text.startswith(f"activations {fault}: relu_1, mean")
+
+
+def test_another_source_is_another_network(code, tmp_path_factory):
+    """Same key, same bytes: a cell of the user's code is never reused when that code changes."""
+    import inspect
+
+    import tricky_networks
+
+    before = resolve(of("good")).identity()
+    assert before["architecture"].startswith("code:tricky_networks:good#")
+    path = pathlib.Path(inspect.getsourcefile(tricky_networks))
+    path.write_text(CODE + "\nWIDTH = 5\n")
+    linecache.checkcache(str(path))
+    try:
+        assert resolve(of("good")).identity() != before
+    finally:
+        path.write_text(CODE)
+        linecache.checkcache(str(path))
+    assert resolve(of("good")).identity() == before
 
 
 def test_layers_that_do_not_exist_or_do_not_fall():

@@ -39,7 +39,7 @@ class ModelEntry:
     What an entry leaves out, `u1core.networks.resolve` fills in: `layers` (empty), `bottleneck` (empty),
     `label_space` (empty) and `preprocessing` (None; it stays None where it belongs to torchvision's weights
     enum). `sha256` is empty where nobody promised it: `u1core.weights.pin` asks the file. `head` is None
-    where the network's output is the logits.
+    where the network's output is the logits. `code_version` is of the user's own code, filled in too.
     """
 
     id: str
@@ -52,6 +52,7 @@ class ModelEntry:
     head: str | None
     label_space: str
     description: str = ""
+    code_version: str = ""
 
     @property
     def origin(self) -> tuple[str, ...]:
@@ -79,7 +80,7 @@ class ModelEntry:
         """
         numbers = self.preprocessing
         return {
-            "architecture": self.architecture,
+            "architecture": self.architecture + (f"#{self.code_version[:16]}" if self.code_version else ""),
             "weights": self.weights,
             "sha256": self.sha256,
             "preprocessing": _enum_preprocessing(self.weights) if numbers is None else numbers.to_json(),

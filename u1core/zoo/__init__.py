@@ -42,6 +42,7 @@ __all__ = [
     "schemes",
     "separator",
     "tags",
+    "version",
 ]
 
 GROUP = "u1sweep.models"
@@ -121,6 +122,10 @@ class ModelSource(ABC):
         network = self.build(name, tag)
         network.load_state_dict(state)
         return network
+
+    def version(self, name: str) -> str:
+        """Return what changes when the code of an architecture does; empty for released code."""
+        return ""
 
     def default_preprocessing(self, name: str) -> Preprocessing | None:
         """Return what an architecture is usually shown, for weights that bring none; None if nothing is."""
@@ -238,6 +243,13 @@ def load(architecture: str, tag: str, state: dict[str, Tensor]) -> nn.Module:
     """
     scheme, name = check(architecture)
     return _source(scheme).load(name, tag, state)
+
+
+def version(architecture: str) -> str:
+    """Return what changes when the code of an architecture does; empty for released code."""
+    scheme, name = check(architecture)
+    with _asking(scheme, name) as source:
+        return source.version(name)
 
 
 def default_preprocessing(architecture: str) -> Preprocessing | None:

@@ -63,7 +63,7 @@ class Torchvision(ModelSource):
 
     def default_preprocessing(self, name: str) -> Preprocessing | None:
         """Return the numbers of the default weights."""
-        return next((_numbers(models.get_model_weights(name)[tag]) for tag in self.tags(name)), None)
+        return next((numbers(models.get_model_weights(name)[tag]) for tag in self.tags(name)), None)
 
 
 def weights_enum(weights: str) -> WeightsEnum:
@@ -80,7 +80,8 @@ def weights_enum(weights: str) -> WeightsEnum:
     return models.get_model_weights(name)[tag]
 
 
-def _numbers(member: WeightsEnum) -> Preprocessing:
+def numbers(member: WeightsEnum) -> Preprocessing:
+    """Write the preprocessing of weights down."""
     transform = member.transforms()
     (size,), (shorter,) = transform.crop_size, transform.resize_size
     return Preprocessing(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import inspect
 import os
 import re
 from collections.abc import Sequence
@@ -38,6 +40,11 @@ class UserCode(ModelSource):
                 "set it where the sweep and its workers run, if you trust that code",
             )
         return _NAME.fullmatch(name) is not None
+
+    def version(self, name: str) -> str:
+        """Return the sha256 of the module's own file; what it imports is not seen."""
+        module = importlib.import_module(name.partition(":")[0])
+        return hashlib.sha256(inspect.getsource(module).encode()).hexdigest()
 
     def build(self, name: str, tag: str = "", classes: int | None = None) -> nn.Module:
         """Import the module and call the function."""
