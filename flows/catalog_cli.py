@@ -52,7 +52,7 @@ def add(
     reference: Annotated[
         str,
         typer.Argument(
-            help="timm:NAME[.TAG], torchvision:NAME[@WEIGHTS], code:MODULE:FUNCTION; "
+            help="timm:NAME\\[.TAG], torchvision:NAME\\[@WEIGHTS], code:MODULE:FUNCTION; "
             "folder:PATH, parquet:GLOB, csv:FILE, torchvision:CLASS."
         ),
     ],

@@ -129,12 +129,21 @@ def _written(preprocessing: Preprocessing | None) -> str:
 
 
 def _weights(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Finding]:
+    if entry.architecture.startswith("code:") and _same_at_any_seed(entry):
+        text = "the function gives the same weights at any seed: it should build at random, weights come by file:"
+        yield Finding("weights", "note", text)
     if not entry.has_weights or not trained:
         yield Finding("weights", "note", "random, seed 0")
     elif reason := weights_status(entry, models_dir):
         yield Finding("weights", "fault", reason)
     else:
         yield Finding("weights", "ok", entry.weights)
+
+
+def _same_at_any_seed(entry: ModelEntry) -> bool:
+    """Tell whether a network that should be random is not: the control `random-init` would be none."""
+    first, other = (build_network(entry, trained=False, seed=seed).state_dict() for seed in (0, 1))
+    return all(torch.equal(first[name], other[name]) for name in first)
 
 
 def _batch(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Finding]:

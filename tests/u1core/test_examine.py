@@ -48,6 +48,11 @@ def coupled():
     return Network(lambda x: x - x.mean(0))
 
 
+def pretrained():
+    torch.manual_seed(3)
+    return good()
+
+
 def infinite():
     return Network(lambda x: x / 0)
 """
@@ -76,6 +81,11 @@ def states(findings):
 def test_a_good_network_with_random_weights(code):
     findings = examine_model(of("good"))
     assert states(findings) == {"path": "ok", "weights": "note", "batch": "ok"}
+
+
+def test_a_function_that_builds_no_random_network_is_noticed(code):
+    notes = [finding.text for finding in examine_model(of("pretrained")) if finding.state == "note"]
+    assert notes[0].startswith("the function gives the same weights at any seed")
 
 
 @pytest.mark.parametrize(
