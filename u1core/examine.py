@@ -130,7 +130,7 @@ def _written(preprocessing: Preprocessing | None) -> str:
 
 def _weights(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Finding]:
     if entry.architecture.startswith("code:") and _same_at_any_seed(entry):
-        text = "the function gives the same weights at any seed: it should build at random, weights come by file:"
+        text = "the function gives the same weights at any seed: let it build at random, and name a file: of weights"
         yield Finding("weights", "note", text)
     if not entry.has_weights or not trained:
         yield Finding("weights", "note", "random, seed 0")
