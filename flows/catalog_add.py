@@ -8,15 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.catalog_check import add_findings, describe_images, findings_table
+from flows.catalog_check import add_findings, decode, describe_images, findings_table
 from flows.catalog_view import names_dataset, path_table
 from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
 from u1core.catalog.dataset_references import dataset_reference
 from u1core.catalog.edit import add_dataset, add_model, check_free
-from u1core.datasets import default_cache, materialise
 from u1core.errors import U1Error
-from u1core.examine import Finding, describe_path, examine_model
-from u1core.networks import preprocessing_of, resolve
+from u1core.examine import Finding, examine_model
+from u1core.networks import describe_path, preprocessing_of, resolve
 from u1core.weights import pin
 from u1core.zoo.references import model_reference
 
@@ -111,8 +110,7 @@ def _add_dataset(request: Request, catalog: Path, out: Console, err: Console) ->
     labels = request.labels or (name if entry.label_space == entry.id else entry.label_space)
     entry = replace(entry, id=name, label_space=labels, options=options)
     _check_id(catalog, "datasets", entry.id)
-    with err.status(f"decoding {request.reference}"):
-        findings = describe_images(materialise(entry, default_cache(), request.data_dir))
+    findings = describe_images(decode(entry, request.data_dir, err))
     add_dataset(catalog, entry, findings[0].text)
     _conclude(entry, findings, catalog, f"u1 sweep --datasets {entry.id}", out)
 

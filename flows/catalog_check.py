@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
 from rich.table import Table
 
 from u1core.catalog import DatasetEntry, ModelEntry
@@ -42,15 +42,27 @@ def check_datasets(
     """Decode every image of datasets; print what was found and return the ids of those at fault."""
     table = findings_table("dataset")
     faults = []
-    for entry in track(entries, "decoding", console=err, transient=True):
+    for entry in entries:
         try:
-            findings = describe_images(materialise(entry, default_cache(), data_dir))
+            findings = describe_images(decode(entry, data_dir, err))
         except U1Error as error:
             findings = [Finding("images", "fault", str(error))]
             faults.append(entry.id)
         add_findings(table, entry.id, findings)
     out.print(table)
     return faults
+
+
+def decode(entry: DatasetEntry, data_dir: Path | None, err: Console) -> Images:
+    """Decode a dataset behind a bar, or open it from the cache."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task(f"decoding {entry.id}", total=None)
+
+        def report(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        return materialise(entry, default_cache(), data_dir, report=report)
 
 
 def findings_table(what: str) -> Table:

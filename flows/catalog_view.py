@@ -139,8 +139,7 @@ def _print_fields(title: str, fields: dict[str, object], out: Console) -> None:
 def _print_model(entry: ModelEntry, out: Console) -> None:
     # Imported late: torch takes seconds, and a list does not need it.
     from u1core.cost import shape_of
-    from u1core.examine import describe_path
-    from u1core.networks import resolve
+    from u1core.networks import describe_path, resolve
 
     fields: dict[str, object] = {"description": entry.description}
     if entry.architecture.startswith("code:"):

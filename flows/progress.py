@@ -28,7 +28,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tasks.jobs import Job, read_progress
+from tasks.jobs import DECODING, Job, read_progress
 from u1core.lake.store import writing_to
 
 _POLL_S = 0.5
@@ -87,11 +87,13 @@ class Board:
         self._announced = False
         self._jobs: dict[Announced, float] = {}
         self._bars: dict[Announced, TaskID] = {}
+        self._decoding: dict[str, TaskID] = {}
         self._finished = 0
 
     def poll(self) -> None:
         """Move every bar to where its job is."""
         if not self._announced and not self._read_announcement():
+            self._show_decoding()
             return
         moving = 0
         for job, mark_before in list(self._jobs.items()):
@@ -106,12 +108,23 @@ class Board:
                 self.progress.update(self._bars[job], completed=done)
         self.progress.update(self._whole, completed=self._finished + moving)
 
+    def _show_decoding(self) -> None:
+        """Move the bars of datasets that are being decoded: jobs are announced only after them."""
+        for path in (self.lake / ".work").glob(f"{DECODING}*.json"):
+            done, total = read_progress(path)
+            name = path.stem.removeprefix(DECODING)
+            if name not in self._decoding:
+                self._decoding[name] = self.progress.add_task(f"  decoding {name}")
+            self.progress.update(self._decoding[name], completed=done, total=total or None)
+
     def _read_announcement(self) -> bool:
         try:
             jobs = [Announced(*fields) for fields in json.loads(announcement(self.lake).read_text())]
         except (OSError, ValueError):
             return False
         self._announced, self._jobs = True, {job: _modified(job.mark) for job in jobs}
+        for bar in self._decoding.values():
+            self.progress.remove_task(bar)
         self.progress.update(self._whole, total=sum(job.images for job in jobs), description="[bold]sweep[/]")
         return True
 

@@ -12,6 +12,9 @@ from u1core.datasets import Images, materialise, select_images
 from u1core.extract import Runtime
 from u1core.lake.store import Lake
 
+DECODING = "decoding-"
+"""How the names of the progress files of decodings begin."""
+
 
 @dataclass(frozen=True)
 class Places:
@@ -80,6 +83,11 @@ class ProgressFile:
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"done": done, "total": total}))
         temporary.replace(self.path)
+
+
+def decoding_file(lake: Path, dataset: str) -> Path:
+    """Name the file in which the decoding of a dataset says how far it is."""
+    return lake / ".work" / f"{DECODING}{dataset}.json"
 
 
 def read_progress(path: Path) -> tuple[int, int]:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from u1core.catalog import DatasetEntry
 from u1core.errors import U1Error
-from u1core.readers import Decoded, Ignored, ImageFailure, SourceError, read_source, state_of
+from u1core.readers import Decoded, Ignored, ImageFailure, Report, SourceError, read_source, state_of
 from u1core.readers.listing import Flags, Labels, Pixels, rank_within_class
 
 CACHE_FORMAT = 1
@@ -66,7 +66,8 @@ def materialise(
     entry: DatasetEntry,
     cache: Path,
     data_dir: Path | None = None,
-    notify: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] = lambda line: None,
+    report: Report = lambda done, total: None,
 ) -> Images:
     """Decode a data set once, then open it from the cache.
 
@@ -78,6 +79,7 @@ def materialise(
         cache: Folder of all decoded data sets (`default_cache()`).
         data_dir: The user's directory of images; $U1_DATA stands in for it.
         notify: Told one line for every source that is tried.
+        report: Called with pictures done and pictures in all, where they are decoded one by one.
 
     Returns:
         The images, memory-mapped.
@@ -93,7 +95,7 @@ def materialise(
         cache.mkdir(parents=True, exist_ok=True)
         _remove_old_scratch(cache)
         with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=cache) as scratch:
-            decoded = _first_source(entry, data_dir, Path(scratch), notify or (lambda line: None))
+            decoded = _first_source(entry, data_dir, Path(scratch), notify, report)
             _publish(_write(decoded, entry, Path(scratch) / "ready"), folder, entry)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -133,7 +135,11 @@ def _content_hash(entry: DatasetEntry, data_dir: Path | None) -> str:
 
 
 def _first_source(
-    entry: DatasetEntry, data_dir: Path | None, scratch: Path, notify: Callable[[str], None]
+    entry: DatasetEntry,
+    data_dir: Path | None,
+    scratch: Path,
+    notify: Callable[[str], None],
+    report: Report,
 ) -> Decoded:
     """Try the sources in turn; remember why each failed."""
     reasons = []
@@ -142,7 +148,7 @@ def _first_source(
         work_dir = scratch / str(number)
         work_dir.mkdir()
         try:
-            decoded = read_source(source, entry, data_dir, work_dir)
+            decoded = read_source(source, entry, data_dir, work_dir, report)
             _verify(decoded, entry)
             return decoded
         except SourceError as error:

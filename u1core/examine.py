@@ -14,8 +14,15 @@ from torch import Tensor
 from u1core import zoo
 from u1core.catalog import ModelEntry, Preprocessing
 from u1core.errors import U1Error
-from u1core.networks import build_network, build_shapes, preprocessing_of, preprocessor, resolve
-from u1core.optical_path import Layer, describe_layers, find_path
+from u1core.networks import (
+    build_network,
+    build_shapes,
+    describe_path,
+    preprocessing_of,
+    preprocessor,
+    resolve,
+)
+from u1core.optical_path import Layer, find_path
 from u1core.taps import Taps
 from u1core.weights import weights_status
 
@@ -59,11 +66,6 @@ def examine_model(entry: ModelEntry, models_dir: Path | None = None, trained: bo
         if any(finding.state == "fault" for finding in findings):
             break
     return findings
-
-
-def describe_path(entry: ModelEntry) -> tuple[Layer, ...]:
-    """Describe the layers of an entry, resolved, from a pass over the meta device."""
-    return describe_layers(build_shapes(entry), preprocessing_of(entry).size, entry.layers)
 
 
 def _path(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Finding]:
@@ -130,7 +132,7 @@ def _written(preprocessing: Preprocessing | None) -> str:
 
 def _weights(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Finding]:
     if entry.architecture.startswith("code:") and _same_at_any_seed(entry):
-        text = "the function gives the same weights at any seed: let it build at random, and name a file: of weights"
+        text = "the function gives the same weights at any seed: let it build at random, and name a file:"
         yield Finding("weights", "note", text)
     if not entry.has_weights or not trained:
         yield Finding("weights", "note", "random, seed 0")

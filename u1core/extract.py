@@ -27,7 +27,7 @@ from u1core.datasets import Images, select_images
 from u1core.errors import U1Error
 from u1core.lake.store import Lake, list_column
 from u1core.maps import LocationMaps, by_place
-from u1core.networks import build_network, preprocessor
+from u1core.networks import build_network, describe_path, preprocessor
 from u1core.taps import Taps
 from u1core.variants import VARIANTS
 
@@ -135,6 +135,7 @@ class Extractor:
 
     def __init__(self, cell: Cell, runtime: Runtime) -> None:
         self.cell, self.runtime, self.variant = cell, runtime, VARIANTS[cell.variant]
+        describe_path(cell.model)  # refuses layers that are not there or are overwritten, before any work
         network = build_network(cell.model, trained=self.variant.trained, models_dir=runtime.models_dir)
         network = network.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         head = (cell.model.head or "") if cell.head_matches else None

@@ -23,7 +23,7 @@ from u1core.weights import load_network, own_tag
 from u1core.zoo.references import is_glob
 
 if TYPE_CHECKING:
-    from u1core.optical_path import OpticalPath
+    from u1core.optical_path import Layer, OpticalPath
 
 
 def resolve(entry: ModelEntry) -> ModelEntry:
@@ -127,6 +127,18 @@ def _find_path(architecture: str, tag: str, size: int) -> OpticalPath | U1Error:
         return find_path(network, size)
     except U1Error as error:
         return error
+
+
+@functools.lru_cache(maxsize=256)
+def describe_path(entry: ModelEntry) -> tuple[Layer, ...]:
+    """Describe the layers of a resolved entry, from a pass over the meta device.
+
+    Raises:
+        U1Error: A layer is no value of the forward pass, or does not last.
+    """
+    from u1core.optical_path import describe_layers
+
+    return describe_layers(build_shapes(entry), preprocessing_of(entry).size, entry.layers)
 
 
 def build_shapes(entry: ModelEntry) -> nn.Module:

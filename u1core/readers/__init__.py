@@ -20,7 +20,7 @@ from u1core.catalog.datasets import plugin_kinds
 from u1core.readers import arrays, folder
 from u1core.readers.fetch import FETCHERS
 from u1core.readers.listing import Decoded, Ignored, ImageFailure, Listing, Picture, PictureError, SourceError
-from u1core.readers.pictures import decode_listing
+from u1core.readers.pictures import Report, decode_listing
 
 __all__ = [
     "Decoded",
@@ -29,6 +29,7 @@ __all__ = [
     "Listing",
     "Picture",
     "PictureError",
+    "Report",
     "SourceError",
     "list_pictures",
     "places_of",
@@ -45,7 +46,13 @@ _MODULES = {"folder": "folder", "parquet": "parquet", "csv": "csv_table", "torch
 """By kind: the module here whose `read` lists the pictures; imported when it is asked for."""
 
 
-def read_source(source: str, entry: DatasetEntry, data_dir: Path | None, work_dir: Path) -> Decoded:
+def read_source(
+    source: str,
+    entry: DatasetEntry,
+    data_dir: Path | None,
+    work_dir: Path,
+    report: Report = lambda done, total: None,
+) -> Decoded:
     """Get a data set from one of its sources.
 
     Args:
@@ -53,6 +60,7 @@ def read_source(source: str, entry: DatasetEntry, data_dir: Path | None, work_di
         entry: The catalog entry.
         data_dir: The user's directory of images, if any; $U1_DATA stands in for it.
         work_dir: An empty folder for what is fetched or decoded on the way; the caller removes it.
+        report: Called with pictures done and pictures in all, where they are decoded one by one.
 
     Returns:
         The pictures.
@@ -73,7 +81,7 @@ def read_source(source: str, entry: DatasetEntry, data_dir: Path | None, work_di
         places = places_of(source, entry, data_dir)
     if entry.kind in arrays.LAYOUTS:
         return arrays.read_layout(entry, places)
-    return decode_listing(list_pictures(entry, places), entry.options.get("size"), work_dir)
+    return decode_listing(list_pictures(entry, places), entry.options.get("size"), work_dir, report)
 
 
 def places_of(source: str, entry: DatasetEntry, data_dir: Path | None) -> list[Path]:

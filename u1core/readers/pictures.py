@@ -32,6 +32,9 @@ IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """The decoders that may run, whatever a file is called: others start programs (EPS) or fetch more files."""
 
+Report = Callable[[int, int], None]
+"""Called with pictures done and pictures in all."""
+
 MAX_PIXELS = 100_000_000
 """A picture of more is taken for a decompression bomb."""
 
@@ -123,7 +126,9 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(picture, dtype=np.int64) // 257).astype(np.uint8))
 
 
-def decode_listing(listing: Listing, size: int | None, work_dir: Path) -> Decoded:
+def decode_listing(
+    listing: Listing, size: int | None, work_dir: Path, report: Report = lambda done, total: None
+) -> Decoded:
     """Decode a listing in order; a picture that can't be decoded becomes a failure and stops nothing.
 
     Args:
@@ -131,6 +136,7 @@ def decode_listing(listing: Listing, size: int | None, work_dir: Path) -> Decode
         size: Pixels of the shorter side and of the crop; None keeps pictures that all have one square size
             of at most 256 pixels as they are, and makes all others 256.
         work_dir: Holds the pixels in a file, which is mapped, so that memory stays small.
+        report: Called with pictures done and pictures in all.
 
     Raises:
         SourceError: The reader gave fewer or more pictures than labels.
@@ -139,13 +145,13 @@ def decode_listing(listing: Listing, size: int | None, work_dir: Path) -> Decode
         warnings.simplefilter("ignore")  # of EXIF and of size: pictures are decoded or refused
         if size is None:
             try:
-                return _decode_all(listing, None, work_dir / "decoded")
+                return _decode_all(listing, None, work_dir / "decoded", report)
             except _MixedSizesError:
                 size = DEFAULT_SIZE
-        return _decode_all(listing, size, work_dir / "decoded")
+        return _decode_all(listing, size, work_dir / "decoded", report)
 
 
-def _decode_all(listing: Listing, size: int | None, path: Path) -> Decoded:
+def _decode_all(listing: Listing, size: int | None, path: Path, report: Report) -> Decoded:
     labels = np.asarray(listing.labels, dtype=np.int64)
     is_query = halve(labels) if listing.is_query is None else np.asarray(listing.is_query, dtype=np.bool_)
     kept: list[int] = []
@@ -153,6 +159,7 @@ def _decode_all(listing: Listing, size: int | None, path: Path) -> Decoded:
     with path.open("wb") as file:
         rows = _Rows(file)
         for image_id, picture in _numbered(listing):
+            report(image_id, len(labels))
             try:
                 pixels = decode_picture(_fetched(picture.content), size)
             except Exception as error:  # of many kinds; each is this picture's failure alone
@@ -163,6 +170,7 @@ def _decode_all(listing: Listing, size: int | None, path: Path) -> Decoded:
                 raise _MixedSizesError
             rows.append(pixels)
             kept.append(image_id)
+        report(len(labels), len(labels))
         written = rows.read()
     ids = np.array(kept, dtype=np.int64)
     return Decoded(
