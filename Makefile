@@ -28,7 +28,7 @@ test: install  ## every test, the slow ones too
 	$(BIN)/python -m pytest
 
 catalog-check: install  ## the optical path of every network of torchvision and timm, docs/models.md
-	$(BIN)/python benchmarks/coverage.py
+	$(BIN)/python benchmarks/models_page.py
 
 check: install  ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -1,6 +1,6 @@
 """Find the optical path of every network of torchvision and timm, and write docs/models.md.
 
-    python benchmarks/coverage.py [--jobs 2] [--only 'timm:resnet*']
+    python benchmarks/models_page.py [--jobs 2] [--only 'timm:resnet*']
 
 Offline, on the meta device: no weights, no arithmetic. Ends with status 1 where a network that docs/models.md
 lists is lost, a CNN of torchvision is refused, or fewer than 300 of timm are left.
@@ -74,7 +74,6 @@ def examine(architecture: str) -> Answer:
     from u1core.optical_path import find_path
     from u1core.record import on_meta
 
-    warnings.simplefilter("ignore")
     start = time.perf_counter()
     try:
         network = on_meta(lambda: zoo.build(architecture))
@@ -149,7 +148,8 @@ def main() -> int:
     everything = [f"{library}:{name}" for library in LIBRARIES for name in zoo.names(library)]
     wanted = fnmatch.filter(everything, options.only)
     start = time.perf_counter()
-    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+    spawn, quiet = get_context("spawn"), warnings.simplefilter
+    with ProcessPoolExecutor(options.jobs, spawn, initializer=quiet, initargs=("ignore",)) as pool:
         answers = list(track(pool.map(examine, wanted, chunksize=8), "asking", total=len(wanted)))
     page, before = render(answers), listed(PAGE.read_text()) if PAGE.exists() else {}
     slowest = max(answers, key=lambda a: a.seconds)
