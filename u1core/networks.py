@@ -138,7 +138,7 @@ def describe_path(entry: ModelEntry) -> tuple[Layer, ...]:
     """
     from u1core.optical_path import describe_layers
 
-    return describe_layers(build_shapes(entry), preprocessing_of(entry).size, entry.layers)
+    return describe_layers(build_shapes(entry), preprocessing_of(entry).size, entry.layers, entry.id)
 
 
 def build_shapes(entry: ModelEntry) -> nn.Module:

@@ -97,13 +97,16 @@ def find_path(network: nn.Module, size: int) -> OpticalPath:
     return OpticalPath(tuple(layers), names[path[-1].index], any(map(_is_attention, values)))
 
 
-def describe_layers(network: nn.Module, size: int, names: Sequence[str]) -> tuple[Layer, ...]:
+def describe_layers(
+    network: nn.Module, size: int, names: Sequence[str], of: str = "the network"
+) -> tuple[Layer, ...]:
     """Describe layers by name.
 
     Args:
         network: As for `find_path`.
         size: Side of the square picture, px.
         names: Names of values of the forward pass.
+        of: What the network is called in messages.
 
     Raises:
         U1Error: A name is no value of the forward pass, the value is no map, or it does not last.
@@ -114,11 +117,13 @@ def describe_layers(network: nn.Module, size: int, names: Sequence[str]) -> tupl
     layers = []
     for name in names:
         if name not in of_name:
-            raise U1Error("a layer of the network", f"'{name}'", f"nearest: {nearest(name, of_name)}")
+            raise U1Error(f"a layer of {of}", f"'{name}'", f"nearest: {nearest(name, of_name)}")
         value = of_name[name]
         if value.overwritten_by or len(value.shape) not in (2, 4):
             got = f"overwritten by {value.overwritten_by}" if value.overwritten_by else f"shape {value.shape}"
-            raise U1Error(f"a layer {name} of maps (N, H, W) that last", got, "take the value behind it")
+            raise U1Error(
+                f"a layer {name} of {of} with maps (N, H, W) that last", got, "take the value behind it"
+            )
         layers.append(_layer(value, name, traits))
     return tuple(layers)
 
