@@ -104,7 +104,7 @@ def test_families_of_timm(module, name):
 
 @pytest.mark.parametrize(
     ("name", "bottleneck"),
-    [("coatnet_0_224", "stages.3"), ("vit_base_r50_s16_224", "patch_embed.backbone.head")],
+    [("coatnet_0_224", "stages.3"), ("vit_base_r50_s16_224", "patch_embed.backbone.stages.2")],
 )
 def test_hybrids_that_end_in_a_map_or_start_as_a_cnn(name, bottleneck):
     import timm
