@@ -14,6 +14,7 @@ from torch import Tensor
 from u1core import zoo
 from u1core.catalog import ModelEntry, Preprocessing
 from u1core.errors import U1Error
+from u1core.extract import check_path
 from u1core.networks import (
     build_network,
     build_shapes,
@@ -72,15 +73,7 @@ def _path(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator
     """Compare the layers written down with those that are found."""
     resolved = resolve(entry)
     layers = describe_path(resolved)
-    pixels = [layer.height * layer.width for layer in layers]
-    focused = [layer.path for layer in layers if layer.height * layer.width > 1]
-    if pixels != sorted(pixels, reverse=True) or focused[-1:] != [resolved.bottleneck]:
-        shown = ", ".join(f"{layer.path} {layer.height}x{layer.width}" for layer in layers)
-        raise U1Error(
-            f"the layers of {entry.id} in order of falling resolution, the bottleneck the last above 1x1",
-            f"{shown}; bottleneck {resolved.bottleneck}",
-            f"correct models.{entry.id} in the catalog",
-        )
+    check_path(resolved, {layer.path: (layer.height, layer.width) for layer in layers})
     yield Finding("path", "ok", f"{len(layers)} layers down to {_shape(layers, resolved.bottleneck)}")
     signed = [layer for layer in layers if not layer.non_negative]
     if signed:
