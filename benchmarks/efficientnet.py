@@ -23,12 +23,12 @@ TARGET = ">= 6"
 
 def main() -> None:
     options = arguments(__doc__).parse_args()
-    images, rounds = (40, 1) if options.quick else (2000, ROUNDS)
+    images, rounds = (40, 1) if options.quick else (1000, ROUNDS)
     entry = workload.photographs(images)
     opened = workload.open_images(entry)
     model = workload.network(workload.LITE0)
     float32, bfloat16 = (workload.cell_of(model, entry, opened, p) for p in ("float32", "bfloat16"))
-    runtime = Runtime(batch_size=workload.best_batch(bfloat16))
+    runtime = Runtime(batch_size=4 if options.quick else workload.best_batch(bfloat16))
     workload.extraction(bfloat16, opened, runtime)  # fills the pixel cache
     plain = {batch: workload.plain(float32, batch) for batch in (BATCHES[:1] if options.quick else BATCHES)}
     best = max(plain, key=lambda batch: plain[batch]())

@@ -1,4 +1,4 @@
-"""Extraction on a GPU: images per second, share of the bare forward pass, the floor, what precision does to theta.
+"""Extraction on a GPU: its rate, its share of the bare forward pass, the floor, what precision does to theta.
 
     python benchmarks/gpu.py                       # the first CUDA device; five networks at 224 px
     python benchmarks/gpu.py --device cpu --quick  # shows that it runs
@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -53,15 +54,25 @@ TARGET = ">= 0.9"
 
 
 def pictures(images: int) -> np.ndarray:
-    """Return noise whose amplitude falls as 1/f, (n, 224, 224, 3) uint8, of which each has its own centre."""
+    """Return noise whose amplitude falls as 1/f, strongest about a place of each picture's own.
+
+    Args:
+        images: How many.
+
+    Returns:
+        (n, 224, 224, 3) uint8.
+    """
     rng = np.random.default_rng(0)
+    y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
     frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None])
     amplitude = 1 / np.maximum(frequency, 1 / SIDE)
     found = np.empty((images, SIDE, SIDE, 3), dtype=np.uint8)
     for picture in found:
         white = rng.normal(size=(3, *amplitude.shape)) + 1j * rng.normal(size=(3, *amplitude.shape))
         pink = np.fft.irfft2(white * amplitude, s=(SIDE, SIDE))
-        scaled = 128 + 50 * pink / pink.std(axis=(1, 2), keepdims=True)
+        cx, cy = rng.uniform(-0.6, 0.6, 2)
+        spot = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 0.5)
+        scaled = 128 + 70 * spot * pink / pink.std(axis=(1, 2), keepdims=True)
         picture[:] = np.clip(scaled, 0, 255).transpose(1, 2, 0)
     return found
 
@@ -118,7 +129,9 @@ class Loop:
         self.cell, self.runtime, self.pixels = cell, runtime, pixels
         self.extractor = Extractor(cell, runtime, is_prepared=True)
         self.batches = Batches(self.extractor, (SIDE, SIDE, 3), 1_000_000, Clock())
-        self._noise = torch.from_numpy(np.resize(pixels, (self.batches.size, SIDE, SIDE, 3))).to(runtime.device)
+        self._noise = torch.from_numpy(np.resize(pixels, (self.batches.size, SIDE, SIDE, 3))).to(
+            runtime.device
+        )
         if compiled:
             self.extractor.compile(self._noise)
 
@@ -174,34 +187,47 @@ def deviation_deg(found: dict[str, np.ndarray], expected: dict[str, np.ndarray])
     return {plane: [float(np.nanmedian(t)), float(np.nanmax(t))] for plane, t in turns.items()}
 
 
-def measure(architecture: str, device: str, pixels: np.ndarray, seconds: float, rounds: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Plan:
+    """How to measure: where, on what, how long a reading, how many rounds, precisions and compilation."""
+
+    runtime: Runtime
+    pixels: np.ndarray
+    seconds: float
+    rounds: int
+    modes: tuple[tuple[str, bool], ...]
+
+
+def measure(architecture: str, plan: Plan) -> dict[str, Any]:
     """Return the figures of one network by mode."""
     found: dict[str, Any] = {}
     expected: dict[str, np.ndarray] = {}
-    for precision, compiled in MODES:
-        cell = cell_of(architecture, precision)
-        loop = Loop(cell, Runtime(device, compile=False), pixels, compiled=compiled)
-        angles = theta(loop.rows(), cell.model.bottleneck)
+    for precision, compiled in plan.modes:
+        loop = Loop(cell_of(architecture, precision), plan.runtime, plan.pixels, compiled=compiled)
+        angles = theta(loop.rows(), loop.cell.model.bottleneck)
         expected = expected or angles
-        repeats = max(1, round(seconds * loop.rate(1) / len(pixels)))
-        rates = alternate(
-            {"extraction": lambda: loop.rate(repeats), "bare": lambda: loop.bare_rate(repeats)},  # noqa: B023
-            rounds,
-        )
-        floor = matrix_rate(device, precision) / flops(cell.model)
-        rate = {name: median(values) for name, values in rates.items()}
-        found[f"{precision}{', compiled' if compiled else ''}"] = {
-            "batch": loop.batches.size,
-            "images per second": rate | {"floor": floor},
-            "share of bare": ratio(rates["extraction"], rates["bare"]),
-            "share of the floor": rate["extraction"] / floor,
-            "theta against float32, median and max, deg": deviation_deg(angles, expected),
-            "note": loop.extractor.note,
-            "is compiled": loop.extractor.is_compiled,
-        }
-        print(json.dumps({architecture: found}), flush=True)
-        del loop
+        mode = f"{precision}{', compiled' if compiled else ''}"
+        turns = deviation_deg(angles, expected)
+        found[mode] = speed(loop, plan) | {"theta against float32, median and max, deg": turns}
+        print(json.dumps({architecture: {mode: found[mode]}}), flush=True)
     return found
+
+
+def speed(loop: Loop, plan: Plan) -> dict[str, Any]:
+    """Return rates of the loop, of bare forward passes beside it, and the floor."""
+    repeats = max(1, round(plan.seconds * loop.rate(1) / len(plan.pixels)))
+    rates = alternate(
+        {"extraction": lambda: loop.rate(repeats), "bare": lambda: loop.bare_rate(repeats)}, plan.rounds
+    )
+    floor = matrix_rate(loop.device, loop.cell.precision) / flops(loop.cell.model)
+    rate = {name: median(values) for name, values in rates.items()}
+    return {
+        "batch": loop.batches.size,
+        "images per second": rate | {"floor": floor},
+        "share of bare": ratio(rates["extraction"], rates["bare"]),
+        "share of the floor": rate["extraction"] / floor,
+        "note": loop.extractor.note or ("compiled" if loop.extractor.is_compiled else "eager"),
+    }
 
 
 def main() -> None:
@@ -213,14 +239,16 @@ def main() -> None:
     if kind == "cuda" and not torch.cuda.is_available():
         return skip("gpu", "no GPU here: run it where there is one")
     networks = options.networks.split(",")
-    images, seconds, rounds = (16, 0.1, 1) if options.quick else (2048, 2.0, ROUNDS)
-    pixels = pictures(images)
+    if options.quick:
+        plan = Plan(Runtime(options.device, 4, compile=False), pictures(16), 0.1, 1, MODES[:2])
+    else:
+        plan = Plan(Runtime(options.device, compile=False), pictures(2048), 2.0, ROUNDS, MODES)
     name = torch.cuda.get_device_name(options.device) if kind == "cuda" else "cpu"
-    figures: dict[str, Any] = {"device": name, "images": images}
+    figures: dict[str, Any] = {"device": name, "images": len(plan.pixels)}
     ratios: dict[str, float] = {}
     for architecture in networks[:1] if options.quick else networks:
         try:
-            found = measure(architecture, options.device, pixels, seconds, rounds)
+            found = measure(architecture, plan)
         except U1Error as error:  # timm may not be there
             figures[architecture] = str(error)
             continue

@@ -1,4 +1,4 @@
-"""Make a folder of JPEG photographs per class, about 400 x 500 px and 40 to 100 kB each, always the same ones.
+"""Make a folder of JPEG photographs per class: about 400 x 500 px, 40 to 100 kB, always the same ones.
 
     .venv/bin/python benchmarks/jpegs.py pictures --images 1000
 

@@ -35,9 +35,7 @@ PACKAGES = (
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
     """Return a parser with the option that every row has."""
-    parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it runs, not how fast")
     return parser
 
@@ -194,7 +192,12 @@ def finish(
         target = targets.get(key, "")
         verdict = ("met" if is_met(value, target) else "short") if target else ""
         print(f"{key:<58} {value:8.3f}  {target:<10} {verdict}")
-    line = {"benchmark": name, "ratios": _rounded(ratios), "targets": dict(targets), "figures": _rounded(figures)}
+    line = {
+        "benchmark": name,
+        "ratios": _rounded(ratios),
+        "targets": dict(targets),
+        "figures": _rounded(figures),
+    }
     print(json.dumps(line), flush=True)
 
 

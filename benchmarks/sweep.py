@@ -23,7 +23,7 @@ from u1core.lake.store import Lake
 from u1core.runtime import Runtime
 
 MODELS = ("resnet18", "resnet50", "mobilenet_v2", "regnet_y_400mf", "densenet121", "efficientnet_lite0")
-IMAGES = 800
+IMAGES = 1000
 U1 = [sys.executable, "-c", "from flows.cli import main; main()"]
 
 
@@ -51,7 +51,9 @@ def run_sweep(names: tuple[str, ...], pictures: Path, folder: Path) -> Watched:
     return watch(command, folder, {"U1_CACHE": str(cache)})
 
 
-def bare_seconds(cells: dict[str, Cell], batches: dict[str, int], images: int, rounds: int) -> dict[str, list[float]]:
+def bare_seconds(
+    cells: dict[str, Cell], batches: dict[str, int], images: int, rounds: int
+) -> dict[str, list[float]]:
     """Return readings of what the bare forward passes of all images take, by model."""
     found: dict[str, list[float]] = {}
     for name, cell in cells.items():
@@ -71,7 +73,7 @@ def main() -> None:
         )
         for name in names
     }
-    batches = {name: workload.best_batch(cell) for name, cell in cells.items()}
+    batches = {name: 4 if options.quick else workload.best_batch(cell) for name, cell in cells.items()}
     before = bare_seconds(cells, batches, images, rounds)
     with tempfile.TemporaryDirectory(dir=workload.workspace()) as folder:
         swept = run_sweep(names, Path(str(pictures.options["path"])), Path(folder))

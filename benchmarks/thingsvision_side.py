@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)  # thingsvision prints
@@ -44,7 +45,7 @@ def main() -> None:
             answer = {
                 "seconds": time.perf_counter() - start,
                 "images": len(features),
-                "features": os.path.join(folder, "features.npy"),
+                "features": str(Path(folder, "features.npy")),
                 "files": [str(path) for path in dataset.images],
             }
             print(json.dumps(answer), file=answers, flush=True)

@@ -46,9 +46,7 @@ def workspace() -> Path:
 # -- networks and images ------------------------------------------------------------------------------
 
 
-def write_catalog(
-    models: Mapping[str, Mapping[str, object]], datasets: Mapping[str, Path], to: Path
-) -> Path:
+def write_catalog(models: Mapping[str, Mapping[str, object]], datasets: Mapping[str, Path], to: Path) -> Path:
     """Write a catalog of models (fields by id) and folders of pictures (by id)."""
     lines = []
     for name, fields in models.items():
