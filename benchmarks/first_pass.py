@@ -25,8 +25,8 @@ from u1core.forward import Extractor
 from u1core.networks import preprocessing_of
 from u1core.runtime import Runtime
 
-CASES = (workload.LITE0, "torchvision:resnet18", "torchvision:resnet50")
-IMAGES = {workload.LITE0: 500, "torchvision:resnet18": 240, "torchvision:resnet50": 100}
+CASES = (workload.LITE0, "torchvision:resnet18")
+IMAGES = {workload.LITE0: 500, "torchvision:resnet18": 160}
 
 
 def decoding(entry: DatasetEntry, model: ModelEntry, images: int, batch: int) -> float:

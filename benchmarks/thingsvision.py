@@ -52,9 +52,9 @@ class Case:
 
 
 CASES = (
-    Case("resnet18", "layer4", 240, ">= 1.4", ">= 2.5"),
-    Case("resnet50", "layer4", 100, ">= 1.25", ">= 2.5"),
-    Case("mobilenet_v2", "features.18", 240, ">= 3"),
+    Case("resnet18", "layer4", 128, ">= 1.4", ">= 2.5"),
+    Case("resnet50", "layer4", 64, ">= 1.25", ">= 2.5"),
+    Case("mobilenet_v2", "features.18", 160, ">= 3"),
 )
 
 
