@@ -12,6 +12,7 @@ and thingsvision's environment are made before the clock starts, on first use.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import signal
@@ -23,6 +24,8 @@ from typing import Any
 
 import page
 from measure import machine, versions
+
+from u1core.errors import U1Error
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
@@ -60,9 +63,12 @@ def prepare() -> None:
         *first_pass.IMAGES.values(),
         *(case.images for case in thingsvision.CASES),
     }
-    for images in sorted(sizes):
-        workload.photographs(images)
-    thingsvision.environment()
+    steps = [functools.partial(workload.photographs, images) for images in sorted(sizes)]
+    for step in (*steps, thingsvision.environment):
+        try:
+            step()
+        except (U1Error, OSError, subprocess.CalledProcessError) as error:  # the rows that need it will say so
+            print(f"not prepared: {error}", file=sys.stderr, flush=True)
 
 
 def run(name: str, *, quick: bool, budget_s: float) -> dict[str, Any]:
