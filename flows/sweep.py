@@ -28,9 +28,9 @@ from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
 from u1core.cells import PRECISIONS, Cell, cell_states, check_choice
 from u1core.datasets import default_cache
 from u1core.errors import U1Error
-from u1core.extract import Runtime, resolve_device
 from u1core.lake.store import Lake, writing_to
 from u1core.networks import Selection, select_networks
+from u1core.runtime import Runtime, resolve_device
 from u1core.variants import VARIANTS, select_variants
 from u1core.weights import pin_if_here
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from u1core.cells import Cell
 from u1core.datasets import Images, materialise, select_images
-from u1core.extract import Runtime
 from u1core.lake.store import Lake
+from u1core.runtime import Runtime
 
 DECODING = "decoding-"
 """How the names of the progress files of decodings begin."""

@@ -18,10 +18,11 @@ import torch
 from u1core import medial, optics
 from u1core.accumulate import SPLITS, LayerSums, PartSums
 from u1core.cells import Cell
+from u1core.clock import PHASES
 from u1core.datasets import Images, select_images
-from u1core.extract import Runtime
 from u1core.frames import WEAK_SHARE, Frame, feature_plane, fit_frame, image_plane
 from u1core.lake.store import Lake, list_matrix
+from u1core.runtime import Runtime
 from u1core.schema import SCHEMA_VERSION
 from u1core.search import located_rows
 
@@ -202,9 +203,10 @@ def _result_row(cell: Cell, images: Images, sums: PartSums, runtime: Runtime) ->
         "rows": sums.rows,
         "failures": sums.failures + len(undecoded),
         "device": runtime.device,
-        "batch_size": runtime.batch_size,
-        "seconds": sums.seconds,
-        "images_per_second": sums.rows / sums.seconds,
+        "batch_size": sums.timing.batch_size,
+        "seconds": sums.timing.seconds,
+        "images_per_second": sums.rows / sums.timing.seconds,
+        **{f"{name}_s": seconds for name, seconds in zip(PHASES, sums.timing.phases, strict=True)},
     }
 
 

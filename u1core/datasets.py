@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from u1core.catalog import DatasetEntry
+from u1core.catalog import DatasetEntry, Preprocessing
 from u1core.errors import U1Error
+from u1core.pixels import ArraySource, PixelSource
 from u1core.readers import Decoded, Ignored, ImageFailure, Report, SourceError, read_source, state_of
 from u1core.readers.listing import Flags, Labels, Pixels, rank_within_class
 
@@ -53,6 +54,15 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def open_pixels(self, preprocessing: Preprocessing, also: Sequence[Preprocessing] = ()) -> PixelSource:
+        """Return where an extraction gets its pixels; enter it to use it.
+
+        Args:
+            preprocessing: Of the network.
+            also: Of networks to come.
+        """
+        return ArraySource(self.pixels)
 
 
 def default_cache() -> Path:

@@ -18,6 +18,7 @@ from torch import Tensor
 from u1core.accumulate import SPLITS
 from u1core.cells import Cell
 from u1core.datasets import Images, select_images
+from u1core.lake.store import Lake
 
 
 def by_place(activations: Tensor) -> np.ndarray:
@@ -34,12 +35,12 @@ class LocationMaps:
         positions: Images of the subset by split name, positions in the dataset, ascending.
     """
 
-    def __init__(self, cell: Cell, images: Images, folder: Path) -> None:
+    def __init__(self, cell: Cell, images: Images, lake: Lake) -> None:
         limits = [n for n in (cell.limit, cell.location_limit) if n is not None]
         chosen = select_images(images, min(limits)) if cell.location_limit else np.empty(0, dtype=np.int64)
         is_query = images.is_query[chosen]
         self.positions = dict(zip(SPLITS, (chosen[~is_query], chosen[is_query]), strict=True))
-        self._folder = folder
+        self._folder = lake.work(cell.id)
         self._open: dict[str, np.memmap] = {}
 
     def wanted(self, positions: np.ndarray) -> np.ndarray:
@@ -54,7 +55,11 @@ class LocationMaps:
                 file = self._writable(split, (maps.shape[0], len(members), maps.shape[2]))
                 file[:, np.searchsorted(members, positions[mine])] = maps[:, mine]
 
-    def flush(self) -> None:
+    def writer(self, part: int) -> LocationMaps:
+        """Return what takes the maps of one part."""
+        return self
+
+    def close(self) -> None:
         """Bring everything written to the disk; the part's mark may follow."""
         for file in self._open.values():
             file.flush()

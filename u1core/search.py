@@ -63,7 +63,7 @@ def _search_schemes(cell: Cell, lake: Lake, device: str) -> None:
 
 def located_rows(cell: Cell, lake: Lake, images: Images) -> dict[str, np.ndarray]:
     """Return, by split, which rows of the location maps belong to images that have a record."""
-    positions = LocationMaps(cell, images, lake.work(cell.id)).positions
+    positions = LocationMaps(cell, images, lake).positions
     return {
         split: np.flatnonzero(np.isin(images.image_ids[members], _image_rows(lake, cell, split)["image_id"]))
         for split, members in positions.items()
@@ -75,7 +75,7 @@ def _search_location(cell: Cell, lake: Lake, images: Images, device: str) -> Non
     rows = located_rows(cell, lake, images)
     if not all(len(r) for r in rows.values()):
         return
-    maps = LocationMaps(cell, images, lake.work(cell.id))
+    maps = LocationMaps(cell, images, lake)
     query, memory = (maps.positions[split][rows[split]] for split in ("query", "memory"))
     found = location.search(maps.read("query"), maps.read("memory"), rows["query"], rows["memory"], device)
     x, y = (c.ravel() for c in optics.coordinates(*_bottleneck_size(cell, lake)))

@@ -7,11 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from u1core import complete, extract, search
+from u1core import batches, complete, extract, search
 from u1core.cells import Cell, cell_states
 from u1core.errors import U1Error
-from u1core.extract import Extractor, Runtime, reduce_layer
+from u1core.forward import Extractor
 from u1core.lake.store import Lake
+from u1core.reduce import collapse
+from u1core.runtime import Runtime, resolve_device
 
 
 def run(cell, images, lake, runtime=None):
@@ -78,11 +80,11 @@ def test_a_lost_part_is_all_that_is_computed_again(cell, digits, tmp_path, monke
     lake = Lake.open(tmp_path / "b", create=True)
     calls = []
 
-    def dying(self, pixels, located, real=Extractor.__call__):
+    def dying(self, pixels, real=Extractor.__call__):
         calls.append(len(pixels))
         if len(calls) == 4:
             raise RuntimeError("the machine went away")
-        return real(self, pixels, located)
+        return real(self, pixels)
 
     monkeypatch.setattr(Extractor, "__call__", dying)
     with pytest.raises(RuntimeError):
@@ -98,12 +100,12 @@ def test_a_lost_part_is_all_that_is_computed_again(cell, digits, tmp_path, monke
 
 
 def test_activations_that_are_not_finite_become_failures(cell, digits, lake, monkeypatch):
-    def poisoned(activations, real=reduce_layer):
+    def poisoned(activations, signed):
         activations = activations.clone()
         activations[0] = torch.inf
-        return real(activations)
+        return collapse(activations, signed=signed)
 
-    monkeypatch.setattr(extract, "reduce_layer", poisoned)
+    monkeypatch.setattr(batches, "collapse", poisoned)
     run(cell, digits, lake, Runtime(batch_size=60))
     (committed,) = lake.cells().values()
     assert (committed["rows"], committed["failures"]) == (118, 2)
@@ -112,7 +114,7 @@ def test_activations_that_are_not_finite_become_failures(cell, digits, lake, mon
 
 
 def test_a_network_that_gives_nothing_finite_is_one_line(cell, digits, lake, monkeypatch):
-    monkeypatch.setattr(extract, "reduce_layer", lambda a: reduce_layer(a * torch.nan))
+    monkeypatch.setattr(batches, "collapse", lambda a, signed: collapse(a * torch.nan))
     with pytest.raises(U1Error, match="finite activations"):
         extract.extract(cell, digits, lake, Runtime())
 
@@ -160,19 +162,19 @@ def test_bfloat16_is_obeyed_and_close(cell, digits, tmp_path):
 
 def test_an_unknown_device_is_one_line():
     with pytest.raises(U1Error, match="--device"):
-        extract.resolve_device("abacus")
-    assert extract.resolve_device("cpu") == "cpu"
+        resolve_device("abacus")
+    assert resolve_device("cpu") == "cpu"
 
 
 def test_progress_counts_every_image_once(cell, digits, lake):
     seen = []
     extract.extract(
-        cell, digits, lake, Runtime(batch_size=50), lambda done, total: seen.append((done, total))
+        cell, digits, lake, Runtime(batch_size=50), lambda done, total, phases: seen.append((done, total))
     )
     assert seen == [(0, 120), (50, 120), (100, 120), (120, 120)]
     seen.clear()
     extract.extract(
-        cell, digits, lake, Runtime(batch_size=50), lambda done, total: seen.append((done, total))
+        cell, digits, lake, Runtime(batch_size=50), lambda done, total, phases: seen.append((done, total))
     )
     assert seen == [(120, 120)]
 

@@ -168,6 +168,11 @@ class Lake:
         with writing_to(self.root):
             _replace_atomically(work / name, work, lambda temporary: temporary.write_bytes(content))
 
+    def load_state(self, cell: CellId, name: str) -> bytes | None:
+        """Return a file of unfinished state; None where there is none."""
+        path = self.work(cell) / name
+        return path.read_bytes() if path.is_file() else None
+
     # -- cells ------------------------------------------------------------------------------------
 
     def cells(self) -> dict[str, dict[str, Any]]:
