@@ -65,7 +65,7 @@ def extract_cell(job: Job) -> None:
         file(done, total)
         artifact(done, total)
 
-    extract.extract(job.cell, job.open_images(), job.open_lake(), job.runtime, progress)
+    extract.extract(job.cell, job.open_images(), job.open_lake(), job.runtime, progress, job.also)
 
 
 @task(

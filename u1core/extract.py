@@ -18,11 +18,12 @@ import numpy as np
 import torch
 
 from u1core.accumulate import PartSums, Timing
+from u1core.ahead import read_ahead
 from u1core.batches import Batches
 from u1core.catalog import ModelEntry
 from u1core.catalog.entries import Preprocessing
 from u1core.cells import Cell
-from u1core.clock import PHASES, Clock, read_ahead
+from u1core.clock import PHASES, Clock
 from u1core.datasets import Images, select_images
 from u1core.errors import U1Error
 from u1core.forward import Extractor

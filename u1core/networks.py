@@ -19,6 +19,7 @@ from u1core import zoo
 from u1core.catalog import Catalog, ModelEntry, Preprocessing
 from u1core.errors import U1Error
 from u1core.record import on_meta
+from u1core.resize import resize
 from u1core.weights import load_network, own_tag
 from u1core.zoo.references import is_glob
 
@@ -199,22 +200,7 @@ def preprocessor(entry: ModelEntry, *, is_prepared: bool = False) -> Callable[[T
     numbers = preprocessing_of(entry)
     if is_prepared:
         return functools.partial(_scale, numbers=numbers)
-    return lambda pictures: _scale(_resize(pictures, numbers), numbers)
-
-
-def _resize(pictures: Tensor, numbers: Preprocessing) -> Tensor:
-    """Resize and crop pictures (B, H, W, C) as uint8, as the networks were trained."""
-    from torchvision.transforms.v2 import InterpolationMode
-    from torchvision.transforms.v2 import functional as transforms
-
-    shorter = int(numbers.size / numbers.crop_pct)
-    x = pictures.permute(0, 3, 1, 2)  # (B, C, H, W)
-    squash = numbers.crop_mode == "squash"
-    if min(x.shape[2:]) != shorter or (squash and max(x.shape[2:]) != shorter):
-        size = [shorter, shorter] if squash else [shorter]
-        x = transforms.resize(x, size, InterpolationMode(numbers.interpolation), antialias=True)
-    cropped: Tensor = transforms.center_crop(x, [numbers.size, numbers.size]).permute(0, 2, 3, 1)
-    return cropped
+    return lambda pictures: _scale(resize(pictures, numbers), numbers)
 
 
 def _scale(pictures: Tensor, numbers: Preprocessing) -> Tensor:

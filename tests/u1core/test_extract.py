@@ -6,9 +6,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
 from u1core import batches, complete, extract, search
+from u1core.catalog.datasets import parse
 from u1core.cells import Cell, cell_states
+from u1core.datasets import materialise
 from u1core.errors import U1Error
 from u1core.forward import Extractor
 from u1core.lake.store import Lake
@@ -193,3 +196,35 @@ def test_a_path_out_of_order_is_refused(cell, digits, lake, layers, bottleneck):
     )
     with pytest.raises(U1Error, match="falling resolution"):
         extract.extract(wrong, digits, lake, Runtime())
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Two classes of eight pictures of two sizes; one of each is cut short."""
+    rng = np.random.default_rng(0)
+    for number in range(16):
+        path = tmp_path / "data" / "ab"[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (40 + number % 4, 48, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        if number >= 14:
+            path.write_bytes(path.read_bytes()[:2000])
+    entry = parse("photographs", {"kind": "folder", "options": {"path": str(tmp_path / "data")}})
+    return entry, materialise(entry, tmp_path / "cache")
+
+
+def test_pictures_in_their_files_are_extracted_and_damaged_ones_told(cell, photographs, tmp_path):
+    entry, images = photographs
+    cell = dataclasses.replace(cell, dataset=entry, fingerprint=images.fingerprint, limit=None)
+    lakes = [Lake.open(tmp_path / name, create=True) for name in ("first", "from the store")]
+    for lake in lakes:
+        run(cell, images, lake, Runtime(batch_size=4))
+        (committed,) = lake.cells().values()
+        assert (committed["rows"], committed["failures"]) == (14, 2)
+        assert committed["images_memory"] + committed["images_query"] == 16
+        failed = rows(lake, "failures")
+        assert {(row["stage"], row["class_name"]) for row in failed} == {("decode", "a"), ("decode", "b")}
+        ids = {row["image_id"] for row in failed} | {row["image_id"] for row in rows(lake, "records")}
+        assert ids == set(range(16))
+    for name in ("energy_total", "dipole_x"):
+        np.testing.assert_array_equal(*(column(lake, "records", name) for lake in lakes))

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from u1core.clock import PHASES, Clock, read_ahead
+from u1core.ahead import read_ahead
+from u1core.clock import PHASES, Clock
 
 
 def test_items_come_in_order_and_the_time_is_booked():
