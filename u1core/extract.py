@@ -26,7 +26,7 @@ from u1core.cells import Cell
 from u1core.datasets import Images, select_images
 from u1core.errors import U1Error
 from u1core.lake.store import Lake, list_column
-from u1core.maps import LocationMaps, by_place
+from u1core.maps import LocationMaps, MapsWriter, by_place
 from u1core.networks import build_network, describe_path, preprocessor
 from u1core.taps import Taps
 from u1core.variants import VARIANTS
@@ -224,8 +224,8 @@ def load_sums(cell: Cell, images: Images, lake: Lake) -> PartSums:
 
 
 def _finished_part(lake: Lake, cell: Cell, number: int) -> PartSums | None:
-    state = lake.work(cell.id) / _state_name(number)
-    return PartSums.from_bytes(state.read_bytes()) if state.is_file() else None
+    state = lake.load_state(cell.id, _state_name(number))
+    return None if state is None else PartSums.from_bytes(state)
 
 
 def _state_name(number: int) -> str:
@@ -241,6 +241,7 @@ class _Part:
     layers: dict[str, list[tuple[Reduced, medial.Medial]]]
     failed: list[np.ndarray]
     maps: LocationMaps
+    maps_writer: MapsWriter
     sums: PartSums | None = None
 
 
@@ -254,8 +255,8 @@ def _extract_part(
 ) -> None:
     """Run one part and write it: records and vectors per layer, failures, and last its sums, its mark."""
     cell, start = extractor.cell, time.perf_counter()
-    maps = LocationMaps(cell, images, lake.work(cell.id))
-    rows = _Part([], [], {name: [] for name in cell.model.layers}, [], maps)
+    maps = LocationMaps(cell, images, lake)
+    rows = _Part([], [], {name: [] for name in cell.model.layers}, [], maps, maps.writer(number))
     size = extractor.runtime.batch_size or default_batch_size(_input_pixels(extractor, images))
     for i in range(0, len(part), size):
         _add_batch(rows, extractor, images, part[i : i + size])
@@ -264,7 +265,7 @@ def _extract_part(
     _write_rows(rows, cell, images, lake, number)
     failed = np.concatenate(rows.failed) if rows.failed else np.empty(0, dtype=int)
     _write_failures(failed, cell, images, lake, number)
-    maps.flush()
+    rows.maps_writer.close()
     sums = PartSums(sums.layers, sums.rows, len(failed), time.perf_counter() - start)
     lake.save_state(cell.id, _state_name(number), sums.to_bytes())
 
@@ -286,7 +287,7 @@ def _add_batch(rows: _Part, extractor: Extractor, images: Images, batch: np.ndar
     if head is not None:
         rows.head.append(head[finite])
     if maps is not None:
-        rows.maps.write(batch[located & finite], maps[:, finite[located]])
+        rows.maps_writer.write(batch[located & finite], maps[:, finite[located]])
     sums = {}
     for name, reduced in layers.items():
         reduced = _keep(reduced, finite)

@@ -68,7 +68,7 @@ def test_the_lake_gets_one_neighbour_per_query_and_place(cell, digits, lake, rep
     cell = replaced(cell, limit=60, location_limit=20)
     monkeypatch.setattr(extract, "PART_IMAGES", 35)
     run(cell, digits, lake)
-    positions = LocationMaps(cell, digits, lake.work(cell.id)).positions
+    positions = LocationMaps(cell, digits, lake).positions
     assert {split: len(rows) for split, rows in positions.items()} == {"memory": 20, "query": 20}
     table = pq.ParquetFile(lake.path("location_neighbours", cell.id, layer="layer3")).read()
     schemes = table["scheme"].to_pylist()
@@ -89,7 +89,7 @@ def test_float16_maps_find_what_float32_maps_find(cell, digits, lake, replaced):
     cell = replaced(cell, limit=60, location_limit=60)
     run(cell, digits, lake)
     extractor = extract.Extractor(cell, Runtime())
-    positions = LocationMaps(cell, digits, lake.work(cell.id)).positions
+    positions = LocationMaps(cell, digits, lake).positions
     maps = {}
     for split, rows in positions.items():
         with extract.arithmetic("cpu", "float32"):
