@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from u1core.errors import U1Error
-from u1core.lake import index, lease, storage
+from u1core.lake import index, lease, remote, sql, storage
 from u1core.lake.storage import open_storage, resolve
 from u1core.lake.store import CellId, Lake
 
@@ -217,3 +217,42 @@ def test_parquet_on_the_store_is_readable_by_any_tool(objects):
         "lake/angles/dataset=digits/model=net/variant=original/layer=a/k1-00000.parquet"
     ) as file:
         assert pq.ParquetFile(file).read()["image_id"].to_pylist() == [0, 1, 2]
+
+
+def test_duckdb_reads_the_store_like_a_disk(objects, tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "_LIST_S", 0.0)
+    answers = []
+    for address in (f"{objects.address}/lake", tmp_path / "lake"):
+        lake = Lake.open(address, create=True)
+        with sql.connect(address) as connection:
+            assert connection.sql("select count(*) from lake.angles").fetchall() == [(0,)]
+        write_angles(lake, 0, 3)
+        with sql.connect(address) as connection:
+            before = connection.sql("select count(*) from lake.angles").fetchall()
+            write_angles(lake, 1, 2)
+            query = "select image_id, layer, theta_image_rad from lake.angles order by all"
+            answers.append((before, connection.sql(query).fetchall()))
+    assert answers[0] == answers[1]
+    assert (answers[0][0], len(answers[0][1])) == ([(3,)], 5)
+
+
+def test_large_files_are_read_in_pieces(objects, monkeypatch):
+    monkeypatch.setattr(remote, "_WHOLE_BYTES", 100)
+    lake = Lake.open(f"{objects.address}/lake", create=True)
+    write_angles(lake, 0, 5000)
+    with sql.connect(lake.root) as connection:
+        assert connection.sql("select sum(image_id) from lake.angles").fetchall() == [(4999 * 2500,)]
+
+
+def test_a_query_sees_nothing_of_the_store_but_the_lake(objects):
+    objects.write("secret/a.parquet", b"")
+    lake = Lake.open(f"{objects.address}/lake", create=True)
+    write_angles(lake, 0, 1)
+    with sql.connect(lake.root) as connection:
+        for name in (
+            "u1lake://../secret/a.parquet",
+            "u1lake://secret/a.parquet",
+            f"{objects.address}/secret/a.parquet",
+        ):
+            with pytest.raises(U1Error):
+                sql.run_query(connection, f"from read_parquet('{name}')")

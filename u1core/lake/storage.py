@@ -21,7 +21,6 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import pyarrow as pa
-from filelock import FileLock, Timeout
 from pyarrow import fs
 
 from u1core.errors import U1Error
@@ -66,13 +65,14 @@ class Storage(ABC):
 
     def names(self, folder: str) -> list[str]:
         """List the files below a folder, sorted; none where there is no such folder."""
-        return sorted(info.path for info in self._infos(folder))
+        return sorted(info.path for info in self.infos(folder))
 
     def modified(self, folder: str, *, recursive: bool = True) -> dict[str, datetime]:
         """Return when each file below a folder was written, by the storage's own clock."""
-        return {info.path: info.mtime for info in self._infos(folder, recursive)}
+        return {info.path: info.mtime for info in self.infos(folder, recursive)}
 
-    def _infos(self, folder: str, recursive: bool = True) -> list[fs.FileInfo]:
+    def infos(self, folder: str, recursive: bool = True) -> list[fs.FileInfo]:
+        """List the files below a folder with their sizes and times."""
         selector = fs.FileSelector(folder, allow_not_found=True, recursive=recursive)
         return [info for info in self.files.get_file_info(selector) if info.type == fs.FileType.File]
 
@@ -181,6 +181,9 @@ class LocalStorage(Storage):
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold a file lock: it goes with its process, however that ends."""
+        # Brings asyncio with it, and only sweeps need it.
+        from filelock import FileLock, Timeout
+
         with writing_to(self.address):
             (self.address / WORK).mkdir(exist_ok=True)
             lock = FileLock(self.address / WORK / "sweep.lock", timeout=0)
