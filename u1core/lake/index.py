@@ -7,12 +7,12 @@ their rows with the time at which each file was written; it is throw-away, the f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from u1core.errors import U1Error
@@ -23,6 +23,8 @@ INDEX = f"{WORK}/cells.parquet"
 
 _NEW_FILES = 200
 """So many files are read without the index before it is written again."""
+
+_READERS = 8
 
 # An object store tells times in whole seconds: a file may be written twice within one.
 _CLOCK_TICK = timedelta(seconds=2)
@@ -45,7 +47,7 @@ def all_rows(storage: Storage) -> dict[str, Row]:
     rows = known + [row | {"modified": written[row["file"]]} for row in read_files(storage, new)]
     if len(new) >= _NEW_FILES:
         _write_index(storage, rows)
-    return {row["cell_key"]: {name: row[name] for name in SCHEMAS["cells"].names} for row in rows}
+    return {row["cell_key"]: {name: row.get(name) for name in SCHEMAS["cells"].names} for row in rows}
 
 
 def read_files(storage: Storage, names: Sequence[str]) -> list[Row]:
@@ -54,26 +56,19 @@ def read_files(storage: Storage, names: Sequence[str]) -> list[Row]:
     Raises:
         U1Error: A file is damaged.
     """
-    if not names:
-        return []
-    try:
-        files = pads.dataset(list(names), SCHEMAS["cells"], format="parquet", filesystem=storage.files)
-        rows = files.to_table(columns=[*SCHEMAS["cells"].names, "__filename"]).to_pylist()
-        return [row | {"file": row.pop("__filename")} for row in rows]
-    except (pa.ArrowInvalid, OSError) as e:
-        raise _damage(storage, names, e) from e
 
-
-def _damage(storage: Storage, names: Sequence[str], error: Exception) -> Exception:
-    """Find the file that cannot be read; where all can, the error is another one."""
-    for name in names:
+    # Not by pyarrow.dataset: importing that brings pandas along where it is installed, a second or more.
+    def read(name: str) -> list[Row]:
         try:
-            with storage.files.open_input_file(name) as file:
-                pq.ParquetFile(file).read()
-        except (pa.ArrowInvalid, OSError):
+            with storage.files.open_input_file(name) as file, pq.ParquetFile(file) as parquet:
+                rows = parquet.read().to_pylist()
+        except (pa.ArrowInvalid, ValueError) as e:
             todo = "delete that file and sweep again: its cell is computed anew"
-            return U1Error("readable Parquet in the lake", f"a damaged {storage.path(name)}", todo)
-    return error
+            raise U1Error("readable Parquet in the lake", f"a damaged {storage.path(name)}", todo) from e
+        return [row | {"file": name} for row in rows]
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        return [row for rows in readers.map(read, names) for row in rows]
 
 
 def _read_index(storage: Storage, written: dict[str, datetime]) -> list[Row]:
