@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from u1core import medial, optics
@@ -27,6 +26,7 @@ from u1core.schema import SCHEMA_VERSION
 from u1core.search import located_rows
 
 _IMAGE_COLUMNS = ["image_id", "split", "label", "class_name"]
+_RECORD_COLUMNS = [*_IMAGE_COLUMNS, "dipole_x", "dipole_y"]
 
 
 def fit_frames(cell: Cell, lake: Lake, sums: PartSums, class_names: tuple[str, ...]) -> None:
@@ -60,11 +60,9 @@ def _root_mean(squares: list[np.ndarray]) -> np.ndarray:
 
 def _parts(lake: Lake, cell: Cell, layer: str) -> Iterator[tuple[int, pa.Table, pa.Table]]:
     """Yield part number, records and vectors of a layer; rows of the two correspond."""
-    part = 0
-    while (path := lake.path("records", cell.id, layer=layer, part=part)).is_file():
-        vectors = lake.path("vectors", cell.id, layer=layer, part=part)
-        yield part, pq.ParquetFile(path).read(), pq.ParquetFile(vectors).read(columns=["pooled"])
-        part += 1
+    for part in lake.parts("records", cell.id, layer=layer):
+        records = lake.read("records", cell.id, layer=layer, part=part, columns=_RECORD_COLUMNS)
+        yield part, records, lake.read("vectors", cell.id, layer=layer, part=part, columns=["pooled"])
 
 
 def _angle_columns(frame: Frame, records: pa.Table, vectors: pa.Table) -> dict[str, Any]:

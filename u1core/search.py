@@ -7,12 +7,10 @@ B images, D dimensions.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from u1core import location, medial, optics
 from u1core.cells import Cell
@@ -77,7 +75,8 @@ def _search_location(cell: Cell, lake: Lake, images: Images, device: str) -> Non
         return
     maps = LocationMaps(cell, images, lake)
     query, memory = (maps.positions[split][rows[split]] for split in ("query", "memory"))
-    found = location.search(maps.read("query"), maps.read("memory"), rows["query"], rows["memory"], device)
+    with maps.read("query") as queries, maps.read("memory") as memories:
+        found = location.search(queries, memories, rows["query"], rows["memory"], device)
     x, y = (c.ravel() for c in optics.coordinates(*_bottleneck_size(cell, lake)))
     sets = [("location", *place) for place in zip(x, y, found.location, strict=True)]
     sets += [("full", None, None, found.full), ("pooled", None, None, found.pooled)]
@@ -100,26 +99,18 @@ def _search_location(cell: Cell, lake: Lake, images: Images, device: str) -> Non
 
 def _bottleneck_size(cell: Cell, lake: Lake) -> tuple[int, int]:
     """Return H and W of the bottleneck from the cell's frames."""
-    frames = pq.ParquetFile(lake.path("frames", cell.id)).read(columns=["is_bottleneck", "height", "width"])
+    frames = lake.read("frames", cell.id, columns=["is_bottleneck", "height", "width"])
     row = frames.filter(frames["is_bottleneck"]).to_pylist()[0]
     return row["height"], row["width"]
 
 
-def _bottleneck_files(lake: Lake, cell: Cell, table: str) -> Iterator[Path]:
-    part = 0
-    while (path := lake.path(table, cell.id, layer=cell.model.bottleneck, part=part)).is_file():
-        yield path
-        part += 1
-
-
 def _blocks(lake: Lake, cell: Cell, table: str, split: str, columns: list[str]) -> Iterator[pa.Table]:
     """Yield the rows of one split of the bottleneck, in image order, in blocks of bounded size."""
-    for path in _bottleneck_files(lake, cell, table):
-        for batch in pq.ParquetFile(path).iter_batches(_BLOCK_ROWS, columns=["split", *columns]):
-            rows = pa.Table.from_batches([batch])
-            rows = rows.filter(pc.equal(rows["split"], split))
-            if len(rows):
-                yield rows
+    wanted = ["split", *columns]
+    for rows in lake.batches(table, cell.id, _BLOCK_ROWS, wanted, layer=cell.model.bottleneck):
+        mine = rows.filter(pc.equal(rows["split"], split))
+        if len(mine):
+            yield mine
 
 
 def _image_rows(lake: Lake, cell: Cell, split: str) -> dict[str, np.ndarray]:
