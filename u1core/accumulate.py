@@ -99,17 +99,20 @@ class Timing:
         seconds: Wall time.
         phases: Seconds by phase (`u1core.clock.PHASES`); threads overlap, so they may add up to more.
         batch_size: Images per forward pass, the smallest where it had to be halved.
+        execution: How forward passes ran, in words.
     """
 
     seconds: float
     phases: tuple[float, ...] = (0.0,) * len(PHASES)
     batch_size: int = 0
+    execution: str = ""
 
     def plus(self, other: Timing) -> Timing:
         """Return both, one after the other."""
         phases = tuple(a + b for a, b in zip(self.phases, other.phases, strict=True))
         sizes = [size for size in (self.batch_size, other.batch_size) if size]
-        return Timing(self.seconds + other.seconds, phases, min(sizes, default=0))
+        execution = other.execution or self.execution
+        return Timing(self.seconds + other.seconds, phases, min(sizes, default=0), execution)
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class PartSums:
         """Serialise as an .npz archive."""
         timing = self.timing
         totals = np.array([self.rows, self.failures, timing.batch_size, timing.seconds, *timing.phases])
-        arrays = {"totals": totals}
+        arrays = {"totals": totals, "execution": np.array(timing.execution)}
         for name, s in self.layers.items():
             m = s.moments
             fields = (
@@ -174,4 +177,5 @@ class PartSums:
                 count, energy, class_energy, n, *means = (archive[f"{name}|{i}"] for i in range(9))
                 layers[name] = LayerSums(count, energy, class_energy, CoMoments(int(n), *means))
             rows, failures, batch_size, seconds, *phases = archive["totals"].tolist()
-        return cls(layers, int(rows), int(failures), Timing(seconds, tuple(phases), int(batch_size)))
+            timing = Timing(seconds, tuple(phases), int(batch_size), str(archive["execution"]))
+        return cls(layers, int(rows), int(failures), timing)

@@ -202,6 +202,7 @@ def _result_row(cell: Cell, images: Images, sums: PartSums, runtime: Runtime) ->
         "failures": sums.failures + len(undecoded),
         "device": runtime.device,
         "batch_size": sums.timing.batch_size,
+        "execution": sums.timing.execution,
         "seconds": sums.timing.seconds,
         "images_per_second": sums.rows / sums.timing.seconds,
         **{f"{name}_s": seconds for name, seconds in zip(PHASES, sums.timing.phases, strict=True)},

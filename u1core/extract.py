@@ -172,7 +172,7 @@ class _Part:
         with loop.clock.phase("reduce"):
             rows = self.rows.finish()
         seconds, phases = loop.clock.lap()
-        timing = Timing(seconds, tuple(phases[name] for name in PHASES), run.size)
+        timing = Timing(seconds, tuple(phases[n] for n in PHASES), run.size, run.extractor.execution)
 
         def write() -> None:
             self.maps.close()

@@ -58,20 +58,27 @@ class Extractor:
             changed = {name: self.variant.activations(outputs[name]) for name in self.cell.model.layers}
             return {**changed, **({"head": outputs["head"]} if "head" in outputs else {})}
 
+    @property
+    def execution(self) -> str:
+        """Say how forward passes run: eager or compiled, what was folded, and why not more."""
+        kernels = "compiled" if self.is_compiled else "eager"
+        folded = f", {self.folded} batch normalisations folded" if self.folded else ""
+        return f"{kernels}{folded}{f'; {self.note}' if self.note else ''}"
+
     def compile(self, pixels: Tensor) -> None:
         """Replace eager kernels by torch.compile's; where that fails or deviates, stay and note why."""
         if not self.network.by_hooks:
-            self.note = "eager: a function, not a module, makes a layer"
+            self.note = "not compiled: a function, not a module, makes a layer"
             return
         eager = self(pixels)
         self._run = torch.compile(self.network.hooked(), dynamic=False)  # type: ignore[assignment]
         try:
             difference = deviation(_float(eager), _float(self(pixels)))
         except Exception as error:  # of compilers, of many kinds; eager kernels are still there
-            self.note = f"eager: torch.compile failed with {type(error).__name__}"
+            self.note = f"not compiled: torch.compile failed with {type(error).__name__}"
         else:
             self.is_compiled = difference <= COMPILED_TOLERANCE[self.cell.precision]
-            self.note = "" if self.is_compiled else f"eager: compiled layers deviate by {difference:.1e}"
+            self.note = "" if self.is_compiled else f"not compiled: layers would deviate by {difference:.1e}"
         if not self.is_compiled:
             self._run = self.network
 

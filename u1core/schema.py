@@ -90,6 +90,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column(
             "batch_size", _int, "images", "images per forward pass; the smallest, where memory made it halve"
         ),
+        _column(
+            "execution", _text, "", "how forward passes ran: compiled or eager, folded, and why not more"
+        ),
         _column("seconds", _real, "s", "wall time of the extraction, summed over its parts"),
         _column("images_per_second", _real, "1/s", "rows over seconds"),
         _column("decode_s", _real, "s", "in which pixels were made ready, beside the forward passes"),

@@ -17,7 +17,7 @@ from u1core.cells import Cell
 from u1core.datasets import Images
 from u1core.lake.store import Lake, list_matrix
 from u1core.maps import LocationMaps
-from u1core.memory import NEIGHBOURS, nearest, unit_circle
+from u1core.memory import NEIGHBOURS, Neighbours, nearest, unit_circle
 
 _BLOCK_ROWS = 8192
 
@@ -31,32 +31,49 @@ def search_memory(cell: Cell, lake: Lake, images: Images, device: str = "cpu") -
 
 
 def _search_schemes(cell: Cell, lake: Lake, device: str) -> None:
-    columns: dict[str, list[np.ndarray]] = {}
+    """Write one file per block of queries; the memory is read again for each, so that none is held whole."""
     memory = _image_rows(lake, cell, "memory")
     query = _image_rows(lake, cell, "query")
     if not len(memory["image_id"]) or not len(query["image_id"]):
         return
-    for scheme in SCHEMES:
-        asked = np.concatenate(list(_features(lake, cell, scheme, "query")))
-        # A single channel has no direction, and without a frame there is no theta: every image would tie.
-        if asked.shape[1] == 1 or not asked.any():
-            continue
-        found = nearest(asked, _features(lake, cell, scheme, "memory"), NEIGHBOURS, device)
-        ranks = found.position.shape[1]
-        for name, values in {
-            "scheme": np.full(found.position.size, scheme),
-            "image_id": np.repeat(query["image_id"], ranks),
-            "label": np.repeat(query["label"], ranks),
-            "rank": np.tile(np.arange(1, ranks + 1), len(asked)),
-            "memory_image_id": memory["image_id"][found.position].ravel(),
-            "memory_label": memory["label"][found.position].ravel(),
-            "similarity": found.similarity.ravel().astype(np.float64),
-        }.items():
-            columns.setdefault(name, []).append(values)
-    if not columns:
-        return
-    merged = {name: np.concatenate(values) for name, values in columns.items()}
-    lake.write("neighbours", cell.id, merged, layer=cell.model.bottleneck)
+    schemes = [scheme for scheme in SCHEMES if _has_directions(lake, cell, scheme)]
+    blocks = [_features(lake, cell, scheme, "query") for scheme in schemes]
+    start = 0
+    for part, asked in enumerate(zip(*blocks, strict=True)):
+        rows = slice(start, start + len(asked[0]))
+        start = rows.stop
+        found = [
+            nearest(queries, _features(lake, cell, scheme, "memory"), NEIGHBOURS, device)
+            for scheme, queries in zip(schemes, asked, strict=True)
+        ]
+        block = {name: values[rows] for name, values in query.items()}
+        columns = [_columns(*each, block, memory) for each in zip(schemes, found, strict=True)]
+        merged = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
+        lake.write("neighbours", cell.id, merged, layer=cell.model.bottleneck, part=part)
+
+
+def _has_directions(lake: Lake, cell: Cell, scheme: str) -> bool:
+    """Tell whether there is anything to compare: else every image would tie.
+
+    A single channel has no direction, and without a frame there is no theta.
+    """
+    return any(asked.shape[1] > 1 and asked.any() for asked in _features(lake, cell, scheme, "query"))
+
+
+def _columns(
+    scheme: str, found: Neighbours, query: dict[str, np.ndarray], memory: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return one row per query and rank."""
+    asked, ranks = found.position.shape
+    return {
+        "scheme": np.full(found.position.size, scheme),
+        "image_id": np.repeat(query["image_id"], ranks),
+        "label": np.repeat(query["label"], ranks),
+        "rank": np.tile(np.arange(1, ranks + 1), asked),
+        "memory_image_id": memory["image_id"][found.position].ravel(),
+        "memory_label": memory["label"][found.position].ravel(),
+        "similarity": found.similarity.ravel().astype(np.float64),
+    }
 
 
 def located_rows(cell: Cell, lake: Lake, images: Images) -> dict[str, np.ndarray]:

@@ -138,6 +138,17 @@ def test_neighbours_are_those_of_brute_force(cell, digits, lake):
     assert {r["scheme"] for r in rows(lake, "neighbours")} == set(search.SCHEMES)
 
 
+def test_neighbours_do_not_depend_on_blocks_of_queries(cell, digits, tmp_path, monkeypatch):
+    whole = rows(run(cell, digits, Lake.open(tmp_path / "a", create=True)), "neighbours")
+    monkeypatch.setattr(search, "_BLOCK_ROWS", 17)
+    lake = run(cell, digits, Lake.open(tmp_path / "b", create=True))
+    assert len(lake.parts("neighbours", cell.id, layer="layer3")) > 1
+    key = lambda row: (row["scheme"], row["image_id"], row["rank"])  # noqa: E731
+    assert [(*key(row), row["memory_image_id"]) for row in sorted(rows(lake, "neighbours"), key=key)] == [
+        (*key(row), row["memory_image_id"]) for row in sorted(whole, key=key)
+    ]
+
+
 def test_the_key_hears_what_matters_and_nothing_else(cell):
     others = [
         dataclasses.replace(cell, variant="original"),
