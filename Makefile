@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SWEEP_LIMIT ?= 400
 
-.PHONY: help install sweep validate test catalog-check check lock build clean
+.PHONY: help install sweep validate test bench catalog-check check lock build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,9 @@ validate: install  ## false positives, power and coverage of every test, in minu
 
 test: install  ## every test, the slow ones too
 	$(BIN)/python -m pytest
+
+bench: install  ## how fast, against what: docs/benchmarks.md in under 20 minutes
+	$(BIN)/python benchmarks/report.py
 
 catalog-check: install  ## the optical path of every network of torchvision and timm, docs/models.md
 	$(BIN)/python benchmarks/models_page.py

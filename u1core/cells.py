@@ -7,13 +7,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from u1core.catalog import DatasetEntry, ModelEntry
 from u1core.errors import U1Error
-from u1core.lake.store import CellId, Lake
-from u1core.schema import SCHEMA_VERSION
 from u1core.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from u1core.lake.store import CellId, Lake
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
@@ -43,6 +44,8 @@ class Cell:
     @cached_property
     def key(self) -> str:
         """Hash of everything that determines the cell's numbers: same key, same answers."""
+        from u1core.schema import SCHEMA_VERSION  # forward passes run where there is no pyarrow, too
+
         identity: dict[str, Any] = {
             # The ids too: two entries of one content are two cells, with rows of their own.
             "model": {"id": self.model.id, **self.model.identity()},
@@ -58,6 +61,8 @@ class Cell:
     @property
     def id(self) -> CellId:
         """What the lake knows the cell by."""
+        from u1core.lake.store import CellId
+
         return CellId(self.key, self.dataset.id, self.model.id, self.variant)
 
     @property

@@ -1,0 +1,57 @@
+"""EfficientNet-Lite0: `--precision bfloat16` over float32 as it is usually run (NCHW, eager), on a CPU.
+
+    .venv/bin/python benchmarks/efficientnet.py
+
+Above: the product's extraction, from cached pixels to Parquet. Below: timm's network, truncated at the same
+layer, its batch norms unfolded, on an input in memory, in the batch of 32 that feature extractors recommend
+and in the fastest of a few. The target counts where the processor has AVX512-BF16 (or AMX).
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+import workload
+from measure import ROUNDS, alternate, arguments, finish, machine, ratio
+
+from u1core.runtime import Runtime
+
+BATCHES = (1, 4, 8, 16)
+USUAL = 32
+TARGET = ">= 6"
+
+
+def main() -> None:
+    options = arguments(__doc__).parse_args()
+    images, rounds = (40, 1) if options.quick else (1000, ROUNDS)
+    entry = workload.photographs(images)
+    opened = workload.open_images(entry)
+    model = workload.network(workload.LITE0)
+    float32, bfloat16 = (workload.cell_of(model, entry, opened, p) for p in ("float32", "bfloat16"))
+    runtime = Runtime(batch_size=4 if options.quick else workload.best_batch(bfloat16))
+    workload.extraction(bfloat16, opened, runtime)  # fills the pixel cache
+    plain = {batch: workload.plain(float32, batch) for batch in (BATCHES[:1] if options.quick else BATCHES)}
+    best = max(plain, key=lambda batch: plain[batch]())
+    rates = alternate(
+        {
+            "ours": lambda: workload.extraction(bfloat16, opened, runtime).rate,
+            "eager": workload.plain(float32, USUAL),
+            "eager, its best batch": plain[best],
+        },
+        rounds,
+    )
+    ratios = {
+        "bfloat16 over float32 NCHW eager": ratio(rates["ours"], rates["eager"]),
+        "over its best batch": ratio(rates["ours"], rates["eager, its best batch"]),
+    }
+    fast = any(kind in machine()["instructions"] for kind in ("avx512_bf16", "amx_bf16"))
+    figures = {
+        "images per second": {name: median(values) for name, values in rates.items()},
+        "batches": {"ours": runtime.batch_size, "eager": USUAL, "its best": best},
+        "bfloat16 in hardware": fast,
+    }
+    finish("efficientnet", ratios, {"bfloat16 over float32 NCHW eager": TARGET} if fast else {}, figures)
+
+
+if __name__ == "__main__":
+    main()

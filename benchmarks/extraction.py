@@ -1,0 +1,78 @@
+"""Extraction from the pixel cache over the bare forward pass of the same network, precision and batch.
+
+    .venv/bin/python benchmarks/extraction.py
+
+Bare: the product's own truncated network (folded, channels last) on a preprocessed input in memory, nothing
+else. Extraction: the sweep's, from decoded photographs to Parquet on disk. Plain: the truncated network as it
+is published (NCHW, batch norms unfolded), eager, same precision and batch. All three alternate.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+import workload
+from measure import ROUNDS, alternate, arguments, finish, ratio
+
+from u1core.forward import Extractor
+from u1core.runtime import Runtime
+
+SECONDS = 4.0
+"""Roughly what one extraction lasts."""
+CASES = (
+    (workload.LITE0, "float32"),
+    (workload.LITE0, "bfloat16"),
+    ("torchvision:resnet18", "float32"),
+    ("torchvision:resnet50", "float32"),
+)
+MORE = (("torchvision:resnet18", "bfloat16"), ("torchvision:resnet50", "bfloat16"))
+
+
+def measure(name: str, precision: str, images: int, rounds: int) -> tuple[float, dict[str, Any]]:
+    """Return extraction over bare, and the figures behind it."""
+    entry = workload.photographs(images)
+    opened = workload.open_images(entry)
+    cell = workload.cell_of(workload.network(name), entry, opened, precision)
+    batch = workload.best_batch(cell) if rounds > 1 else 4
+    runtime = Runtime(batch_size=batch)
+    bare = workload.bare(Extractor(cell, runtime, is_prepared=True), batch)
+    # At least three batches, and about SECONDS, by classes' balance in pairs.
+    limit = max(2 * batch, min(images, int(bare() * SECONDS)) // 2)
+    cell = workload.limited(cell, limit)
+    workload.extraction(cell, opened, runtime)  # fills the pixel cache
+    passes: list[workload.Pass] = []
+
+    def extraction() -> float:
+        passes.append(workload.extraction(cell, opened, runtime))
+        return passes[-1].rate
+
+    runs = {"extraction": extraction, "bare": bare, "plain": workload.plain(cell, batch)}
+    rates = alternate(runs, rounds)
+    phases = {name: sum(p.phases[name] for p in passes) for name in passes[0].phases}
+    return ratio(rates["extraction"], rates["bare"]), {
+        "batch": batch,
+        "images": 2 * limit,
+        "images per second": {name: median(values) for name, values in rates.items()},
+        "extraction over plain": ratio(rates["extraction"], rates["plain"]),
+        "share of the time": {name: s / sum(phases.values()) for name, s in phases.items()},
+        "set up, s": median(p.seconds - 2 * limit / p.rate for p in passes),
+    }
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--all", action="store_true", help="the ResNets in bfloat16 too")
+    options = parser.parse_args()
+    images, rounds = (48, 1) if options.quick else (1000, ROUNDS)
+    cases = CASES[:1] if options.quick else CASES + (MORE if options.all else ())
+    ratios, figures = {}, {}
+    for name, precision in cases:
+        label = f"{name.rpartition(':')[2]} {precision}"
+        ratios[label], figures[label] = measure(name, precision, images, rounds)
+        print(label, figures[label], flush=True)
+    finish("extraction", ratios, dict.fromkeys(ratios, ">= 0.95"), figures)
+
+
+if __name__ == "__main__":
+    main()

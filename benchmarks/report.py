@@ -1,0 +1,141 @@
+"""`make bench`: run every row of docs/benchmarks.md, one after the other, and write the page.
+
+    .venv/bin/python benchmarks/report.py                     # all rows, under 20 minutes on two cores
+    .venv/bin/python benchmarks/report.py --only knn,startup  # these again, the others as they were
+    .venv/bin/python benchmarks/report.py --render            # only the page, from docs/benchmarks.json
+
+A row is a script beside this one that ends with a line of JSON (see measure.py). It gets a budget of time;
+one that fails, runs over it, is not there or can't run here is told on the page, never left out. Photographs
+and thingsvision's environment are made before the clock starts, on first use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import page
+from measure import machine, versions
+
+HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs"
+RESULTS = DOCS / "benchmarks.json"
+LIMIT_S = 1200
+"""All rows together."""
+
+BUDGETS_S = {
+    "extraction": 170,
+    "first_pass": 110,
+    "sweep": 210,
+    "thingsvision": 210,
+    "efficientnet": 50,
+    "knn": 90,
+    "orchestration": 100,
+    "sql_scale": 140,
+    "startup": 20,
+    "memory": 80,
+    "gpu": 20,
+}
+"""Seconds each row may take; in the order of the page."""
+
+
+def prepare() -> None:
+    """Make what rows need and keep: photographs, and the other program's environment."""
+    import first_pass
+    import sweep
+    import thingsvision
+    import workload
+
+    sizes = {sweep.IMAGES, *first_pass.IMAGES.values(), *(case.images for case in thingsvision.CASES)}
+    for images in sorted(sizes):
+        workload.photographs(images)
+    thingsvision.environment()
+
+
+def run(name: str, *, quick: bool, budget_s: float) -> dict[str, Any]:
+    """Run a row; what went wrong is part of the result."""
+    script = HERE / f"{name}.py"
+    if not script.is_file():
+        return {"benchmark": name, "failed": f"benchmarks/{script.name} is not there"}
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, script, *(["--quick"] if quick else [])],
+        cwd=HERE.parent,
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, errors = process.communicate(timeout=budget_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return {"benchmark": name, "failed": f"over its {budget_s:.0f} s", "seconds": budget_s}
+    print(output, flush=True)
+    seconds = time.monotonic() - start
+    found = last_json(output)
+    if process.returncode or found is None:
+        reason = (errors.strip().splitlines() or ["no line of JSON"])[-1]
+        print(errors[-3000:], file=sys.stderr, flush=True)
+        return {"benchmark": name, "failed": reason, "seconds": seconds}
+    return {**found, "seconds": seconds}
+
+
+def last_json(output: str) -> dict[str, Any] | None:
+    """Return the last line that is a JSON object; None where there is none."""
+    for line in reversed(output.splitlines()):
+        if line.startswith("{"):
+            found: dict[str, Any] = json.loads(line)
+            return found
+    return None
+
+
+def run_all(names: list[str], *, quick: bool) -> dict[str, Any]:
+    """Run rows within their budgets, and within what is left of the whole."""
+    rows, start = {}, time.monotonic()
+    for name in names:
+        left = LIMIT_S - (time.monotonic() - start)
+        print(f"== {name} (of {left:.0f} s left)", flush=True)
+        rows[name] = run(name, quick=quick, budget_s=max(1.0, min(left, BUDGETS_S[name])))
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default=",".join(BUDGETS_S), help="rows, separated by commas")
+    parser.add_argument(
+        "--render", action="store_true", help="write the page from the figures that are there"
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes: shows that it runs, not how fast")
+    parser.add_argument("--to", type=Path, default=RESULTS, help="where the figures go; the page beside it")
+    options = parser.parse_args()
+    names = options.only.split(",")
+    if unknown := sorted(set(names) - set(BUDGETS_S)):
+        parser.error(f"no row {', '.join(unknown)}; there are {', '.join(BUDGETS_S)}")
+    found: dict[str, Any] = json.loads(options.to.read_text()) if options.to.is_file() else {"rows": {}}
+    if not options.render:
+        if not options.quick:
+            prepare()
+        rows = found["rows"] | run_all(names, quick=options.quick)
+        ordered = {name: rows[name] for name in BUDGETS_S if name in rows}
+        found = {"machine": machine(), "versions": versions(), "quick": options.quick, "rows": ordered}
+        options.to.write_text(json.dumps(found, indent=1) + "\n")
+    written = page.write(found, tuple(BUDGETS_S), options.to.with_suffix(".md"))
+    print(f"{written}: {page.summary(found)}")
+    return int(any("failed" in row for row in found["rows"].values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""Against thingsvision 2.7: rates from JPEG files to features on disk, CPU, same layer and weights.
+
+    .venv/bin/python benchmarks/thingsvision.py
+
+thingsvision (Muttenthaler and Hebart 2021, doi:10.3389/fninf.2021.679838) runs in an environment of its own,
+made on first use (it pins torch 2.0; 6 GB), by its README: `extract_features` on a `DataLoader` in the
+batch of 32 that it recommends, or a faster one of a few. Ours is the sweep's extraction: first from the JPEG
+files with nothing cached, then from the pixel cache. Weights are random, normalised on photographs, saved to
+one file that both load; that both see the same is checked on the pooled features. Building the networks
+counts for neither side.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow.dataset as pads
+import torch
+import workload
+from measure import ROUNDS, alternate, arguments, finish, ratio
+
+from u1core.catalog import DatasetEntry
+from u1core.cells import Cell
+from u1core.datasets import Images, select_images
+from u1core.networks import build_network, preprocessor
+from u1core.runtime import Runtime
+
+VERSION = "2.7.3"
+BATCHES = (8, 32, 64)
+README_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network of torchvision, its bottleneck, images of a run, and the targets in float32 and bfloat16."""
+
+    name: str
+    layer: str
+    images: int
+    float32: str
+    bfloat16: str = ""
+
+
+CASES = (
+    Case("resnet18", "layer4", 240, ">= 1.4", ">= 2.5"),
+    Case("resnet50", "layer4", 100, ">= 1.25", ">= 2.5"),
+    Case("mobilenet_v2", "features.18", 240, ">= 3"),
+)
+
+
+# -- the other side -----------------------------------------------------------------------------------
+
+
+def environment() -> Path:
+    """Return the Python of thingsvision's environment; makes it on first use."""
+    folder = workload.workspace() / f"thingsvision-{VERSION}"
+    python, mark = folder / "bin" / "python", folder / ".complete"
+    if not mark.is_file():
+        print(f"making {folder}: a download of about 3 GB", flush=True)
+        uv = [sys.executable, "-m", "uv"]
+        subprocess.run([*uv, "venv", "--clear", "--python", "3.11", folder], check=True)
+        wanted = f"thingsvision=={VERSION}"
+        subprocess.run([*uv, "pip", "install", "--quiet", "--python", python, wanted], check=True)
+        mark.touch()
+    return python
+
+
+class Thingsvision(AbstractContextManager["Thingsvision"]):
+    """A process that extracts one layer of one network from a folder, as often as asked."""
+
+    def __init__(self, case: Case, weights: Path, pictures: Path) -> None:
+        side = Path(__file__).with_name("thingsvision_side.py")
+        command = [environment(), "-P", side, case.name, weights, case.layer, pictures]
+        self._process = subprocess.Popen(
+            list(map(str, command)),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._answer()  # ready
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def extract(self, batch: int) -> dict[str, Any]:
+        """Extract everything once: seconds, images, features (a file), files (in their order)."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{batch}\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def rate(self, batch: int) -> float:
+        """Return images per second."""
+        answer = self.extract(batch)
+        return answer["images"] / answer["seconds"]
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("thingsvision ended without an answer")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+# -- the same weights and pictures for both -----------------------------------------------------------
+
+
+def weights(case: Case, pictures: Images) -> Path:
+    """Save random weights, normalised on photographs so that no layer's values vanish or explode."""
+    path = workload.workspace() / f"{case.name}.pth"
+    if not path.is_file():
+        entry = workload.network(f"torchvision:{case.name}")
+        network = build_network(entry).train()  # batch norms take the statistics of what they see
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # their mean over all batches
+        with torch.no_grad(), pictures.open_pixels(entry.preprocessing) as source:
+            chosen = select_images(pictures, 16)
+            prepare = preprocessor(entry, is_prepared=source.is_prepared)
+            for batch in source.batches([chosen[:16], chosen[16:]]):
+                network(prepare(torch.from_numpy(batch.pixels)))
+        torch.save(network.state_dict(), path)
+    return path
+
+
+def same_features(answer: dict[str, Any], cell: Cell, opened: Images) -> float:
+    """Return the largest distance between pooled vectors of both sides, relative to the vectors' norm.
+
+    Raises:
+        RuntimeError: An image's vector is nearer to another image's: they are not of the same pictures.
+    """
+    theirs = np.load(answer["features"])
+    with workload.empty_folder() as folder:
+        workload.extraction(cell, opened, Runtime(), keep=folder / "lake")
+        vectors = pads.dataset(folder / "lake" / "vectors", format="parquet")
+        table = vectors.to_table(columns=["image_id", "pooled"]).sort_by("image_id")
+    ours = np.stack(table["pooled"].to_numpy(zero_copy_only=False))
+    theirs = theirs.reshape(len(theirs), ours.shape[1], -1).mean(axis=2)  # (n, N * h * w) to (n, N)
+    order = np.argsort(answer["files"])
+    distances = np.linalg.norm(ours[:, None] - theirs[None, order], axis=2)  # (n, n)
+    if (distances.argmin(axis=1) != np.arange(len(ours))).any():
+        raise RuntimeError("thingsvision's features are not of the same pictures as ours")
+    return float((distances.diagonal() / np.linalg.norm(theirs[order], axis=1)).max())
+
+
+# -- side by side -------------------------------------------------------------------------------------
+
+
+def first_pass(entry: DatasetEntry, cell: Cell, batch: int) -> float:
+    """Return images per second with nothing cached, from listing the folder to Parquet."""
+    with workload.empty_folder() as cache:
+        start = time.perf_counter()
+        opened = workload.open_images(entry, cache)
+        listed_s = time.perf_counter() - start
+        rate = workload.extraction(cell, opened, Runtime(batch_size=batch)).rate
+    return len(opened) / (listed_s + len(opened) / rate)
+
+
+def measure(case: Case, images: int, rounds: int) -> tuple[dict[str, float], dict[str, Any]]:
+    """Return the ratios of one network, and the figures behind them."""
+    entry = workload.photographs(images)
+    pictures = Path(str(entry.options["path"]))
+    opened = workload.open_images(entry)
+    path = weights(case, opened)
+    model = workload.network(
+        f"torchvision:{case.name}", weights=f"file:{path}", layers=[case.layer], bottleneck=case.layer
+    )
+    cells = {p: workload.cell_of(model, entry, opened, p) for p in ("float32", "bfloat16")}
+    batches = {precision: workload.best_batch(cell) if rounds > 1 else 4 for precision, cell in cells.items()}
+    with Thingsvision(case, path, pictures) as theirs:
+        answer = theirs.extract(README_BATCH)
+        distance = same_features(answer, cells["float32"], opened)
+        tried = {batch: theirs.rate(batch) for batch in BATCHES} if rounds > 1 else {README_BATCH: 1.0}
+        best = max(tried, key=lambda batch: tried[batch])
+        rates = alternate(
+            {
+                "thingsvision": lambda: theirs.rate(best),
+                "float32": lambda: first_pass(entry, cells["float32"], batches["float32"]),
+                "bfloat16": lambda: first_pass(entry, cells["bfloat16"], batches["bfloat16"]),
+                "float32, cached": lambda: (
+                    workload.extraction(cells["float32"], opened, Runtime(batch_size=batches["float32"])).rate
+                ),
+            },
+            rounds,
+        )
+    ratios = {name: ratio(rates[name], rates["thingsvision"]) for name in list(rates)[1:]}
+    return ratios, {
+        "images": images,
+        "images per second": {name: median(values) for name, values in rates.items()},
+        "batches": {"thingsvision": best, **batches},
+        "largest relative distance of pooled features": distance,
+    }
+
+
+def main() -> None:
+    options = arguments(__doc__).parse_args()
+    ratios, targets, figures = {}, {}, {}
+    for case in CASES[:1] if options.quick else CASES:
+        images, rounds = (40, 1) if options.quick else (case.images, ROUNDS)
+        found, figures[case.name] = measure(case, images, rounds)
+        print(case.name, figures[case.name], flush=True)
+        for kind, value in found.items():
+            ratios[f"{case.name} {kind}"] = value
+        wanted = {"float32": case.float32, "bfloat16": case.bfloat16}
+        targets |= {f"{case.name} {kind}": target for kind, target in wanted.items() if target}
+    finish("thingsvision", ratios, targets, figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""What the rows about extraction run: networks, photographs, the product's extraction, bare forward passes.
+
+Shape legend: B images, H x W pixels, C colours.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import jpegs
+import torch
+from torch import Tensor
+
+from u1core.batches import Batches
+from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
+from u1core.cells import Cell
+from u1core.clock import Clock
+from u1core.datasets import Images, default_cache, materialise
+from u1core.extract import extract
+from u1core.forward import Extractor
+from u1core.lake.store import Lake
+from u1core.networks import build_network, preprocessing_of, resolve
+from u1core.runtime import Runtime, arithmetic
+from u1core.taps import Taps
+from u1core.weights import pin
+
+LITE0 = "efficientnet_lite0"
+BARE_S = 1.5
+"""Seconds of forward passes that one reading of a bare rate lasts at least."""
+
+
+def workspace() -> Path:
+    """Return the folder for what benchmarks keep: pictures, weights, other programs' environments."""
+    folder = default_cache() / "benchmarks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+# -- networks and images ------------------------------------------------------------------------------
+
+
+def write_catalog(models: Mapping[str, Mapping[str, object]], datasets: Mapping[str, Path], to: Path) -> Path:
+    """Write a catalog of models (fields by id) and folders of pictures (by id)."""
+    lines = []
+    for name, fields in models.items():
+        lines += [f"[models.{name}]", *(f"{key} = {_toml(value)}" for key, value in fields.items())]
+    for name, folder in datasets.items():
+        lines += [f"[datasets.{name}]", 'kind = "folder"', f'options = {{ path = "{folder}" }}']
+    to.write_text("\n".join(lines) + "\n")
+    return to
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(entry)}" for key, entry in value.items()) + " }"
+    return repr(value).replace("'", '"') if not isinstance(value, tuple) else _toml(list(value))
+
+
+def network(name: str, **fields: object) -> ModelEntry:
+    """Return a resolved entry: one of the catalog, or an architecture such as 'torchvision:resnet18'.
+
+    Args:
+        name: Id or architecture; an architecture gets random weights unless `fields` say otherwise.
+        fields: Of the entry, as in catalog.toml.
+    """
+    if ":" not in name:
+        return pin(resolve(load_catalog().models[name]))
+    with tempfile.TemporaryDirectory() as folder:
+        entry = {"architecture": name, "weights": "none", "label_space": "none", **fields}
+        path = write_catalog({"it": entry}, {}, Path(folder, "catalog.toml"))
+        model = resolve(load_catalog(path).models["it"])
+        return pin(model) if model.has_weights else model
+
+
+def photographs(images: int) -> DatasetEntry:
+    """Return a folder of JPEG photographs as a data set; the first call makes it."""
+    folder = jpegs.make(workspace() / f"jpegs-{images}", images)
+    (entry,) = load_catalog().select_datasets(f"folder:{folder}")
+    return entry
+
+
+# -- the product --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Pass:
+    """Extraction of a cell into a lake that is deleted afterwards.
+
+    Attributes:
+        rate: Images per second from the end of the first batch to the end: networks are built once a cell,
+            and a cell of a benchmark is small.
+        seconds: Wall time in all, the network's building included.
+        phases: Seconds by phase.
+    """
+
+    rate: float = 0.0
+    seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)
+    stamps: list[tuple[float, int]] = field(default_factory=list)
+
+    def __call__(self, done: int, total: int, phases: Mapping[str, float]) -> None:
+        """Note progress."""
+        self.stamps.append((time.perf_counter(), done))
+        self.phases = dict(phases)
+
+
+def extraction(cell: Cell, images: Images, runtime: Runtime, keep: Path | None = None) -> Pass:
+    """Extract a cell as a sweep does; `keep` is where its lake stays."""
+    found, start = Pass(), time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        lake = Lake.open(keep or Path(folder, "lake"), create=True)
+        extract(cell, images, lake, runtime, found)
+    end = time.perf_counter()
+    first, done = next(stamp for stamp in found.stamps if stamp[1])
+    found.rate, found.seconds = (found.stamps[-1][1] - done) / (end - first), end - start
+    return found
+
+
+@contextmanager
+def empty_folder() -> Iterator[Path]:
+    """Give an empty folder on the disk where the caches are, and delete it."""
+    folder = Path(tempfile.mkdtemp(prefix="empty-", dir=workspace()))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def open_images(entry: DatasetEntry, cache: Path | None = None) -> Images:
+    """Open a data set; its pixels are cached in `cache`."""
+    return materialise(entry, cache or default_cache())
+
+
+def cell_of(model: ModelEntry, entry: DatasetEntry, images: Images, precision: str = "float32") -> Cell:
+    """Return the cell of a model and a data set."""
+    return Cell(model, entry, images.fingerprint, precision=precision)
+
+
+def limited(cell: Cell, limit: int) -> Cell:
+    """Return the cell of at most so many images per split."""
+    return replace(cell, limit=limit)
+
+
+# -- bare forward passes ------------------------------------------------------------------------------
+
+
+def best_batch(cell: Cell, device: str = "cpu") -> int:
+    """Return the batch that the product finds fastest for a cell, and remembers."""
+    side = preprocessing_of(cell.model).size
+    extractor = Extractor(cell, Runtime(device), is_prepared=True)
+    return Batches(extractor, (side, side, 3), 1_000_000, Clock()).size
+
+
+def bare(extractor: Extractor, batch: int) -> Callable[[], float]:
+    """Return what reads the rate of the product's truncated network alone, on an input in memory."""
+    precision = extractor.cell.precision
+    return forward_rate(extractor.network, _inputs(extractor, batch), precision)
+
+
+def plain(cell: Cell, batch: int) -> Callable[[], float]:
+    """Return what reads the rate of the truncated network as published: NCHW, nothing folded."""
+    extractor = Extractor(cell, Runtime(), is_prepared=True)
+    taps = Taps(build_network(cell.model), cell.model.layers)
+    return forward_rate(taps, _inputs(extractor, batch).contiguous(), cell.precision)
+
+
+def forward_rate(run: Callable[[Tensor], object], inputs: Tensor, precision: str) -> Callable[[], float]:
+    """Return a function that gives images per second of forward passes on one input, warmed up."""
+
+    def read() -> float:
+        with arithmetic("cpu", precision):
+            run(inputs)
+            count, start = 0, time.perf_counter()
+            while (seconds := time.perf_counter() - start) < BARE_S:
+                run(inputs)
+                count += len(inputs)
+        return count / seconds
+
+    return read
+
+
+def _inputs(extractor: Extractor, batch: int) -> Tensor:
+    """Return preprocessed noise (B, 3, H, W), the channels last."""
+    side = preprocessing_of(extractor.cell.model).size
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (batch, side, side, 3), dtype=torch.uint8, generator=generator)
+    return extractor.preprocess(pixels).contiguous(memory_format=torch.channels_last)
+
+
+def threads() -> str:
+    """Say how many threads torch uses, and whether the environment asked for it."""
+    return f"{torch.get_num_threads()} (OMP_NUM_THREADS {os.environ.get('OMP_NUM_THREADS', 'unset')})"
