@@ -82,10 +82,8 @@ def add_findings(table: Table, name: str, findings: Sequence[Finding]) -> None:
 def describe_images(images: Images) -> list[Finding]:
     """Say what a dataset holds: counts, classes, fingerprint, and what could not be read."""
     query = int(images.is_query.sum())
-    height, width, channels = images.pixels.shape[1:]
-    counts = (
-        f"{len(images)} images: memory {len(images) - query}, query {query}; {height} x {width} x {channels}"
-    )
+    size = "in their files" if images.pixels is None else " x ".join(map(str, images.pixels.shape[1:]))
+    counts = f"{len(images)} images: memory {len(images) - query}, query {query}; {size}"
     per_class = np.bincount(images.labels, minlength=len(images.class_names))
     classes = f"{len(images.class_names)} classes of {per_class.min()} to {per_class.max()} images"
     findings = [
@@ -93,9 +91,9 @@ def describe_images(images: Images) -> list[Finding]:
         Finding("classes", "ok", classes),
         Finding("fingerprint", "ok", images.fingerprint),
     ]
-    if images.failures:
-        reasons = [failure.error for failure in images.failures]
-        total = len(images) + len(reasons)
+    if failures := [*images.failures, *images.undecodable()]:
+        reasons = [failure.error for failure in failures]
+        total = len(images) + len(images.failures)
         findings.append(Finding("failures", "note", f"{len(reasons)} of {total} pictures: {_few(reasons)}"))
     if images.ignored.count:
         named = _few(images.ignored.names, images.ignored.count)

@@ -24,13 +24,13 @@ from tasks.datasets import materialise_dataset
 from tasks.jobs import Job, Places
 from tasks.results import check_lake, evaluate_claims, publish, render_report
 from tasks.weights import fetch_weights
-from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
+from u1core.catalog import DatasetEntry, ModelEntry, Preprocessing, load_catalog
 from u1core.cells import PRECISIONS, Cell, cell_states, check_choice
 from u1core.datasets import default_cache
 from u1core.errors import U1Error
-from u1core.extract import Runtime, resolve_device
 from u1core.lake.store import Lake, writing_to
-from u1core.networks import Selection, select_networks
+from u1core.networks import Selection, preprocessing_of, select_networks
+from u1core.runtime import Runtime, resolve_device
 from u1core.variants import VARIANTS, select_variants
 from u1core.weights import pin_if_here
 
@@ -217,7 +217,7 @@ def run_cells(request: Request, lake: Lake, report: Path) -> Result:
         lake.select(cell.id)
     reasons = {c.key: unfetched[c.model.id] for c in missing if c.is_trained and c.model.id in unfetched}
     lost += [lose_cell(request, cell, reasons[cell.key]) for cell in missing if cell.key in reasons]
-    jobs = [Job(cell, request.places, request.runtime) for cell in missing if cell.key not in reasons]
+    jobs = plan_jobs(request, [cell for cell in missing if cell.key not in reasons])
     announce(jobs, request.places.lake)
     running = [(job, submit_cell(job)) for job in jobs]
     computed = [gather_cell(job, futures) for job, futures in running]
@@ -266,6 +266,14 @@ def lose_cell(request: Request, cell: Cell, reason: str) -> Outcome:
     """Write down that a cell failed because its images or its weights could not be had."""
     record_failure(Job(cell, request.places, request.runtime), reason)
     return Outcome(str(cell), "failed", reason)
+
+
+def plan_jobs(request: Request, cells: list[Cell]) -> list[Job]:
+    """Make a job of every cell; each knows the preprocessings of the others over the same pictures."""
+    wanted: dict[str, dict[Preprocessing, None]] = {}
+    for cell in cells:
+        wanted.setdefault(cell.dataset.id, {})[preprocessing_of(cell.model)] = None
+    return [Job(cell, request.places, request.runtime, tuple(wanted[cell.dataset.id])) for cell in cells]
 
 
 def submit_cell(job: Job) -> list[PrefectFuture[Any]]:

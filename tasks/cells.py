@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -60,11 +61,11 @@ def extract_cell(job: Job) -> None:
     """Write the records and vectors of a cell's missing parts."""
     file, artifact = ProgressFile(job.progress_file), _ProgressArtifact(job.name)
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int, phases: Mapping[str, float]) -> None:
         file(done, total)
         artifact(done, total)
 
-    extract.extract(job.cell, job.open_images(), job.open_lake(), job.runtime, progress)
+    extract.extract(job.cell, job.open_images(), job.open_lake(), job.runtime, progress, job.also)
 
 
 @task(

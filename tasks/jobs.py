@@ -7,10 +7,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from u1core.catalog import Preprocessing
 from u1core.cells import Cell
 from u1core.datasets import Images, materialise, select_images
-from u1core.extract import Runtime
 from u1core.lake.store import Lake
+from u1core.runtime import Runtime
 
 DECODING = "decoding-"
 """How the names of the progress files of decodings begin."""
@@ -38,6 +39,7 @@ class Job:
     cell: Cell
     places: Places
     runtime: Runtime
+    also: tuple[Preprocessing, ...] = ()  # of other cells over the same pictures: decoded once for all
 
     @property
     def name(self) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from u1core.clock import PHASES
 from u1core.frames import CoMoments
 
 SPLITS = ("memory", "query")
@@ -44,15 +45,39 @@ class LayerSums:
         *,
         per_class: bool,
     ) -> LayerSums:
-        """Accumulate one batch: E (B, H, W), chroma (B, N), dipole (B, 2), label (B,), is_query (B,)."""
+        """Accumulate images: E (B, H, W), chroma (B, N), dipole (B, 2), label (B,), is_query (B,)."""
+        # One-hot rows (B, S) turn the grouped sum into a matrix product.
+        energy = np.tensordot(np.eye(2)[is_query.astype(int)].T, energy_map, axes=1)
+        kept = energy_map if per_class else None
+        return cls.of_summed(energy, kept, chroma, dipole, label, is_query, classes)
+
+    @classmethod
+    def of_summed(
+        cls,
+        energy: np.ndarray,
+        energy_map: np.ndarray | None,
+        chroma: np.ndarray,
+        dipole: np.ndarray,
+        label: np.ndarray,
+        is_query: np.ndarray,
+        classes: int,
+    ) -> LayerSums:
+        """Accumulate images whose energy (S, H, W) is summed already.
+
+        Args:
+            energy: Sum of E per split, (S, H, W).
+            energy_map: E (B, H, W) where classes are kept, else None.
+            chroma: (B, N).
+            dipole: (B, 2), half images.
+            label: (B,).
+            is_query: (B,).
+            classes: How many there are.
+        """
         split = is_query.astype(int)
         count = np.zeros((2, classes), dtype=np.int64)
         np.add.at(count, (split, label), 1)
-        # One-hot rows (B, S) and (B, S*C) turn the grouped sums into matrix products.
-        energy = np.tensordot(np.eye(2)[split].T, energy_map, axes=1)
-        kept = classes if per_class else 0
-        class_energy = np.zeros((2, kept, *energy_map.shape[1:]))
-        if per_class:
+        class_energy = np.zeros((2, 0 if energy_map is None else classes, *energy.shape[1:]))
+        if energy_map is not None:
             np.add.at(class_energy, (split, label), energy_map)
         return cls(count, energy, class_energy, CoMoments.of(chroma[~is_query], dipole[~is_query]))
 
@@ -67,33 +92,63 @@ class LayerSums:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """What the extraction of some images took.
+
+    Attributes:
+        seconds: Wall time.
+        phases: Seconds by phase (`u1core.clock.PHASES`); threads overlap, so they may add up to more.
+        batch_size: Images per forward pass, the smallest where it had to be halved.
+        execution: How forward passes ran, in words.
+    """
+
+    seconds: float
+    phases: tuple[float, ...] = (0.0,) * len(PHASES)
+    batch_size: int = 0
+    execution: str = ""
+
+    def plus(self, other: Timing) -> Timing:
+        """Return both, one after the other."""
+        phases = tuple(a + b for a, b in zip(self.phases, other.phases, strict=True))
+        sizes = [size for size in (self.batch_size, other.batch_size) if size]
+        execution = other.execution or self.execution
+        return Timing(self.seconds + other.seconds, phases, min(sizes, default=0), execution)
+
+
+@dataclass(frozen=True)
 class PartSums:
     """What one finished part adds to its cell.
 
     Attributes:
-        layers: Sums by layer.
+        layers: Sums by layer; empty where not one image gave pixels.
         rows: Images recorded.
         failures: Images that failed.
-        seconds: Wall time of the part.
+        timing: What the part took.
     """
 
     layers: dict[str, LayerSums]
     rows: int
     failures: int
-    seconds: float
+    timing: Timing
 
     def merge(self, other: PartSums) -> PartSums:
-        """Return the sums of both parts together; both cover the same layers."""
+        """Return the sums of both parts together; both cover the same layers, or one covers none."""
+        both = self.layers and other.layers
+        layers = (
+            {name: sums.merge(other.layers[name]) for name, sums in self.layers.items()} if both else None
+        )
         return PartSums(
-            {name: sums.merge(other.layers[name]) for name, sums in self.layers.items()},
+            layers or self.layers or other.layers,
             self.rows + other.rows,
             self.failures + other.failures,
-            self.seconds + other.seconds,
+            self.timing.plus(other.timing),
         )
 
     def to_bytes(self) -> bytes:
         """Serialise as an .npz archive."""
-        arrays = {"totals": np.array([self.rows, self.failures, self.seconds])}
+        timing = self.timing
+        totals = np.array([self.rows, self.failures, timing.batch_size, timing.seconds, *timing.phases])
+        arrays = {"totals": totals, "execution": np.array(timing.execution)}
         for name, s in self.layers.items():
             m = s.moments
             fields = (
@@ -121,5 +176,6 @@ class PartSums:
             for name in names:
                 count, energy, class_energy, n, *means = (archive[f"{name}|{i}"] for i in range(9))
                 layers[name] = LayerSums(count, energy, class_energy, CoMoments(int(n), *means))
-            rows, failures, seconds = archive["totals"]
-        return cls(layers, int(rows), int(failures), float(seconds))
+            rows, failures, batch_size, seconds, *phases = archive["totals"].tolist()
+            timing = Timing(seconds, tuple(phases), int(batch_size), str(archive["execution"]))
+        return cls(layers, int(rows), int(failures), timing)

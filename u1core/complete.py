@@ -12,20 +12,21 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from u1core import medial, optics
 from u1core.accumulate import SPLITS, LayerSums, PartSums
 from u1core.cells import Cell
+from u1core.clock import PHASES
 from u1core.datasets import Images, select_images
-from u1core.extract import Runtime
 from u1core.frames import WEAK_SHARE, Frame, feature_plane, fit_frame, image_plane
 from u1core.lake.store import Lake, list_matrix
+from u1core.runtime import Runtime
 from u1core.schema import SCHEMA_VERSION
 from u1core.search import located_rows
 
 _IMAGE_COLUMNS = ["image_id", "split", "label", "class_name"]
+_RECORD_COLUMNS = [*_IMAGE_COLUMNS, "dipole_x", "dipole_y"]
 
 
 def fit_frames(cell: Cell, lake: Lake, sums: PartSums, class_names: tuple[str, ...]) -> None:
@@ -59,11 +60,9 @@ def _root_mean(squares: list[np.ndarray]) -> np.ndarray:
 
 def _parts(lake: Lake, cell: Cell, layer: str) -> Iterator[tuple[int, pa.Table, pa.Table]]:
     """Yield part number, records and vectors of a layer; rows of the two correspond."""
-    part = 0
-    while (path := lake.path("records", cell.id, layer=layer, part=part)).is_file():
-        vectors = lake.path("vectors", cell.id, layer=layer, part=part)
-        yield part, pq.ParquetFile(path).read(), pq.ParquetFile(vectors).read(columns=["pooled"])
-        part += 1
+    for part in lake.parts("records", cell.id, layer=layer):
+        records = lake.read("records", cell.id, layer=layer, part=part, columns=_RECORD_COLUMNS)
+        yield part, records, lake.read("vectors", cell.id, layer=layer, part=part, columns=["pooled"])
 
 
 def _angle_columns(frame: Frame, records: pa.Table, vectors: pa.Table) -> dict[str, Any]:
@@ -202,9 +201,11 @@ def _result_row(cell: Cell, images: Images, sums: PartSums, runtime: Runtime) ->
         "rows": sums.rows,
         "failures": sums.failures + len(undecoded),
         "device": runtime.device,
-        "batch_size": runtime.batch_size,
-        "seconds": sums.seconds,
-        "images_per_second": sums.rows / sums.seconds,
+        "batch_size": sums.timing.batch_size,
+        "execution": sums.timing.execution,
+        "seconds": sums.timing.seconds,
+        "images_per_second": sums.rows / sums.timing.seconds,
+        **{f"{name}_s": seconds for name, seconds in zip(PHASES, sums.timing.phases, strict=True)},
     }
 
 

@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from u1core.batch_size import default_batch_size
 from u1core.catalog import ModelEntry
 from u1core.cells import Cell
-from u1core.extract import PART_IMAGES, Runtime, default_batch_size
+from u1core.extract import PART_IMAGES
 from u1core.networks import build_shapes, preprocessor
+from u1core.runtime import Runtime
 from u1core.taps import Taps
 
 NOMINAL_FLOPS = {"cpu": 40e9, "cuda": 10e12}
@@ -102,7 +104,7 @@ def estimate(cell: Cell, images: int, runtime: Runtime, history: Iterable[Mappin
         len(shape.layers) * ROW_BYTES + 4 * (channels + map_pixels) * VECTOR_COMPRESSION + NEIGHBOUR_BYTES / 2
     )
     located = min(cell.location_limit, images / 2) * (map_pixels + 2) * LOCATION_BYTES
-    batch = runtime.batch_size or default_batch_size(shape.input_pixels)
+    batch = runtime.batch_size or default_batch_size(shape.input_pixels, runtime.device)
     activations = sum(n * h * w for n, h, w in shape.layers.values())
     memory = 4.0 * batch * activations + 4.0 * PART_IMAGES * channels
     rate = _measured_rate(cell, runtime, history)

@@ -13,18 +13,31 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from u1core.catalog import DatasetEntry
+from u1core.catalog import DatasetEntry, Preprocessing
 from u1core.errors import U1Error
-from u1core.readers import Decoded, Ignored, ImageFailure, Report, SourceError, read_source, state_of
+from u1core.pictures import Pictures, PictureSource
+from u1core.pixels import ArraySource, PixelSource
+from u1core.readers import (
+    Decoded,
+    Ignored,
+    ImageFailure,
+    Listing,
+    Report,
+    SourceError,
+    list_pictures,
+    places_of,
+    read_source,
+    state_of,
+)
 from u1core.readers.listing import Flags, Labels, Pixels, rank_within_class
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 """Part of every cache name: raise it when what is written, or how pictures are made, changes."""
 
 _SCRATCH = ".decoding-"
@@ -38,9 +51,10 @@ class Images:
 
     Position i is row i of every array; `image_ids` are positions in the data set over all splits, so they
     skip the images in `failures`. `pixels` is memory-mapped and read-only: index it with an array to copy.
+    Large pictures, and those of many sizes, stay in their files: then it is None, and `pictures` leads there.
     """
 
-    pixels: Pixels  # (n, H, W, C), C = 1 or 3
+    pixels: Pixels | None  # (n, H, W, C), C = 1 or 3
     labels: Labels  # (n,)
     is_query: Flags  # (n,)
     image_ids: Labels  # (n,)
@@ -50,9 +64,27 @@ class Images:
     ignored: Ignored = field(
         default_factory=Ignored
     )  # what else lay among the pictures when they were decoded
+    pictures: Pictures | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def open_pixels(self, preprocessing: Preprocessing, also: Sequence[Preprocessing] = ()) -> PixelSource:
+        """Return where an extraction gets its pixels; enter it to use it.
+
+        Args:
+            preprocessing: Of the network.
+            also: Of networks to come.
+        """
+        if self.pictures is not None:
+            return PictureSource(self.pictures, preprocessing, also)
+        if self.pixels is None:
+            raise U1Error("images with pixels or pictures", "neither", "open them with `materialise`")
+        return ArraySource(self.pixels)
+
+    def undecodable(self) -> list[ImageFailure]:
+        """Decode whatever is not decoded yet, keep nothing, and return the pictures that can't be."""
+        return [] if self.pictures is None else self.pictures.undecodable()
 
 
 def default_cache() -> Path:
@@ -88,7 +120,7 @@ def materialise(
         U1Error: No source gave them (every reason is named), or the cache can't be written.
     """
     folder = _folder(entry, cache, data_dir)
-    images = _open(folder, entry)
+    images = _open(folder, entry, data_dir)
     if images is not None:
         return images
     try:
@@ -105,7 +137,7 @@ def materialise(
             got,
             "free space there, or set U1_CACHE to another folder",
         ) from error
-    images = _open(folder, entry)
+    images = _open(folder, entry, data_dir)
     if images is None:
         raise U1Error("the cache to stay as it was written", str(folder), "run it again")
     return images
@@ -113,7 +145,7 @@ def materialise(
 
 def find_cached(entry: DatasetEntry, cache: Path, data_dir: Path | None = None) -> Images | None:
     """Open a data set that is decoded already; None where it is not. Decodes nothing."""
-    return _open(_folder(entry, cache, data_dir), entry)
+    return _open(_folder(entry, cache, data_dir), entry, data_dir)
 
 
 def _folder(entry: DatasetEntry, cache: Path, data_dir: Path | None) -> Path:
@@ -167,10 +199,10 @@ def _verify(decoded: Decoded, entry: DatasetEntry) -> None:
         SourceError: They are not; says how.
     """
     labels, classes = decoded.labels, len(decoded.class_names)
-    if decoded.failures and not len(decoded.pixels):
+    if decoded.failures and not len(labels):
         first = decoded.failures[0].error
         raise SourceError(f"none of {len(decoded.failures)} files could be decoded; the first: {first}")
-    if len(decoded.pixels) != len(labels):
+    if decoded.pixels is not None and len(decoded.pixels) != len(labels):
         raise SourceError(f"{len(decoded.pixels)} images but {len(labels)} labels")
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         raise SourceError(f"labels {labels.min()} to {labels.max()}, but {classes} class names")
@@ -193,7 +225,8 @@ def _verify(decoded: Decoded, entry: DatasetEntry) -> None:
 
 def _cell_fingerprint(decoded: Decoded, entry: DatasetEntry) -> str:
     """Return the fingerprint; names that come with the images and pictures that failed are part of it."""
-    parts = [fingerprint(decoded.pixels, decoded.labels, decoded.is_query)]
+    of_pixels = decoded.digests if decoded.pixels is None else decoded.pixels
+    parts = [fingerprint(of_pixels, decoded.labels, decoded.is_query)]  # type: ignore[arg-type]
     if not entry.class_names:
         parts += decoded.class_names
     if decoded.failures:  # rows with other image ids are other rows
@@ -205,7 +238,7 @@ def fingerprint(pixels: Pixels, labels: Labels, is_query: Flags) -> str:
     """Hash shapes, pixels and labels, memory split first.
 
     Args:
-        pixels: uint8, shape (n, H, W, C).
+        pixels: uint8, shape (n, H, W, C); of pictures that stay in their files their digests, (n, 32).
         labels: Class indices, shape (n,); hashed as little-endian 64-bit integers.
         is_query: Shape (n,).
 
@@ -226,7 +259,7 @@ def _write(decoded: Decoded, entry: DatasetEntry, folder: Path) -> Path:
     """Write the arrays, then meta.json: its presence says that all the rest is there."""
     folder.mkdir()
     arrays: dict[str, npt.NDArray[np.generic]] = {
-        "pixels": decoded.pixels,
+        **({} if decoded.pixels is None else {"pixels": decoded.pixels}),
         "labels": decoded.labels,
         "splits": decoded.is_query,
         "image_ids": decoded.image_ids,
@@ -241,6 +274,7 @@ def _write(decoded: Decoded, entry: DatasetEntry, folder: Path) -> Path:
         "fingerprint": _cell_fingerprint(decoded, entry),
         "failures": [asdict(failure) for failure in decoded.failures],
         "ignored": asdict(decoded.ignored),
+        "in_files": decoded.pixels is None,
     }
     with (folder / "meta.json").open("w", encoding="utf-8") as stream:
         json.dump(meta, stream)
@@ -251,7 +285,7 @@ def _write(decoded: Decoded, entry: DatasetEntry, folder: Path) -> Path:
 
 def _publish(ready: Path, folder: Path, entry: DatasetEntry) -> None:
     """Rename the finished folder into place, unless another process was first."""
-    if folder.exists() and _open(folder, entry) is None:
+    if folder.exists() and _open(folder, entry, None) is None:
         # Half a cache, from a copy or a disk gone wrong. Whoever has it open keeps it until it is closed.
         folder.rename(ready.with_name("damaged"))
     try:
@@ -261,12 +295,12 @@ def _publish(ready: Path, folder: Path, entry: DatasetEntry) -> None:
             raise
 
 
-def _open(folder: Path, entry: DatasetEntry) -> Images | None:
+def _open(folder: Path, entry: DatasetEntry, data_dir: Path | None) -> Images | None:
     """Open a finished cache folder; None where it is missing, damaged or of another fingerprint."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         images = Images(
-            pixels=np.load(folder / "pixels.npy", mmap_mode="r"),
+            pixels=None if meta["in_files"] else np.load(folder / "pixels.npy", mmap_mode="r"),
             labels=np.load(folder / "labels.npy"),
             is_query=np.load(folder / "splits.npy"),
             image_ids=np.load(folder / "image_ids.npy"),
@@ -277,9 +311,34 @@ def _open(folder: Path, entry: DatasetEntry) -> Images | None:
         )
     except (OSError, ValueError, EOFError, KeyError, TypeError):
         return None
-    lengths = {len(images.pixels), len(images.labels), len(images.is_query), len(images.image_ids)}
-    proven = entry.fingerprint in (None, images.fingerprint)
-    return images if proven and len(lengths) == 1 else None
+    arrays = (images.pixels, images.labels, images.is_query, images.image_ids)
+    lengths = {len(array) for array in arrays if array is not None}
+    if entry.fingerprint not in (None, images.fingerprint) or len(lengths) != 1:
+        return None
+    return (
+        replace(images, pictures=_in_files(images, entry, data_dir, folder.parent))
+        if meta["in_files"]
+        else images
+    )
+
+
+def _in_files(images: Images, entry: DatasetEntry, data_dir: Path | None, cache: Path) -> Pictures:
+    """Return the pictures of a data set that stay where its source has them."""
+
+    def listing() -> Listing:
+        reasons = []
+        for source in entry.sources:
+            try:
+                found = list_pictures(entry, places_of(source, entry, data_dir))
+            except SourceError as error:
+                reasons.append(str(error))
+            else:
+                return found
+        todo = "put the pictures back, or sweep again after a change"
+        raise U1Error(f"the pictures of {entry.id} where they were", " | ".join(reasons), todo)
+
+    ids, labels = images.image_ids, images.labels
+    return Pictures(listing, ids, labels, images.is_query, images.fingerprint, cache)
 
 
 def _ignored(count: int = 0, names: Sequence[str] = ()) -> Ignored:

@@ -1,162 +1,98 @@
 """Extraction: one forward pass per batch, everything per image reduced on the device.
 
-Shape legend: B images, N channels, H x W pixels, C classes. Memory is bounded by one batch of
-activations and one part of reduced rows, whatever the size of the dataset.
+Three things happen at once: a thread makes the next batches of pixels ready, this one keeps the device busy,
+another writes the part before. Memory is bounded by a few batches, one group of energy maps and two parts of
+reduced rows, whatever the size of the dataset. Shape legend: B images of a batch, N channels, H x W pixels.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from u1core import medial, optics
-from u1core.accumulate import SPLITS, LayerSums, PartSums
+from u1core.accumulate import PartSums, Timing
+from u1core.ahead import read_ahead
+from u1core.batches import Batches
 from u1core.catalog import ModelEntry
+from u1core.catalog.entries import Preprocessing
 from u1core.cells import Cell
+from u1core.clock import PHASES, Clock
 from u1core.datasets import Images, select_images
 from u1core.errors import U1Error
-from u1core.lake.store import Lake, list_column
+from u1core.forward import Extractor
+from u1core.lake.store import Lake
 from u1core.maps import LocationMaps, by_place
-from u1core.networks import build_network, describe_path, preprocessor
-from u1core.taps import Taps
-from u1core.variants import VARIANTS
+from u1core.networks import preprocessing_of
+from u1core.parts import finished_part, write_part
+from u1core.pixels import PixelBatch, PixelSource
+from u1core.readers import ImageFailure
+from u1core.reduce import PartReducer
+from u1core.runtime import Runtime
 
 PART_IMAGES = 2048
 """Images per part, the unit that a crash can cost."""
 
-Progress = Callable[[int, int], None]
-"""Called with images done and images in all."""
+Progress = Callable[[int, int, Mapping[str, float]], None]
+"""Called with images done, images in all, and seconds so far by phase (`clock.PHASES`)."""
 
 
-@dataclass(frozen=True)
-class Runtime:
-    """How to run, none of which changes what is measured.
+def extract(
+    cell: Cell,
+    images: Images,
+    lake: Lake,
+    runtime: Runtime,
+    progress: Progress | None = None,
+    also: Sequence[Preprocessing] = (),
+) -> None:
+    """Extract the parts of a cell that are not in the lake yet.
 
-    Attributes:
-        device: A torch device, resolved.
-        batch_size: Images per forward pass; None chooses by the input's size.
-        models_dir: Folder of weights files; None leaves $U1_MODELS.
-    """
-
-    device: str = "cpu"
-    batch_size: int | None = None
-    models_dir: Path | None = None
-
-
-def resolve_device(name: str) -> str:
-    """Return a usable torch device; 'auto' takes CUDA where there is one, else the CPU.
+    Args:
+        cell: What to extract.
+        images: Its dataset.
+        lake: Where the rows go.
+        runtime: Device and batch size.
+        progress: Told how far it is after every batch.
+        also: Preprocessings of cells to come: a picture is decoded once for all of them.
 
     Raises:
-        U1Error: torch does not know the device, or the machine does not have it.
+        U1Error: The network cannot be built, or not one image gave finite activations.
     """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        if torch.device(name).type not in ("cpu", "cuda", "mps", "xpu"):
-            raise RuntimeError(f"{name} computes nothing")
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as e:
-        have = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    selection = select_images(images, cell.limit)
+    parts = [selection[i : i + PART_IMAGES] for i in range(0, len(selection), PART_IMAGES)]
+    missing = {n: part for n, part in enumerate(parts) if finished_part(lake, cell, n) is None}
+    done = len(selection) - sum(map(len, missing.values()))
+    report = progress or (lambda done, total, phases: None)
+    report(done, len(selection), {})
+    if missing:
+        with images.open_pixels(preprocessing_of(cell.model), also) as source:
+            loop = _Loop(cell, images, lake, runtime, source)
+            loop.run(missing, lambda more: report(done + more, len(selection), loop.clock.phases))
+    if not (sums := load_sums(cell, images, lake)).rows:
         raise U1Error(
-            "--device to name a device of this machine", repr(name), f"use auto or one of: {', '.join(have)}"
-        ) from e
-    return name
+            "at least one image with finite activations",
+            f"none of {sums.failures} for {cell}",
+            "check the model's weights and preprocessing with `u1 catalog show`",
+        )
 
 
-@contextmanager
-def arithmetic(device: str, precision: str) -> Iterator[None]:
-    """Run forward passes in one precision: float32 means float32, without TF32."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    dtype = getattr(torch, precision)
-    try:
-        with (
-            torch.inference_mode(),
-            torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32),
-        ):
-            yield
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+def load_sums(cell: Cell, images: Images, lake: Lake) -> PartSums:
+    """Return the merged sums of a cell whose parts are all in the lake.
 
-
-@dataclass(frozen=True)
-class Reduced:
-    """One layer of one batch, reduced: what leaves the device."""
-
-    pooled: np.ndarray  # (B, N) float32
-    negative_share: np.ndarray  # (B,)
-    energy_map: np.ndarray  # (B, H, W) float64
-    focus: dict[str, np.ndarray]  # (B,) each
-
-
-def reduce_layer(activations: Tensor) -> Reduced:
-    """Reduce activations (B, N, H, W) of any floating type to what the lake records.
-
-    What a global pool gives without its two axes, (B, N), is a map of 1 x 1.
+    Raises:
+        U1Error: A part is missing: the cell was not extracted, or its state was deleted.
     """
-    if activations.ndim == 2:
-        activations = activations[:, :, None, None]
-    energy_map = optics.energy(activations)
-    return Reduced(
-        activations.float().mean(dim=(2, 3)).cpu().numpy(),
-        _negative_share(activations).cpu().numpy(),
-        energy_map.cpu().numpy(),
-        optics.focus(energy_map).numpy(),
-    )
-
-
-def _negative_share(activations: Tensor) -> Tensor:
-    """Return the share of negative activations per image, (B,); after a ReLU one pass finds none."""
-    if activations.amin() >= 0:
-        return activations.new_zeros(len(activations), dtype=torch.float64)
-    return torch.count_nonzero(activations < 0, dim=(1, 2, 3)).double() / activations[0].numel()
-
-
-class Batch(NamedTuple):
-    """What one batch gives."""
-
-    layers: dict[str, Reduced]
-    head: np.ndarray | None  # (B,) labels by the model's own head, where they are the dataset's
-    maps: np.ndarray | None  # (P, b, N) float16, the bottleneck's maps of the images asked for
-
-
-class Extractor:
-    """A truncated network with its preprocessing, ready to reduce batches of pixels."""
-
-    def __init__(self, cell: Cell, runtime: Runtime) -> None:
-        self.cell, self.runtime, self.variant = cell, runtime, VARIANTS[cell.variant]
-        describe_path(cell.model)  # refuses layers that are not there or are overwritten, before any work
-        network = build_network(cell.model, trained=self.variant.trained, models_dir=runtime.models_dir)
-        network = network.to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        head = (cell.model.head or "") if cell.head_matches else None
-        self.network = Taps(network, cell.model.layers, head)
-        self.preprocess = preprocessor(cell.model)
-
-    def __call__(self, pixels: np.ndarray, located: np.ndarray | None = None) -> Batch:
-        """Reduce pixels (B, H, W, C) uint8; of the images flagged in `located` (B,) keep the maps too."""
-        with arithmetic(self.runtime.device, self.cell.precision):
-            batch = self.variant.pixels(torch.from_numpy(pixels).to(self.runtime.device))
-            inputs = self.variant.inputs(self.preprocess(batch))
-            outputs = self.network(inputs.contiguous(memory_format=torch.channels_last))
-            logits = outputs.pop("head", None)
-            outputs = {name: self.variant.activations(outputs[name]) for name in self.cell.model.layers}
-            layers = {name: reduce_layer(activations) for name, activations in outputs.items()}
-            check_path(self.cell.model, {name: r.energy_map.shape[1:] for name, r in layers.items()})
-            kept = None
-            if located is not None and located.any():
-                chosen = torch.from_numpy(located).to(self.runtime.device)
-                kept = by_place(outputs[self.cell.model.bottleneck][chosen])
-        return Batch(layers, None if logits is None else logits.argmax(dim=1).cpu().numpy(), kept)
+    count = -(-len(select_images(images, cell.limit)) // PART_IMAGES)
+    found = [sums for i in range(count) if (sums := finished_part(lake, cell, i))]
+    if not found or len(found) != count:
+        raise U1Error(f"{count} extracted parts of {cell}", f"{len(found)}", "run `u1 sweep` again")
+    return functools.reduce(PartSums.merge, found)
 
 
 def check_path(model: ModelEntry, sizes: Mapping[str, tuple[int, ...]]) -> None:
@@ -173,187 +109,106 @@ def check_path(model: ModelEntry, sizes: Mapping[str, tuple[int, ...]]) -> None:
         )
 
 
-def default_batch_size(pixels: int) -> int:
-    """Return a batch that keeps activations near 300 MB: 256 at 32 px, 32 at 224 px."""
-    return int(np.clip(32 * 224**2 // max(pixels, 1), 16, 256))
+class _Loop:
+    """The hot loop over the missing parts of a cell.
 
-
-def extract(
-    cell: Cell, images: Images, lake: Lake, runtime: Runtime, progress: Progress | None = None
-) -> None:
-    """Extract the parts of a cell that are not in the lake yet.
-
-    Raises:
-        U1Error: The network cannot be built, or not one image gave finite activations.
+    Attributes:
+        clock: Where the time goes.
     """
-    selection = select_images(images, cell.limit)
-    parts = [selection[i : i + PART_IMAGES] for i in range(0, len(selection), PART_IMAGES)]
-    missing = [number for number in range(len(parts)) if _finished_part(lake, cell, number) is None]
-    done = len(selection) - sum(len(parts[number]) for number in missing)
-    report = progress or (lambda done, total: None)
-    report(done, len(selection))
-    if missing:
-        extractor = Extractor(cell, runtime)
-    for number in missing:
-        counter = functools.partial(_report_from, report, done, len(selection))
-        _extract_part(extractor, images, parts[number], lake, number, counter)
-        done += len(parts[number])
-    if not (sums := load_sums(cell, images, lake)).rows:
-        raise U1Error(
-            "at least one image with finite activations",
-            f"none of {sums.failures} for {cell}",
-            "check the model's weights and preprocessing with `u1 catalog show`",
-        )
 
+    def __init__(self, cell: Cell, images: Images, lake: Lake, runtime: Runtime, source: PixelSource) -> None:
+        self.cell, self.images, self.lake, self.source = cell, images, lake, source
+        self.extractor = Extractor(cell, runtime, is_prepared=source.is_prepared)
+        self.maps = LocationMaps(cell, images, lake)
+        self.clock = Clock()
 
-def _report_from(report: Progress, offset: int, total: int, done: int) -> None:
-    report(offset + done, total)
-
-
-def load_sums(cell: Cell, images: Images, lake: Lake) -> PartSums:
-    """Return the merged sums of a cell whose parts are all in the lake.
-
-    Raises:
-        U1Error: A part is missing: the cell was not extracted, or its state was deleted.
-    """
-    count = -(-len(select_images(images, cell.limit)) // PART_IMAGES)
-    found = [sums for i in range(count) if (sums := _finished_part(lake, cell, i))]
-    if not found or len(found) != count:
-        raise U1Error(f"{count} extracted parts of {cell}", f"{len(found)}", "run `u1 sweep` again")
-    return functools.reduce(PartSums.merge, found)
-
-
-def _finished_part(lake: Lake, cell: Cell, number: int) -> PartSums | None:
-    state = lake.work(cell.id) / _state_name(number)
-    return PartSums.from_bytes(state.read_bytes()) if state.is_file() else None
-
-
-def _state_name(number: int) -> str:
-    return f"part-{number:05d}.npz"
-
-
-@dataclass
-class _Part:
-    """The rows of a part as they come in, batch by batch."""
-
-    positions: list[np.ndarray]
-    head: list[np.ndarray]
-    layers: dict[str, list[tuple[Reduced, medial.Medial]]]
-    failed: list[np.ndarray]
-    maps: LocationMaps
-    sums: PartSums | None = None
-
-
-def _extract_part(
-    extractor: Extractor,
-    images: Images,
-    part: np.ndarray,
-    lake: Lake,
-    number: int,
-    report: Callable[[int], None],
-) -> None:
-    """Run one part and write it: records and vectors per layer, failures, and last its sums, its mark."""
-    cell, start = extractor.cell, time.perf_counter()
-    maps = LocationMaps(cell, images, lake.work(cell.id))
-    rows = _Part([], [], {name: [] for name in cell.model.layers}, [], maps)
-    size = extractor.runtime.batch_size or default_batch_size(_input_pixels(extractor, images))
-    for i in range(0, len(part), size):
-        _add_batch(rows, extractor, images, part[i : i + size])
-        report(min(i + size, len(part)))
-    sums = rows.sums or PartSums({}, 0, 0, 0.0)
-    _write_rows(rows, cell, images, lake, number)
-    failed = np.concatenate(rows.failed) if rows.failed else np.empty(0, dtype=int)
-    _write_failures(failed, cell, images, lake, number)
-    maps.flush()
-    sums = PartSums(sums.layers, sums.rows, len(failed), time.perf_counter() - start)
-    lake.save_state(cell.id, _state_name(number), sums.to_bytes())
-
-
-def _input_pixels(extractor: Extractor, images: Images) -> int:
-    sample = extractor.preprocess(torch.from_numpy(np.array(images.pixels[:1])))
-    return sample.shape[2] * sample.shape[3]
-
-
-def _add_batch(rows: _Part, extractor: Extractor, images: Images, batch: np.ndarray) -> None:
-    """Add a batch; images with an activation that is not finite are set aside as failures."""
-    located = rows.maps.wanted(batch)
-    layers, head, maps = extractor(np.array(images.pixels[batch]), located)
-    finite = np.all([np.isfinite(r.focus["energy_total"]) for r in layers.values()], axis=0)
-    rows.failed.append(batch[~finite])
-    kept = batch[finite]
-    label, is_query = images.labels[kept], images.is_query[kept]
-    rows.positions.append(kept)
-    if head is not None:
-        rows.head.append(head[finite])
-    if maps is not None:
-        rows.maps.write(batch[located & finite], maps[:, finite[located]])
-    sums = {}
-    for name, reduced in layers.items():
-        reduced = _keep(reduced, finite)
-        parts = medial.decompose(reduced.pooled)
-        is_bottleneck = name == extractor.cell.model.bottleneck
-        dipole = np.stack([reduced.focus["dipole_x"], reduced.focus["dipole_y"]], axis=1)
-        sums[name] = LayerSums.of(
-            reduced.energy_map,
-            parts.chroma,
-            dipole,
-            label,
-            is_query,
-            len(images.class_names),
-            per_class=is_bottleneck,
-        )
-        empty = reduced.energy_map[:0]
-        rows.layers[name].append((reduced if is_bottleneck else _without_map(reduced, empty), parts))
-    batch_sums = PartSums(sums, len(kept), 0, 0.0)
-    rows.sums = batch_sums if rows.sums is None else rows.sums.merge(batch_sums)
-
-
-def _keep(reduced: Reduced, finite: np.ndarray) -> Reduced:
-    focus = {name: values[finite] for name, values in reduced.focus.items()}
-    return Reduced(reduced.pooled[finite], reduced.negative_share[finite], reduced.energy_map[finite], focus)
-
-
-def _without_map(reduced: Reduced, empty: np.ndarray) -> Reduced:
-    return Reduced(reduced.pooled, reduced.negative_share, empty, reduced.focus)
-
-
-def _image_columns(images: Images, positions: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the columns that say which image a row is about."""
-    return {
-        "image_id": images.image_ids[positions],
-        "split": np.array(SPLITS)[images.is_query[positions].astype(int)],
-        "label": images.labels[positions],
-        "class_name": np.array(images.class_names)[images.labels[positions]],
-    }
-
-
-def _write_rows(rows: _Part, cell: Cell, images: Images, lake: Lake, number: int) -> None:
-    positions = np.concatenate(rows.positions)
-    keys = _image_columns(images, positions)
-    head = np.concatenate(rows.head) if rows.head else None
-    heads = {} if head is None else {"head_label": head, "head_correct": head == keys["label"]}
-    for name, batches in rows.layers.items():
-        pooled = np.concatenate([r.pooled for r, _ in batches])
-        maps = np.concatenate([r.energy_map for r, _ in batches])
-        records = {
-            **keys,
-            **{f: np.concatenate([r.focus[f] for r, _ in batches]) for f in batches[0][0].focus},
-            "negative_share": np.concatenate([r.negative_share for r, _ in batches]),
-            "pooled_norm": np.concatenate([m.norm for _, m in batches]),
-            "axial": np.concatenate([m.axial for _, m in batches]),
-            "polar_angle_rad": np.concatenate([m.polar_angle_rad for _, m in batches]),
-            **heads,
+    def run(self, parts: Mapping[int, np.ndarray], report: Callable[[int], None]) -> None:
+        """Extract parts (positions by number), writing each while the next one is computed."""
+        run = Batches(self.extractor, self.source.shape, sum(map(len, parts.values())), self.clock)
+        split = {
+            n: [part[i : i + run.size] for i in range(0, len(part), run.size)] for n, part in parts.items()
         }
-        vectors = {**keys, "pooled": list_column(pooled)}
-        if len(maps):
-            vectors["energy_map"] = list_column(maps.reshape(len(maps), -1).astype(np.float32))
-        lake.write("vectors", cell.id, vectors, layer=name, part=number)
-        lake.write("records", cell.id, records, layer=name, part=number)
+        pixels = self.source.batches([batch for part in split.values() for batch in part])
+        done = 0
+        self.clock.lap()
+        with _Writer(self.clock) as writer, closing(read_ahead(pixels, self.clock)) as loaded:
+            for number, batches in split.items():
+                part = _Part(self, number)
+                for batch in batches:
+                    part.add(next(loaded), run)
+                    done += len(batch)
+                    report(done)
+                writer.submit(part.finish(run))
 
 
-def _write_failures(failed: np.ndarray, cell: Cell, images: Images, lake: Lake, number: int) -> None:
-    if not len(failed):
-        return
-    reason = ["activations that are not finite"] * len(failed)
-    columns = {**_image_columns(images, failed), "stage": ["forward"] * len(failed), "error": reason}
-    lake.write("failures", cell.id, columns, part=number)
+class _Part:
+    """The rows of one part as they come in."""
+
+    def __init__(self, loop: _Loop, number: int) -> None:
+        self.loop, self.number = loop, number
+        self.rows = PartReducer(loop.cell.model.layers, loop.cell.model.bottleneck)
+        self.maps = loop.maps.writer(number)
+        self.undecoded: list[ImageFailure] = []
+
+    def add(self, batch: PixelBatch, run: Batches) -> None:
+        """Run and reduce one batch."""
+        self.undecoded.extend(batch.failures)
+        if not len(batch.positions):
+            return
+        answer, model, clock = run(batch.pixels), self.loop.cell.model, self.loop.clock
+        with clock.phase("reduce"):
+            if self.rows.is_empty:
+                check_path(model, {name: tuple(c.energy.shape[1:]) for name, c in answer.layers.items()})
+            head = None if answer.head is None else answer.head.argmax(dim=1)
+            self.rows.add(answer.layers, head, batch.positions, self.loop.images.is_query[batch.positions])
+            wanted = self.loop.maps.wanted(batch.positions)
+            if wanted.any():
+                chosen = torch.from_numpy(wanted).to(answer.bottleneck.device)
+                self.maps.write(batch.positions[wanted], by_place(answer.bottleneck[chosen]))
+
+    def finish(self, run: Batches) -> Callable[[], None]:
+        """Return what writes the part, to be called once."""
+        loop = self.loop
+        with loop.clock.phase("reduce"):
+            rows = self.rows.finish()
+        seconds, phases = loop.clock.lap()
+        timing = Timing(seconds, tuple(phases[n] for n in PHASES), run.size, run.extractor.execution)
+
+        def write() -> None:
+            self.maps.close()
+            write_part(self.number, rows, self.undecoded, loop.cell, loop.images, loop.lake, timing)
+
+        return write
+
+
+class _Writer:
+    """Writes in a thread, one part at a time: a second one waits, so memory holds two parts at most."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._pool = clock, ThreadPoolExecutor(1, "u1-writer")
+        self._last: Future[None] | None = None
+
+    def submit(self, write: Callable[[], None]) -> None:
+        """Write when the part before is written; raises what writing that one raised."""
+        self._wait()
+        self._last = self._pool.submit(self._timed, write)
+
+    def _timed(self, write: Callable[[], None]) -> None:
+        with self._clock.phase("write"):
+            write()
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            with self._clock.phase("wait"):
+                self._last.result()
+            self._last = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._wait()
+        finally:
+            self._pool.shutdown()  # a part that is complete is written, whatever else went wrong

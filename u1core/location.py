@@ -6,6 +6,7 @@ memory at the same place only, by cosine, exactly; nothing is trained (design.md
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -31,8 +32,8 @@ class LocationMemory(NamedTuple):
 
 
 def search(
-    queries: np.ndarray,
-    memory: np.ndarray,
+    queries: Iterable[np.ndarray],
+    memory: Iterable[np.ndarray],
     query_rows: np.ndarray,
     memory_rows: np.ndarray,
     device: torch.device | str = "cpu",
@@ -40,7 +41,7 @@ def search(
     """Find the nearest memory image of every query at every place, and by the whole map.
 
     Args:
-        queries: Maps (P, q, N), float16 or wider; may be memory-mapped.
+        queries: Maps (P, q, N), float16 or wider, gone through place by place once per block of queries.
         memory: Maps (P, m, N).
         query_rows: Which of the q maps ask, (Q,).
         memory_rows: Which of the m maps are the memory, (M,); positions are counted in them.
@@ -62,8 +63,8 @@ def search(
 
 
 def _search_block(
-    queries: np.ndarray,
-    memory: np.ndarray,
+    queries: Iterable[np.ndarray],
+    memory: Iterable[np.ndarray],
     query_rows: np.ndarray,
     memory_rows: np.ndarray,
     device: torch.device | str,

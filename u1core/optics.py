@@ -10,6 +10,7 @@ y up, lengths in half images. Angles are radians in (-pi, pi].
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import NamedTuple
@@ -38,8 +39,8 @@ def coordinates(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 class _Plane(NamedTuple):
     """What every map of one resolution shares, as float64 matrices over flattened pixels."""
 
-    moments: np.ndarray  # (HW, 6): 1, x, y, x^2 - y^2, 2xy, r^2
-    sombrero: np.ndarray  # (HW, 3): least squares for a, b, c; NaN where they are not determined
+    functionals: np.ndarray  # (6, HW): 1, x, y, x^2 - y^2, 2xy, r^2
+    sombrero: np.ndarray  # (3, HW): least squares for a, b, c; NaN where they are not determined
     annuli: np.ndarray  # (HW, J): share of the pixel's area between each radius and the one before
     ring_of_pixel: np.ndarray  # (HW,) ring index; a ring is the pixels of one exact radius
     ring_size: np.ndarray  # (K,) pixels of each ring
@@ -50,10 +51,12 @@ class _Plane(NamedTuple):
 def _plane(height: int, width: int) -> _Plane:
     x, y = (c.ravel() for c in coordinates(height, width))
     r2 = x * x + y * y
-    moments = np.stack([np.ones_like(x), x, y, x * x - y * y, 2 * x * y, r2], axis=1)
+    functionals = np.stack([np.ones_like(x), x, y, x * x - y * y, 2 * x * y, r2])
     ring_r2, ring, size = np.unique(r2.round(9), return_inverse=True, return_counts=True)
-    sombrero = np.linalg.pinv(_quartic(r2)).T if len(ring_r2) >= 3 else np.full((r2.size, 3), np.nan)
-    return _Plane(moments, sombrero, _area_between(height, width), ring, size.astype(float), np.sqrt(ring_r2))
+    sombrero = np.linalg.pinv(_quartic(r2)) if len(ring_r2) >= 3 else np.full((3, r2.size), np.nan)
+    return _Plane(
+        functionals, sombrero, _area_between(height, width), ring, size.astype(float), np.sqrt(ring_r2)
+    )
 
 
 def _quartic(r2: np.ndarray) -> np.ndarray:
@@ -84,16 +87,19 @@ def _matrix(name: str, height: int, width: int, device: torch.device) -> Tensor:
 @lru_cache(maxsize=128)
 def _annuli(height: int, width: int, device: torch.device) -> Tensor:
     """Return the annuli as a sparse (J, HW) matrix: a pixel of a large map reaches into two or three."""
-    return torch.from_numpy(_plane(height, width).annuli.T.copy()).to(device).to_sparse()
+    annuli = torch.from_numpy(_plane(height, width).annuli.T.copy())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls its CSR tensors beta, once per process
+        return annuli.to_sparse_csr().to(device)
 
 
-def energy(activations: Tensor) -> Tensor:
+def energy(activations: Tensor, dim: int = 1) -> Tensor:
     """Return E(x,y) = sum_n A_n(x,y)^2 of activations (B, N, H, W) as float64 (B, H, W).
 
-    Squares are summed in float32 over channels whatever the precision of the forward pass. As a norm this
-    takes one pass over memory, a sixth of the time of squaring first.
+    Squares are summed in float32 over channels, dimension `dim`, whatever the precision of the forward pass.
+    As a norm this takes one pass over memory, a sixth of the time of squaring first.
     """
-    norm: Tensor = torch.linalg.vector_norm(activations, dim=1, dtype=torch.float32)
+    norm: Tensor = torch.linalg.vector_norm(activations, dim=dim, dtype=torch.float32)
     return norm.square().double()
 
 
@@ -146,11 +152,12 @@ def focus(energy_map: Tensor) -> Focus:
     """
     _, height, width = energy_map.shape
     device = energy_map.device
-    flat = energy_map.flatten(1)  # (B, HW)
-    total, mx, my, qx, qy, second = (flat @ _matrix("moments", height, width, device)).unbind(1)
-    annuli = torch.sparse.mm(_annuli(height, width, device), flat.T)  # (J, B)
+    # Pixels first: a sparse product reads them four times as fast where the images lie side by side.
+    columns = energy_map.flatten(1).T.contiguous()  # (HW, B)
+    total, mx, my, qx, qy, second = (_matrix("functionals", height, width, device) @ columns).unbind()
+    a, b, c = (_matrix("sombrero", height, width, device) @ columns).unbind()
+    annuli = torch.sparse.mm(_annuli(height, width, device), columns)  # (J, B)
     curve = annuli.T.cumsum(dim=1) / total[:, None]  # (B, J)
-    a, b, c = (flat @ _matrix("sombrero", height, width, device)).unbind(1)
     centre = _interpolate(curve, CENTRE_RADIUS) / (math.pi * CENTRE_RADIUS**2 / 4)
     return Focus(
         energy_total=total,
@@ -161,7 +168,7 @@ def focus(energy_map: Tensor) -> Focus:
         ee50_radius=_encircling_radius(curve, 0.5),
         ee80_radius=_encircling_radius(curve, 0.8),
         centre_density_ratio=centre,
-        anisotropy=_anisotropy(flat, height, width),
+        anisotropy=_anisotropy(columns, height, width),
         sombrero_a=a,
         sombrero_b=b,
         sombrero_c=c,
@@ -183,16 +190,17 @@ def _encircling_radius(curve: Tensor, share: float) -> Tensor:
     return radii[j - 1] + (radii[j] - radii[j - 1]) * (share - low) / (high - low)
 
 
-def _anisotropy(flat: Tensor, height: int, width: int) -> Tensor:
-    """Return the within-ring share (B,) of the variance over pixels of maps (B, HW)."""
-    ring = _matrix("ring_of_pixel", height, width, flat.device)
-    size = _matrix("ring_size", height, width, flat.device)
-    ring_means = flat.new_zeros((len(flat), len(size))).index_add_(1, ring, flat) / size  # (B, K)
-    within = (flat - ring_means[:, ring]).square().sum(dim=1)
-    spread = (flat - flat.mean(dim=1, keepdim=True)).square().sum(dim=1)
+def _anisotropy(columns: Tensor, height: int, width: int) -> Tensor:
+    """Return the within-ring share (B,) of the variance over pixels of maps (HW, B)."""
+    ring = _matrix("ring_of_pixel", height, width, columns.device)
+    size = _matrix("ring_size", height, width, columns.device)
+    centred = columns - columns.mean(dim=0)
+    spread = centred.square().sum(dim=0)
+    ring_sums = centred.new_zeros((len(size), centred.shape[1])).index_add_(0, ring, centred)  # (K, B)
+    within = spread - (ring_sums.square() / size[:, None]).sum(dim=0)
     # Rounding noise of a constant map is not structure.
-    constant = spread <= 1e-24 * flat.square().sum(dim=1)
-    return torch.where(constant, torch.nan, within / spread)
+    constant = spread <= 1e-24 * columns.square().sum(dim=0)
+    return torch.where(constant, torch.nan, within.clamp_min(0.0) / spread)
 
 
 def radial_profile(mean_energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -229,7 +237,7 @@ def fit_sombrero(mean_energy: np.ndarray) -> Sombrero:
     """
     plane = _plane(*mean_energy.shape)
     values = mean_energy.ravel()
-    a, b, c = values @ plane.sombrero
+    a, b, c = plane.sombrero @ values
     x, y = coordinates(*mean_energy.shape)
     residual = np.square(values - _quartic((x * x + y * y).ravel()) @ (a, b, c)).sum()
     spread = np.square(values - values.mean()).sum()

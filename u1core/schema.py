@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Part of every cell key: raise it when the meaning or the set of columns changes."""
 
 
@@ -87,9 +87,19 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("head_matches", _flag, "", "the model's own head predicts this dataset's classes"),
         _column("precision", _text, "", "arithmetic of the forward pass: float32, bfloat16 or float16"),
         _column("device", _text, "", "torch device of the forward pass"),
-        _column("batch_size", _int, "images", "images per forward pass"),
+        _column(
+            "batch_size", _int, "images", "images per forward pass; the smallest, where memory made it halve"
+        ),
+        _column(
+            "execution", _text, "", "how forward passes ran: compiled or eager, folded, and why not more"
+        ),
         _column("seconds", _real, "s", "wall time of the extraction, summed over its parts"),
         _column("images_per_second", _real, "1/s", "rows over seconds"),
+        _column("decode_s", _real, "s", "in which pixels were made ready, beside the forward passes"),
+        _column("wait_s", _real, "s", "in which the forward passes stood still for pixels or for writing"),
+        _column("forward_s", _real, "s", "of forward passes"),
+        _column("reduce_s", _real, "s", "of reducing activations to rows"),
+        _column("write_s", _real, "s", "in which parts were written, beside the forward passes"),
         _column("schema_version", _int, "1", "version of these schemas"),
         _column("u1sweep_version", _text, "", "version of this package"),
         _column("torch_version", _text, "", "version of torch"),

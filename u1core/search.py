@@ -7,19 +7,17 @@ B images, D dimensions.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from u1core import location, medial, optics
 from u1core.cells import Cell
 from u1core.datasets import Images
 from u1core.lake.store import Lake, list_matrix
 from u1core.maps import LocationMaps
-from u1core.memory import NEIGHBOURS, nearest, unit_circle
+from u1core.memory import NEIGHBOURS, Neighbours, nearest, unit_circle
 
 _BLOCK_ROWS = 8192
 
@@ -33,37 +31,54 @@ def search_memory(cell: Cell, lake: Lake, images: Images, device: str = "cpu") -
 
 
 def _search_schemes(cell: Cell, lake: Lake, device: str) -> None:
-    columns: dict[str, list[np.ndarray]] = {}
+    """Write one file per block of queries; the memory is read again for each, so that none is held whole."""
     memory = _image_rows(lake, cell, "memory")
     query = _image_rows(lake, cell, "query")
     if not len(memory["image_id"]) or not len(query["image_id"]):
         return
-    for scheme in SCHEMES:
-        asked = np.concatenate(list(_features(lake, cell, scheme, "query")))
-        # A single channel has no direction, and without a frame there is no theta: every image would tie.
-        if asked.shape[1] == 1 or not asked.any():
-            continue
-        found = nearest(asked, _features(lake, cell, scheme, "memory"), NEIGHBOURS, device)
-        ranks = found.position.shape[1]
-        for name, values in {
-            "scheme": np.full(found.position.size, scheme),
-            "image_id": np.repeat(query["image_id"], ranks),
-            "label": np.repeat(query["label"], ranks),
-            "rank": np.tile(np.arange(1, ranks + 1), len(asked)),
-            "memory_image_id": memory["image_id"][found.position].ravel(),
-            "memory_label": memory["label"][found.position].ravel(),
-            "similarity": found.similarity.ravel().astype(np.float64),
-        }.items():
-            columns.setdefault(name, []).append(values)
-    if not columns:
-        return
-    merged = {name: np.concatenate(values) for name, values in columns.items()}
-    lake.write("neighbours", cell.id, merged, layer=cell.model.bottleneck)
+    schemes = [scheme for scheme in SCHEMES if _has_directions(lake, cell, scheme)]
+    blocks = [_features(lake, cell, scheme, "query") for scheme in schemes]
+    start = 0
+    for part, asked in enumerate(zip(*blocks, strict=True)):
+        rows = slice(start, start + len(asked[0]))
+        start = rows.stop
+        found = [
+            nearest(queries, _features(lake, cell, scheme, "memory"), NEIGHBOURS, device)
+            for scheme, queries in zip(schemes, asked, strict=True)
+        ]
+        block = {name: values[rows] for name, values in query.items()}
+        columns = [_columns(*each, block, memory) for each in zip(schemes, found, strict=True)]
+        merged = {name: np.concatenate([c[name] for c in columns]) for name in columns[0]}
+        lake.write("neighbours", cell.id, merged, layer=cell.model.bottleneck, part=part)
+
+
+def _has_directions(lake: Lake, cell: Cell, scheme: str) -> bool:
+    """Tell whether there is anything to compare: else every image would tie.
+
+    A single channel has no direction, and without a frame there is no theta.
+    """
+    return any(asked.shape[1] > 1 and asked.any() for asked in _features(lake, cell, scheme, "query"))
+
+
+def _columns(
+    scheme: str, found: Neighbours, query: dict[str, np.ndarray], memory: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return one row per query and rank."""
+    asked, ranks = found.position.shape
+    return {
+        "scheme": np.full(found.position.size, scheme),
+        "image_id": np.repeat(query["image_id"], ranks),
+        "label": np.repeat(query["label"], ranks),
+        "rank": np.tile(np.arange(1, ranks + 1), asked),
+        "memory_image_id": memory["image_id"][found.position].ravel(),
+        "memory_label": memory["label"][found.position].ravel(),
+        "similarity": found.similarity.ravel().astype(np.float64),
+    }
 
 
 def located_rows(cell: Cell, lake: Lake, images: Images) -> dict[str, np.ndarray]:
     """Return, by split, which rows of the location maps belong to images that have a record."""
-    positions = LocationMaps(cell, images, lake.work(cell.id)).positions
+    positions = LocationMaps(cell, images, lake).positions
     return {
         split: np.flatnonzero(np.isin(images.image_ids[members], _image_rows(lake, cell, split)["image_id"]))
         for split, members in positions.items()
@@ -75,9 +90,10 @@ def _search_location(cell: Cell, lake: Lake, images: Images, device: str) -> Non
     rows = located_rows(cell, lake, images)
     if not all(len(r) for r in rows.values()):
         return
-    maps = LocationMaps(cell, images, lake.work(cell.id))
+    maps = LocationMaps(cell, images, lake)
     query, memory = (maps.positions[split][rows[split]] for split in ("query", "memory"))
-    found = location.search(maps.read("query"), maps.read("memory"), rows["query"], rows["memory"], device)
+    with maps.read("query") as queries, maps.read("memory") as memories:
+        found = location.search(queries, memories, rows["query"], rows["memory"], device)
     x, y = (c.ravel() for c in optics.coordinates(*_bottleneck_size(cell, lake)))
     sets = [("location", *place) for place in zip(x, y, found.location, strict=True)]
     sets += [("full", None, None, found.full), ("pooled", None, None, found.pooled)]
@@ -100,26 +116,18 @@ def _search_location(cell: Cell, lake: Lake, images: Images, device: str) -> Non
 
 def _bottleneck_size(cell: Cell, lake: Lake) -> tuple[int, int]:
     """Return H and W of the bottleneck from the cell's frames."""
-    frames = pq.ParquetFile(lake.path("frames", cell.id)).read(columns=["is_bottleneck", "height", "width"])
+    frames = lake.read("frames", cell.id, columns=["is_bottleneck", "height", "width"])
     row = frames.filter(frames["is_bottleneck"]).to_pylist()[0]
     return row["height"], row["width"]
 
 
-def _bottleneck_files(lake: Lake, cell: Cell, table: str) -> Iterator[Path]:
-    part = 0
-    while (path := lake.path(table, cell.id, layer=cell.model.bottleneck, part=part)).is_file():
-        yield path
-        part += 1
-
-
 def _blocks(lake: Lake, cell: Cell, table: str, split: str, columns: list[str]) -> Iterator[pa.Table]:
     """Yield the rows of one split of the bottleneck, in image order, in blocks of bounded size."""
-    for path in _bottleneck_files(lake, cell, table):
-        for batch in pq.ParquetFile(path).iter_batches(_BLOCK_ROWS, columns=["split", *columns]):
-            rows = pa.Table.from_batches([batch])
-            rows = rows.filter(pc.equal(rows["split"], split))
-            if len(rows):
-                yield rows
+    wanted = ["split", *columns]
+    for rows in lake.batches(table, cell.id, _BLOCK_ROWS, wanted, layer=cell.model.bottleneck):
+        mine = rows.filter(pc.equal(rows["split"], split))
+        if len(mine):
+            yield mine
 
 
 def _image_rows(lake: Lake, cell: Cell, split: str) -> dict[str, np.ndarray]:

@@ -7,7 +7,6 @@ and where a function makes a layer, the whole pass is followed.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
@@ -58,6 +57,18 @@ class Taps(nn.Module):
             outputs["head"] = logits
         return outputs
 
+    @property
+    def by_hooks(self) -> bool:
+        """Whether modules return every layer; else the pass has to be followed function by function."""
+        return "" not in self._tapped
+
+    def hooked(self) -> nn.Module:
+        """Return a module of the same answers for torch.compile: hooks that stay, and no early end.
+
+        A compiler leaves out by itself what no answer needs.
+        """
+        return _Hooked(self.network, self._wanted, self._tapped, self.layers, self.head)
+
     def _take(self, found: dict[str, Tensor], name: str, output: object) -> None:
         if name in self._wanted and isinstance(output, Tensor):
             found[name] = output
@@ -66,20 +77,10 @@ class Taps(nn.Module):
 
     @contextmanager
     def _tap_modules(self, found: dict[str, Tensor]) -> Iterator[None]:
-        calls: Counter[str] = Counter()
-
-        def hook(path: str) -> Callable[[nn.Module, object, object], None]:
-            def take(module: nn.Module, inputs: object, output: object) -> None:
-                count = calls[path]
-                calls[path] += 1
-                self._take(found, f"{path}_{count}" if count else path, output)
-
-            return take
-
         with ExitStack() as hooks:
             for path in self._tapped:
-                module = self.network.get_submodule(path)
-                hooks.callback(module.register_forward_hook(hook(path)).remove)
+                take = _named_calls(path, lambda name, output: self._take(found, name, output))
+                hooks.callback(self.network.get_submodule(path).register_forward_hook(take).remove)
             yield
 
     @contextmanager
@@ -90,6 +91,58 @@ class Taps(nn.Module):
     def _no_such_layer(self, name: str, x: Tensor) -> U1Error:
         names = [n for value in record(self.network, x[:1]) for n in value.names]
         return U1Error("a layer of the network", f"'{name}'", f"nearest: {nearest(name, names)}")
+
+
+def _named_calls(
+    path: str, take: Callable[[str, object], None]
+) -> Callable[[nn.Module, object, object], None]:
+    """Return a forward hook that names every call of a module: 'act', then 'act_1'."""
+    calls = 0
+
+    def hook(module: nn.Module, inputs: object, output: object) -> None:
+        nonlocal calls
+        name = f"{path}_{calls}" if calls else path
+        calls += 1
+        take(name, output)
+
+    return hook
+
+
+class _Hooked(nn.Module):
+    """A network of its own hooks, as `Taps.hooked` describes it."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        wanted: set[str],
+        tapped: set[str],
+        layers: tuple[str, ...],
+        head: str | None,
+    ) -> None:
+        super().__init__()
+        self.network, self.layers, self.head = network, layers, head
+        self._found: dict[str, Tensor] = {}
+        self._calls: dict[str, int] = {}
+        for path in sorted(tapped):
+            network.get_submodule(path).register_forward_hook(self._hook(path, wanted))
+
+    def _hook(self, path: str, wanted: set[str]) -> Callable[[nn.Module, object, Tensor], None]:
+        def take(module: nn.Module, inputs: object, output: Tensor) -> None:
+            count = self._calls.get(path, 0)
+            self._calls[path] = count + 1
+            name = f"{path}_{count}" if count else path
+            if name in wanted:
+                self._found[name] = output
+
+        return take
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        self._found, self._calls = {}, {}
+        output = self.network(x)
+        outputs = {name: self._found[name] for name in self.layers}
+        if self.head is not None:
+            outputs["head"] = self._found[self.head] if self.head else output
+        return outputs
 
 
 class _Complete(Exception):  # noqa: N818 - a signal

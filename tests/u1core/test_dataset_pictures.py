@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from u1core.readers.index import index_listing
 from u1core.readers.listing import Listing, Picture, PictureError, SourceError
 from u1core.readers.pictures import MAX_PIXELS, decode_listing, decode_picture
 
@@ -248,12 +249,19 @@ def test_one_small_square_size_is_kept(tmp_path):
 
 
 @pytest.mark.parametrize("shapes", [[(6, 6), (6, 7)], [(6, 7), (6, 6)], [(300, 300)] * 2, [(6, 6), (7, 7)]])
-def test_other_sizes_become_256(tmp_path, shapes):
+def test_other_sizes_stay_in_their_files(shapes):
     contents = [b"bad", *(grey(50 + i, shape) for i, shape in enumerate(shapes))]
-    decoded = decode_listing(listing(contents), None, tmp_path)
-    assert decoded.pixels.shape == (2, 256, 256, 3)
-    np.testing.assert_array_equal(decoded.pixels[:, 9, 9, 0], [50, 51])
-    assert [failure.image_id for failure in decoded.failures] == [0]
+    indexed, is_small = index_listing(listing(contents))
+    assert not is_small and indexed.pixels is None and indexed.image_ids.tolist() == [1, 2]
+    assert [failure.image_id for failure in indexed.failures] == [0]
+    same, _ = index_listing(listing(contents))
+    np.testing.assert_array_equal(indexed.digests, same.digests)
+    other, _ = index_listing(listing([*contents[:2], grey(99, shapes[1])]))
+    assert (indexed.digests == other.digests).all(axis=1).tolist() == [True, False]
+
+
+def test_small_squares_of_one_size_are_known_by_their_headers():
+    assert index_listing(listing([grey(1), encode(Image.fromarray(grey(2)), "PNG"), b"bad"]))[1]
 
 
 def test_a_reader_that_miscounts_or_stops_is_one_line(tmp_path):
@@ -291,10 +299,10 @@ KINDS = st.sampled_from(["good", "good", "empty", "truncated", "foreign", "corru
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(kinds=st.lists(KINDS, max_size=12), start=st.integers(0, 60_000), size=st.sampled_from([None, 5]))
-def test_rows_and_failures_are_the_files_and_every_row_its_own(tmp_path, kinds, start, size):
+@given(kinds=st.lists(KINDS, max_size=12), start=st.integers(0, 60_000))
+def test_rows_and_failures_are_the_files_and_every_row_its_own(tmp_path, kinds, start):
     contents = [spoil(good(start + i, 4 + (start + i) % 2), kind) for i, kind in enumerate(kinds)]
-    decoded = decode_listing(listing(contents), size, tmp_path)
+    decoded = decode_listing(listing(contents), 5, tmp_path)
     assert len(decoded.pixels) + len(decoded.failures) == len(kinds)
     assert list(decoded.image_ids) == [i for i, kind in enumerate(kinds) if kind == "good"]
     assert [f.image_id for f in decoded.failures] == [i for i, kind in enumerate(kinds) if kind != "good"]

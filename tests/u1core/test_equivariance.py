@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from u1core import medial
-from u1core.extract import reduce_layer
 from u1core.frames import CoMoments, feature_plane, fit_frame, image_plane
+from u1core.reduce import reduce_layer
 
 TURNS = {1: 1j, 2: -1, 3: -1j}
 MEASURES = ("ee50_radius", "ee80_radius", "centre_density_ratio", "anisotropy")

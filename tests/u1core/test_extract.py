@@ -6,12 +6,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
-from u1core import complete, extract, search
+from u1core import batches, complete, extract, search
+from u1core.catalog.datasets import parse
 from u1core.cells import Cell, cell_states
+from u1core.datasets import materialise
 from u1core.errors import U1Error
-from u1core.extract import Extractor, Runtime, reduce_layer
+from u1core.forward import Extractor
 from u1core.lake.store import Lake
+from u1core.reduce import collapse
+from u1core.runtime import Runtime, resolve_device
 
 
 def run(cell, images, lake, runtime=None):
@@ -78,11 +83,11 @@ def test_a_lost_part_is_all_that_is_computed_again(cell, digits, tmp_path, monke
     lake = Lake.open(tmp_path / "b", create=True)
     calls = []
 
-    def dying(self, pixels, located, real=Extractor.__call__):
+    def dying(self, pixels, real=Extractor.__call__):
         calls.append(len(pixels))
         if len(calls) == 4:
             raise RuntimeError("the machine went away")
-        return real(self, pixels, located)
+        return real(self, pixels)
 
     monkeypatch.setattr(Extractor, "__call__", dying)
     with pytest.raises(RuntimeError):
@@ -98,12 +103,12 @@ def test_a_lost_part_is_all_that_is_computed_again(cell, digits, tmp_path, monke
 
 
 def test_activations_that_are_not_finite_become_failures(cell, digits, lake, monkeypatch):
-    def poisoned(activations, real=reduce_layer):
+    def poisoned(activations, signed):
         activations = activations.clone()
         activations[0] = torch.inf
-        return real(activations)
+        return collapse(activations, signed=signed)
 
-    monkeypatch.setattr(extract, "reduce_layer", poisoned)
+    monkeypatch.setattr(batches, "collapse", poisoned)
     run(cell, digits, lake, Runtime(batch_size=60))
     (committed,) = lake.cells().values()
     assert (committed["rows"], committed["failures"]) == (118, 2)
@@ -112,7 +117,7 @@ def test_activations_that_are_not_finite_become_failures(cell, digits, lake, mon
 
 
 def test_a_network_that_gives_nothing_finite_is_one_line(cell, digits, lake, monkeypatch):
-    monkeypatch.setattr(extract, "reduce_layer", lambda a: reduce_layer(a * torch.nan))
+    monkeypatch.setattr(batches, "collapse", lambda a, signed: collapse(a * torch.nan))
     with pytest.raises(U1Error, match="finite activations"):
         extract.extract(cell, digits, lake, Runtime())
 
@@ -131,6 +136,17 @@ def test_neighbours_are_those_of_brute_force(cell, digits, lake):
     assert [r["rank"] for r in found] == list(range(1, 21))
     assert [r["similarity"] for r in found] == pytest.approx(np.sort(cosine)[::-1][:20], abs=1e-6)
     assert {r["scheme"] for r in rows(lake, "neighbours")} == set(search.SCHEMES)
+
+
+def test_neighbours_do_not_depend_on_blocks_of_queries(cell, digits, tmp_path, monkeypatch):
+    whole = rows(run(cell, digits, Lake.open(tmp_path / "a", create=True)), "neighbours")
+    monkeypatch.setattr(search, "_BLOCK_ROWS", 17)
+    lake = run(cell, digits, Lake.open(tmp_path / "b", create=True))
+    assert len(lake.parts("neighbours", cell.id, layer="layer3")) > 1
+    key = lambda row: (row["scheme"], row["image_id"], row["rank"])  # noqa: E731
+    assert [(*key(row), row["memory_image_id"]) for row in sorted(rows(lake, "neighbours"), key=key)] == [
+        (*key(row), row["memory_image_id"]) for row in sorted(whole, key=key)
+    ]
 
 
 def test_the_key_hears_what_matters_and_nothing_else(cell):
@@ -160,19 +176,19 @@ def test_bfloat16_is_obeyed_and_close(cell, digits, tmp_path):
 
 def test_an_unknown_device_is_one_line():
     with pytest.raises(U1Error, match="--device"):
-        extract.resolve_device("abacus")
-    assert extract.resolve_device("cpu") == "cpu"
+        resolve_device("abacus")
+    assert resolve_device("cpu") == "cpu"
 
 
 def test_progress_counts_every_image_once(cell, digits, lake):
     seen = []
     extract.extract(
-        cell, digits, lake, Runtime(batch_size=50), lambda done, total: seen.append((done, total))
+        cell, digits, lake, Runtime(batch_size=50), lambda done, total, phases: seen.append((done, total))
     )
     assert seen == [(0, 120), (50, 120), (100, 120), (120, 120)]
     seen.clear()
     extract.extract(
-        cell, digits, lake, Runtime(batch_size=50), lambda done, total: seen.append((done, total))
+        cell, digits, lake, Runtime(batch_size=50), lambda done, total, phases: seen.append((done, total))
     )
     assert seen == [(120, 120)]
 
@@ -191,3 +207,35 @@ def test_a_path_out_of_order_is_refused(cell, digits, lake, layers, bottleneck):
     )
     with pytest.raises(U1Error, match="falling resolution"):
         extract.extract(wrong, digits, lake, Runtime())
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Two classes of eight pictures of two sizes; one of each is cut short."""
+    rng = np.random.default_rng(0)
+    for number in range(16):
+        path = tmp_path / "data" / "ab"[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (40 + number % 4, 48, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        if number >= 14:
+            path.write_bytes(path.read_bytes()[:2000])
+    entry = parse("photographs", {"kind": "folder", "options": {"path": str(tmp_path / "data")}})
+    return entry, materialise(entry, tmp_path / "cache")
+
+
+def test_pictures_in_their_files_are_extracted_and_damaged_ones_told(cell, photographs, tmp_path):
+    entry, images = photographs
+    cell = dataclasses.replace(cell, dataset=entry, fingerprint=images.fingerprint, limit=None)
+    lakes = [Lake.open(tmp_path / name, create=True) for name in ("first", "from the store")]
+    for lake in lakes:
+        run(cell, images, lake, Runtime(batch_size=4))
+        (committed,) = lake.cells().values()
+        assert (committed["rows"], committed["failures"]) == (14, 2)
+        assert committed["images_memory"] + committed["images_query"] == 16
+        failed = rows(lake, "failures")
+        assert {(row["stage"], row["class_name"]) for row in failed} == {("decode", "a"), ("decode", "b")}
+        ids = {row["image_id"] for row in failed} | {row["image_id"] for row in rows(lake, "records")}
+        assert ids == set(range(16))
+    for name in ("energy_total", "dipole_x"):
+        np.testing.assert_array_equal(*(column(lake, "records", name) for lake in lakes))

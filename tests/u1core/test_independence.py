@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from test_extract import column, rows, run
 
 from u1core import extract
-from u1core.accumulate import LayerSums, PartSums
+from u1core.accumulate import LayerSums, PartSums, Timing
 from u1core.cells import Cell
-from u1core.extract import Runtime
 from u1core.frames import fit_frame
 from u1core.lake.store import Lake
+from u1core.runtime import Runtime
 
 LAYERS = ("layer1", "layer2", "layer3")
 
@@ -39,7 +39,7 @@ def population(seed, offset, spread):
 
 def summed(parts):
     """What a cell accumulates of its parts, each through its file as in a resumed sweep."""
-    sums = [PartSums({"t": LayerSums.of(*part, 3, per_class=True)}, 0, 0, 0.0) for part in parts]
+    sums = [PartSums({"t": LayerSums.of(*part, 3, per_class=True)}, 0, 0, Timing(0.0)) for part in parts]
     merged = PartSums.from_bytes(sums[0].to_bytes())
     for other in sums[1:]:
         merged = merged.merge(PartSums.from_bytes(other.to_bytes()))

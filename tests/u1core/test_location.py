@@ -6,8 +6,9 @@ import torch
 from scipy.spatial.distance import cdist
 
 from u1core import complete, extract, location, search
-from u1core.extract import Runtime
+from u1core.forward import Extractor
 from u1core.maps import LocationMaps, by_place
+from u1core.runtime import Runtime, arithmetic
 
 
 def all_rows(maps):
@@ -68,7 +69,7 @@ def test_the_lake_gets_one_neighbour_per_query_and_place(cell, digits, lake, rep
     cell = replaced(cell, limit=60, location_limit=20)
     monkeypatch.setattr(extract, "PART_IMAGES", 35)
     run(cell, digits, lake)
-    positions = LocationMaps(cell, digits, lake.work(cell.id)).positions
+    positions = LocationMaps(cell, digits, lake).positions
     assert {split: len(rows) for split, rows in positions.items()} == {"memory": 20, "query": 20}
     table = pq.ParquetFile(lake.path("location_neighbours", cell.id, layer="layer3")).read()
     schemes = table["scheme"].to_pylist()
@@ -88,11 +89,11 @@ def test_the_lake_gets_one_neighbour_per_query_and_place(cell, digits, lake, rep
 def test_float16_maps_find_what_float32_maps_find(cell, digits, lake, replaced):
     cell = replaced(cell, limit=60, location_limit=60)
     run(cell, digits, lake)
-    extractor = extract.Extractor(cell, Runtime())
-    positions = LocationMaps(cell, digits, lake.work(cell.id)).positions
+    extractor = Extractor(cell, Runtime())
+    positions = LocationMaps(cell, digits, lake).positions
     maps = {}
     for split, rows in positions.items():
-        with extract.arithmetic("cpu", "float32"):
+        with arithmetic("cpu", "float32"):
             a = extractor.network(extractor.preprocess(torch.from_numpy(digits.pixels[rows])))["layer3"]
         maps[split] = a.flatten(2).permute(2, 0, 1).numpy()
     exact = location.search(maps["query"], maps["memory"], np.arange(60), np.arange(60))

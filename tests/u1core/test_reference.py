@@ -12,8 +12,9 @@ from test_extract import rows, run
 
 from u1core import optics
 from u1core.cells import Cell
-from u1core.extract import Extractor, Runtime
+from u1core.forward import Extractor
 from u1core.lake.store import Lake
+from u1core.runtime import Runtime
 
 LAYERS = ("layer1", "layer2", "layer3", "mean")
 EVERY_MEASURE = {

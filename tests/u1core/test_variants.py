@@ -7,8 +7,8 @@ import torch
 from u1core import optics
 from u1core.catalog import load_catalog
 from u1core.errors import U1Error
-from u1core.extract import reduce_layer
 from u1core.lake import sql
+from u1core.reduce import reduce_layer
 from u1core.variants import VARIANTS, luminance, select_variants
 
 PICTURE = torch.arange(2 * 3 * 4 * 3, dtype=torch.uint8).reshape(2, 3, 4, 3)

@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from u1core.errors import U1Error
+from u1core.lake.storage import open_storage, resolve
 from u1core.schema import SCHEMAS
 
 HEADER_KEYS = ("Question", "Grain", "Reads", "Params")
@@ -94,11 +95,11 @@ def view_files() -> dict[str, str]:
     return {name: texts[name] for name in TopologicalSorter(graph).static_order()}
 
 
-def connect(root: Path | None) -> duckdb.DuckDBPyConnection:
+def connect(root: Path | str | None) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB over a lake.
 
     Args:
-        root: The lake's folder; None gives empty raw tables (real ones, for tests to insert into).
+        root: The lake's folder or URI; None gives empty raw tables (real ones, for tests to insert into).
 
     Returns:
         A connection with one relation per table in schema `lake` and the public views in `main`. A table
@@ -119,27 +120,44 @@ def connect(root: Path | None) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _create_relations(connection: duckdb.DuckDBPyConnection, root: Path | None) -> None:
+def _create_relations(connection: duckdb.DuckDBPyConnection, root: Path | str | None) -> None:
     # Timestamps are stored in UTC and shown so, on every machine.
     connection.execute("set timezone = 'UTC'")
     connection.execute("create schema lake")
+    patterns = _patterns(connection, root)
     for table, schema in SCHEMAS.items():
-        _create_raw(connection, root, table, schema)
+        _create_raw(connection, patterns.get(table), table, schema)
     for text in _texts("macros").values():
         connection.execute(text)
     for name, text in view_files().items():
         connection.execute(f"create view {name} as\n{text}")
 
 
+def _patterns(connection: duckdb.DuckDBPyConnection, root: Path | str | None) -> dict[str, str]:
+    """Return what names the Parquet files of each table that has some."""
+    address = None if root is None else resolve(root)
+    if address is None:
+        return {}
+    if isinstance(address, Path):
+        filled = [table for table in SCHEMAS if next((address / table).rglob("*.parquet"), None)]
+        return {table: f"{_glob_escape(str(address / table))}/**/*.parquet" for table in filled}
+    # Only lakes that are not on a disk pay for this import.
+    from u1core.lake import remote
+
+    files = remote.LakeFiles(open_storage(address))
+    connection.register_filesystem(files)
+    globs = {table: f"{remote.PROTOCOL}://{table}/**/*.parquet" for table in SCHEMAS}
+    return {table: pattern for table, pattern in globs.items() if files.glob(pattern)}
+
+
 def _create_raw(
-    connection: duckdb.DuckDBPyConnection, root: Path | None, table: str, schema: pa.Schema
+    connection: duckdb.DuckDBPyConnection, pattern: str | None, table: str, schema: pa.Schema
 ) -> None:
-    """Create lake.<table>: a view over its Parquet files, or an empty table where there is none."""
-    if root is None or next((root / table).rglob("*.parquet"), None) is None:
+    """Create lake.<table>: a view over the Parquet files of a pattern, or an empty table without one."""
+    if pattern is None:
         columns = ", ".join(f"{field.name} {_sql_type(field.type)}" for field in schema)
         connection.execute(f"create table lake.{table} ({columns})")
         return
-    pattern = f"{_glob_escape(str(root.absolute() / table))}/**/*.parquet"
     # A view takes no bound parameter, so the one text that goes into SQL is quoted here.
     quoted = pattern.replace("'", "''")
     connection.execute(

@@ -1,32 +1,32 @@
-"""Where the Parquet lies and how it gets there: temporary name, fsync, rename, commit mark last.
+"""The lake: which Parquet lies where, and what makes a cell readable.
 
     lake/<table>/dataset=<id>/model=<id>/variant=<id>/[layer=<id>/]<key>-<part>.parquet
 
 `lake/u1lake.json` marks the folder as a lake; `lake/.work/` holds files in the making and the state of
-unfinished cells, outside every table's glob. A cell is readable once its row in `cells` exists.
+unfinished cells, outside every table's glob. A cell is readable once its row in `cells` exists. The folder is
+a local one or a prefix of an object store (`u1core.lake.storage`).
 """
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
 from u1core.errors import U1Error
+from u1core.lake import index
+from u1core.lake.storage import WORK, NewFile, ObjectStorage, Storage, open_storage, writing_to
 from u1core.schema import SCHEMA_VERSION, SCHEMAS
+
+__all__ = ["MARK", "CellId", "Lake", "list_column", "list_matrix", "writing_to"]
 
 MARK = "u1lake.json"
 
@@ -51,86 +51,81 @@ class CellId:
 
 
 class Lake:
-    """A lake on a local path."""
+    """A lake.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    Attributes:
+        root: Its folder, or its URI.
+    """
+
+    def __init__(self, address: Path | str) -> None:
+        self.storage: Storage = open_storage(address)
+        self.root = self.storage.address
 
     @classmethod
-    def open(cls, root: Path, *, create: bool = False) -> Lake:
+    def open(cls, address: Path | str, *, create: bool = False) -> Lake:
         """Open a lake, or make one where nothing is.
 
         Raises:
-            U1Error: The folder is missing (and `create` is false), is not a lake, or is of another version.
+            U1Error: It is missing (and `create` is false), is not a lake, is of another version, or can't
+                be reached.
         """
-        mark = root / MARK
-        if not mark.is_file():
-            cls._create(root, mark, create)
-        version = _read_mark(mark)
+        lake = cls(address)
+        with lake._reaching():
+            mark = lake.storage.read(MARK)
+            if mark is None:
+                mark = lake._create(create)
+        version = _version(mark, lake.storage.path(MARK))
         if version != SCHEMA_VERSION:
             raise U1Error(
                 f"a lake of schema version {SCHEMA_VERSION}",
-                f"version {version} in {root}",
+                f"version {version} in {lake.root}",
                 "name another folder with --lake, or use the u1sweep release that wrote it",
             )
-        return cls(root)
+        return lake
 
     @classmethod
-    def find(cls, root: Path) -> Lake | None:
+    def find(cls, address: Path | str) -> Lake | None:
         """Open a lake, or return None where nothing is yet; anything else there raises U1Error."""
-        return cls.open(root) if root.is_file() or (root.is_dir() and any(root.iterdir())) else None
+        lake = cls(address)
+        with lake._reaching():
+            nothing = lake.storage.is_empty() and lake.storage.read(MARK) is None
+        return None if nothing else cls.open(address)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Be the only sweep that writes to this lake; the lock goes with the process, however it ends.
+    def alone(self) -> AbstractContextManager[None]:
+        """Be the only sweep that writes to this lake.
+
+        On a disk the lock goes with the process, however it ends; on an object store within `LEASE_S`.
 
         Raises:
             U1Error: Another sweep is writing.
         """
-        with writing_to(self.root):
-            (self.root / ".work").mkdir(exist_ok=True)
-            lock = FileLock(self.root / ".work" / "sweep.lock", timeout=0)
-            try:
-                lock.acquire()
-            except Timeout as e:
-                todo = "wait for it to end, or name another lake"
-                raise U1Error(f"no other sweep on {self.root}", "one that is writing now", todo) from e
-        try:
-            yield
-        finally:
-            lock.release()
+        return self.storage.alone()
 
-    @staticmethod
-    def _create(root: Path, mark: Path, create: bool) -> None:
-        if root.exists() and (not root.is_dir() or any(p.name != ".work" for p in root.iterdir())):
+    def _reaching(self) -> AbstractContextManager[None]:
+        return self.storage.reaching() if isinstance(self.storage, ObjectStorage) else nullcontext()
+
+    def _create(self, create: bool) -> bytes:
+        if not self.storage.is_empty():
             raise U1Error(
                 f"--lake to name a lake (a folder with {MARK}) or a new folder",
-                f"{root}, which holds something else",
+                f"{self.root}, which holds something else",
                 "name another folder",
             )
         if not create:
             raise U1Error(
-                "--lake to name a lake", f"{root}, where none is", "run `u1 sweep` first, or name its lake"
+                "--lake to name a lake",
+                f"{self.root}, where none is",
+                "run `u1 sweep` first, or name its lake",
             )
-        with writing_to(root):
-            (root / ".work").mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"format": "u1sweep lake", "schema_version": SCHEMA_VERSION}) + "\n"
-            _replace_atomically(mark, root / ".work", lambda temporary: temporary.write_text(text))
+        mark = json.dumps({"format": "u1sweep lake", "schema_version": SCHEMA_VERSION}) + "\n"
+        self.storage.write(MARK, mark.encode())
+        return mark.encode()
 
-    # -- files ------------------------------------------------------------------------------------
+    # -- tables -----------------------------------------------------------------------------------
 
-    def path(self, table: str, cell: CellId, *, layer: str | None = None, part: int = 0) -> Path:
-        """Return where a part of a table lies."""
-        folder = (
-            self.root / table / f"dataset={cell.dataset}" / f"model={cell.model}" / f"variant={cell.variant}"
-        )
-        if layer is not None:
-            folder /= f"layer={layer}"
-        return folder / f"{cell.key}-{part:05d}.parquet"
-
-    def work(self, cell: CellId) -> Path:
-        """Return the folder of a cell's unfinished state."""
-        return self.root / ".work" / cell.key
+    def path(self, table: str, cell: CellId, *, layer: str | None = None, part: int = 0) -> Path | str:
+        """Return the full name of a part of a table."""
+        return self.storage.path(_part_name(table, cell, layer, part))
 
     def write(
         self,
@@ -156,57 +151,120 @@ class Lake:
         filled = {name: [value] * rows for name, value in keys.items()} | dict(columns)
         arrays = [_array(filled.get(f.name), f.type, rows) for f in SCHEMAS[table]]
         data = pa.Table.from_arrays(arrays, schema=SCHEMAS[table])
-        target = self.path(table, cell, layer=layer, part=part)
-        with writing_to(self.root):
-            _replace_atomically(
-                target, self.work(cell), lambda path: pq.write_table(data, path, **_encoding(data.schema))
-            )
+        with self.storage.writing(_part_name(table, cell, layer, part), _work(cell)) as path:
+            pq.write_table(data, path, **_encoding(data.schema))
+
+    def parts(self, table: str, cell: CellId, *, layer: str | None = None) -> list[int]:
+        """Return the numbers of the parts that are there, ascending."""
+        folder, _, first = _part_name(table, cell, layer, 0).rpartition("/")
+        start = f"{folder}/{first.partition('-')[0]}-"
+        names = [name for name in self.storage.names(folder) if name.startswith(start)]
+        return sorted(int(name.removeprefix(start).removesuffix(".parquet")) for name in names)
+
+    def read(
+        self,
+        table: str,
+        cell: CellId,
+        *,
+        layer: str | None = None,
+        part: int = 0,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """Read one part of a table: all of its columns, or those named."""
+        name = _part_name(table, cell, layer, part)
+        with self.storage.files.open_input_file(name) as file, pq.ParquetFile(file) as parquet:
+            return parquet.read(columns=columns)
+
+    def batches(
+        self, table: str, cell: CellId, rows: int, columns: Sequence[str], *, layer: str | None = None
+    ) -> Iterator[pa.Table]:
+        """Yield the rows of all parts in their order, in tables of at most `rows` rows."""
+        for part in self.parts(table, cell, layer=layer):
+            name = _part_name(table, cell, layer, part)
+            with self.storage.files.open_input_file(name) as file, pq.ParquetFile(file) as parquet:
+                for batch in parquet.iter_batches(rows, columns=columns):
+                    yield pa.Table.from_batches([batch])
+
+    # -- unfinished state -------------------------------------------------------------------------
+
+    def work(self, cell: CellId) -> Path | str:
+        """Return the folder of a cell's unfinished state, on the lake's storage: any machine can go on."""
+        return self.storage.path(_work(cell))
 
     def save_state(self, cell: CellId, name: str, content: bytes) -> None:
         """Save a file of unfinished state atomically."""
-        work = self.work(cell)
-        with writing_to(self.root):
-            _replace_atomically(work / name, work, lambda temporary: temporary.write_bytes(content))
+        self.storage.write(f"{_work(cell)}/{name}", content, _work(cell))
+
+    def load_state(self, cell: CellId, name: str) -> bytes | None:
+        """Return a file of unfinished state, None where it is not."""
+        return self.storage.read(f"{_work(cell)}/{name}")
+
+    def states(self, cell: CellId) -> list[str]:
+        """Return the names of a cell's files of unfinished state, sorted."""
+        prefix = f"{_work(cell)}/"
+        return [name.removeprefix(prefix) for name in self.storage.names(_work(cell))]
+
+    def new_state(self, cell: CellId, name: str) -> NewFile:
+        """Begin a large file of unfinished state."""
+        return self.storage.new_file(f"{_work(cell)}/{name}", _work(cell))
+
+    def open_state(self, cell: CellId, name: str) -> BinaryIO:
+        """Open a large file of unfinished state, to be read here and there."""
+        return self.storage.open_local(f"{_work(cell)}/{name}")
 
     # -- cells ------------------------------------------------------------------------------------
 
     def cells(self) -> dict[str, dict[str, Any]]:
-        """Return the rows of `cells` by cell key."""
-        rows: dict[str, dict[str, Any]] = {}
-        for path in sorted((self.root / "cells").glob("**/*.parquet")):
-            try:
-                rows |= {row["cell_key"]: row for row in pq.ParquetFile(path).read().to_pylist()}
-            except (pa.ArrowInvalid, OSError) as e:
-                todo = "delete that file and sweep again: its cell is computed anew"
-                raise U1Error("readable Parquet in the lake", f"a damaged {path}", todo) from e
-        return rows
+        """Return the rows of `cells` by cell key.
+
+        Raises:
+            U1Error: A file is damaged, or the storage does not answer.
+        """
+        with self._reaching():
+            return index.all_rows(self.storage)
+
+    def _namesakes(self, cell: CellId) -> dict[str, dict[str, Any]]:
+        """Return the rows of `cells` of the same dataset, model and variant."""
+        names = self.storage.names(_part_name("cells", cell, None, 0).rpartition("/")[0])
+        return {row["cell_key"]: row for row in index.read_files(self.storage, names)}
 
     def commit(self, cell: CellId, row: Mapping[str, Any]) -> None:
-        """Make a cell readable: write its row of `cells`, then drop its unfinished state."""
+        """Make a cell readable: write its row of `cells`, then drop its unfinished state.
+
+        Rows of failed tries of the same dataset, model and variant are dropped: this cell replaces them.
+        """
         now = datetime.now(UTC)
         columns = {name: [value] for name, value in {"committed_at": now, "selected_at": now, **row}.items()}
         self.write("cells", cell, columns)
-        self._forget_failures(cell)
-        shutil.rmtree(self.work(cell), ignore_errors=True)
-
-    def _forget_failures(self, cell: CellId) -> None:
-        """Drop the rows of failed tries that a done cell of the same dataset, model and variant replaces."""
-        for row in self.cells().values():
-            if _names(row) == (cell.dataset, cell.model, cell.variant) and row["status"] == "failed":
-                self.path("cells", CellId(row["cell_key"], *_names(row))).unlink(missing_ok=True)
+        for key, other in self._namesakes(cell).items():
+            if other["status"] == "failed":
+                self.storage.delete(_part_name("cells", CellId(key, *_names(other)), None, 0))
+        self.storage.delete_folder(_work(cell))
 
     def mark_failed(self, cell: CellId, row: Mapping[str, Any]) -> None:
         """Write the row of a failed cell; its unfinished state stays, so that the next try resumes."""
         now = datetime.now(UTC)
         self.write("cells", cell, {name: [value] for name, value in {"selected_at": now, **row}.items()})
 
-    def select(self, cell: CellId) -> None:
-        """Make a committed cell the current one of its dataset, model and variant."""
+    def select(self, *cells: CellId) -> None:
+        """Make committed cells the current ones of their dataset, model and variant."""
         rows = self.cells()
-        rivals = [r for r in rows.values() if _names(r) == (cell.dataset, cell.model, cell.variant)]
-        latest = max(rivals, key=lambda r: r["selected_at"])
-        if latest["cell_key"] != cell.key:
-            self.commit(cell, rows[cell.key] | {"selected_at": datetime.now(UTC)})
+        latest: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for row in sorted(rows.values(), key=lambda row: row["selected_at"]):
+            latest[_names(row)] = row
+        for cell in cells:
+            if latest[cell.dataset, cell.model, cell.variant]["cell_key"] != cell.key:
+                self.commit(cell, rows[cell.key] | {"selected_at": datetime.now(UTC)})
+
+
+def _part_name(table: str, cell: CellId, layer: str | None, part: int) -> str:
+    """Return where a part lies, below the lake's root."""
+    folder = f"{table}/dataset={cell.dataset}/model={cell.model}/variant={cell.variant}"
+    return f"{folder}{'' if layer is None else f'/layer={layer}'}/{cell.key}-{part:05d}.parquet"
+
+
+def _work(cell: CellId) -> str:
+    return f"{WORK}/{cell.key}"
 
 
 def _encoding(schema: pa.Schema) -> dict[str, Any]:
@@ -239,50 +297,13 @@ def _array(values: object, type_: pa.DataType, rows: int) -> pa.Array:
     return array if array.type == type_ else array.cast(type_)
 
 
-def _read_mark(mark: Path) -> int:
+def _version(mark: bytes, path: Path | str) -> int:
     try:
-        return int(json.loads(mark.read_text())["schema_version"])
+        return int(json.loads(mark)["schema_version"])
     except (ValueError, KeyError, TypeError) as e:
         raise U1Error(
-            f"{MARK} with a schema_version", f"an unreadable {mark}", "name another folder with --lake"
+            f"{MARK} with a schema_version", f"an unreadable {path}", "name another folder with --lake"
         ) from e
-
-
-def _replace_atomically(target: Path, work: Path, write: Callable[[Path], object]) -> None:
-    """Write under a temporary name in `work`, fsync, rename to `target`, fsync its folder."""
-    work.mkdir(parents=True, exist_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = work / f"{uuid.uuid4().hex}.tmp"
-    try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextmanager
-def writing_to(root: Path) -> Iterator[None]:
-    """Turn a full disk or a forbidden folder into one line."""
-    try:
-        yield
-    except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = shutil.disk_usage(root if root.exists() else root.parent).free
-            raise U1Error(
-                "room on the lake's disk",
-                f"a full one: {free / 1e6:.0f} MB free at {root}",
-                "make room and run the same command again: what is written is kept",
-            ) from e
-        if e.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-            raise U1Error(f"a writable lake at {root}", str(e), "name another folder with --lake") from e
-        raise
 
 
 def list_column(matrix: np.ndarray) -> pa.Array:

@@ -19,6 +19,7 @@ from u1core.catalog import DatasetEntry
 from u1core.catalog.datasets import plugin_kinds
 from u1core.readers import arrays, folder
 from u1core.readers.fetch import FETCHERS
+from u1core.readers.index import index_listing
 from u1core.readers.listing import Decoded, Ignored, ImageFailure, Listing, Picture, PictureError, SourceError
 from u1core.readers.pictures import Report, decode_listing
 
@@ -37,7 +38,7 @@ __all__ = [
     "state_of",
 ]
 
-DECODING = 2
+DECODING = 3
 """Raise it when pictures are decoded to other pixels than before: decoded ones are then not used again."""
 
 Reader = Callable[[DatasetEntry, Sequence[Path]], Listing]
@@ -81,7 +82,12 @@ def read_source(
         places = places_of(source, entry, data_dir)
     if entry.kind in arrays.LAYOUTS:
         return arrays.read_layout(entry, places)
-    return decode_listing(list_pictures(entry, places), entry.options.get("size"), work_dir, report)
+    listing, size = list_pictures(entry, places), entry.options.get("size")
+    if size is None:
+        indexed, is_small = index_listing(listing, report)
+        if not is_small:
+            return indexed
+    return decode_listing(listing, size, work_dir, report)
 
 
 def places_of(source: str, entry: DatasetEntry, data_dir: Path | None) -> list[Path]:

@@ -99,15 +99,20 @@ class ImageFailure:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pictures and labels as read from one source, in order of `image_ids`."""
+    """Pictures and labels as read from one source, in order of `image_ids`.
 
-    pixels: Pixels  # (n, H, W, C)
+    Where the pictures are not small ones of one size they stay in their files: `pixels` is None then, and
+    `digests` are the sha256 of what each is decoded from.
+    """
+
+    pixels: Pixels | None  # (n, H, W, C)
     labels: Labels  # (n,)
     is_query: Flags  # (n,)
     image_ids: Labels  # (n,)
     class_names: tuple[str, ...]
     failures: tuple[ImageFailure, ...] = ()
     ignored: Ignored = Ignored()
+    digests: npt.NDArray[np.uint8] | None = None  # (n, 32)
 
 
 def halve(labels: Labels) -> Flags:

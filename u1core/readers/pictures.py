@@ -6,20 +6,27 @@ Shapes: n pictures of S x S pixels, RGB.
 from __future__ import annotations
 
 import io
+import os
 import stat
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from u1core.ahead import map_ahead
 from u1core.paths import shown
 from u1core.readers.listing import (
     Content,
     Decoded,
+    Flags,
     ImageFailure,
+    Labels,
     Listing,
     Picture,
     PictureError,
@@ -27,6 +34,8 @@ from u1core.readers.listing import (
     SourceError,
     halve,
 )
+
+R = TypeVar("R")
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -37,9 +46,6 @@ Report = Callable[[int, int], None]
 
 MAX_PIXELS = 100_000_000
 """A picture of more is taken for a decompression bomb."""
-
-DEFAULT_SIZE = 256
-"""The usual ImageNet evaluation resizes the shorter side to 256 pixels and crops 224."""
 
 _ORIENTATION = 0x0112
 _UPRIGHT = {
@@ -68,9 +74,7 @@ def decode_picture(content: Content, size: int | None) -> Pixels:
         PictureError: It is not a picture, too large, or its range of grey values is unknown.
         Exception: Whatever Pillow raises on damaged files.
     """
-    with _open(content) as opened:
-        if opened.width * opened.height > MAX_PIXELS:
-            raise _bomb()
+    with open_picture(content) as opened:
         opened.load()
         turn = _UPRIGHT.get(_orientation(opened))
         picture = _eight_bits(opened).convert("RGB")
@@ -81,8 +85,12 @@ def decode_picture(content: Content, size: int | None) -> Pixels:
     return np.asarray(picture, dtype=np.uint8)
 
 
-def _open(content: Content) -> Image.Image:
-    """Read the header, and no pixel."""
+def open_picture(content: Content) -> Image.Image:
+    """Read the header, and no pixel.
+
+    Raises:
+        PictureError: It is no picture, or a bomb.
+    """
     if isinstance(content, PictureError):
         raise content
     if isinstance(content, Image.Image):
@@ -90,17 +98,24 @@ def _open(content: Content) -> Image.Image:
     if isinstance(content, np.ndarray):
         return Image.fromarray(content[..., 0] if content.shape[2:] == (1,) else content)
     if isinstance(content, Path):
-        state = content.stat()
-        if not stat.S_ISREG(state.st_mode):  # opening a pipe would wait for ever
-            raise PictureError("not a regular file")
-    if (state.st_size if isinstance(content, Path) else len(content)) == 0:
+        check_regular(content)
+    if (content.stat().st_size if isinstance(content, Path) else len(content)) == 0:
         raise PictureError("an empty file")
     try:
-        return Image.open(content if isinstance(content, Path) else io.BytesIO(content), formats=FORMATS)
+        opened = Image.open(content if isinstance(content, Path) else io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise PictureError(f"not a picture in one of {', '.join(FORMATS)}, or damaged") from error
     except Image.DecompressionBombError as error:
         raise _bomb() from error
+    if opened.width * opened.height > MAX_PIXELS:
+        raise _bomb()
+    return opened
+
+
+def check_regular(path: Path) -> None:
+    """Raise PictureError unless the path is a regular file: opening a pipe would wait for ever."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise PictureError("not a regular file")
 
 
 def _bomb() -> PictureError:
@@ -132,53 +147,81 @@ def decode_listing(
     """Decode a listing in order; a picture that can't be decoded becomes a failure and stops nothing.
 
     Args:
-        listing: The pictures; asked for a second time where the first pass finds that their sizes differ.
-        size: Pixels of the shorter side and of the crop; None keeps pictures that all have one square size
-            of at most 256 pixels as they are, and makes all others 256.
+        listing: The pictures.
+        size: Pixels of the shorter side and of the crop; None keeps pictures that are all of one size.
         work_dir: Holds the pixels in a file, which is mapped, so that memory stays small.
         report: Called with pictures done and pictures in all.
 
     Raises:
-        SourceError: The reader gave fewer or more pictures than labels.
+        SourceError: The reader gave fewer or more pictures than labels, or pictures of several sizes.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of EXIF and of size: pictures are decoded or refused
-        if size is None:
-            try:
-                return _decode_all(listing, None, work_dir / "decoded", report)
-            except _MixedSizesError:
-                size = DEFAULT_SIZE
-        return _decode_all(listing, size, work_dir / "decoded", report)
 
+    def decode(item: tuple[int, Picture]) -> tuple[int, Pixels | str]:
+        image_id, picture = item
+        try:
+            return image_id, decode_picture(picture.content, size)  # type: ignore[arg-type]
+        except Exception as error:  # of many kinds; each is this picture's failure alone
+            return image_id, reason(picture, error)
 
-def _decode_all(listing: Listing, size: int | None, path: Path, report: Report) -> Decoded:
-    labels = np.asarray(listing.labels, dtype=np.int64)
-    is_query = halve(labels) if listing.is_query is None else np.asarray(listing.is_query, dtype=np.bool_)
-    kept: list[int] = []
-    failures: list[ImageFailure] = []
-    with path.open("wb") as file:
+    split = Split.of(listing)
+    with (work_dir / "decoded").open("wb") as file:
         rows = _Rows(file)
-        for image_id, picture in _numbered(listing):
-            report(image_id, len(labels))
-            try:
-                pixels = decode_picture(_fetched(picture.content), size)
-            except Exception as error:  # of many kinds; each is this picture's failure alone
-                label, query = int(labels[image_id]), bool(is_query[image_id])
-                failures.append(ImageFailure(image_id, label, query, "decode", _reason(picture, error)))
-                continue
-            if size is None and not _is_small_square(pixels):
-                raise _MixedSizesError
-            rows.append(pixels)
-            kept.append(image_id)
-        report(len(labels), len(labels))
-        written = rows.read()
-    ids = np.array(kept, dtype=np.int64)
-    return Decoded(
-        written, labels[ids], is_query[ids], ids, listing.class_names, tuple(failures), listing.ignored
-    )
+        for image_id, pixels in for_each(listing, decode, report):
+            if isinstance(pixels, str):
+                split.fail(image_id, pixels)
+            else:
+                rows.append(pixels)
+                split.keep(image_id)
+        return split.decoded(rows.read())
 
 
-def _numbered(listing: Listing) -> Iterator[tuple[int, Picture]]:
+def for_each(listing: Listing, function: Callable[[tuple[int, Picture]], R], report: Report) -> Iterator[R]:
+    """Apply a function to every picture with its number, several at a time; yield what it gives, in order."""
+    total = len(listing.labels)
+    pictures = ((image_id, Picture(p.name, fetched(p.content))) for image_id, p in numbered(listing))
+    with warnings.catch_warnings(), closing(map_ahead(function, pictures, os.cpu_count() or 1)) as results:
+        warnings.simplefilter("ignore")  # of EXIF and of size: pictures are decoded or refused
+        for done, result in enumerate(results):
+            report(done, total)
+            yield result
+    report(total, total)
+
+
+@dataclass
+class Split:
+    """Which pictures of a listing can be used, as they come in."""
+
+    listing: Listing
+    labels: Labels
+    is_query: Flags
+    kept: list[int] = field(default_factory=list)
+    failures: list[ImageFailure] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, listing: Listing) -> Split:
+        """Begin with none."""
+        labels = np.asarray(listing.labels, dtype=np.int64)
+        given = listing.is_query
+        return cls(listing, labels, halve(labels) if given is None else np.asarray(given, dtype=np.bool_))
+
+    def keep(self, image_id: int) -> None:
+        """Use a picture."""
+        self.kept.append(image_id)
+
+    def fail(self, image_id: int, why: str) -> None:
+        """Leave a picture out."""
+        label, is_query = int(self.labels[image_id]), bool(self.is_query[image_id])
+        self.failures.append(ImageFailure(image_id, label, is_query, "decode", why))
+
+    def decoded(self, pixels: Pixels | None, digests: npt.NDArray[np.uint8] | None = None) -> Decoded:
+        """Return the data set with the pixels, or the digests, of the pictures kept."""
+        ids = np.array(self.kept, dtype=np.int64)
+        labels, is_query = self.labels[ids], self.is_query[ids]
+        names, ignored = self.listing.class_names, self.listing.ignored
+        return Decoded(pixels, labels, is_query, ids, names, tuple(self.failures), ignored, digests)
+
+
+def numbered(listing: Listing) -> Iterator[tuple[int, Picture]]:
     """Number the pictures, and see to it that there is one for every label."""
     n, given = len(listing.labels), 0
     pictures = iter(listing.pictures())
@@ -195,25 +238,17 @@ def _numbered(listing: Listing) -> Iterator[tuple[int, Picture]]:
         raise SourceError(f"the reader gave {given if given < n else 'more'} pictures for {n} labels")
 
 
-def _fetched(content: Content | Callable[[], Content]) -> Content:
+def fetched(content: Content | Callable[[], Content]) -> Content:
+    """Return a content, asked for now where that was put off."""
     return content() if callable(content) else content
 
 
-def _reason(picture: Picture, error: Exception) -> str:
+def reason(picture: Picture, error: Exception) -> str:
     """Say in one line which picture it was and why."""
     why = str(error)
     if not isinstance(error, PictureError):
         why = f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"
     return f"{shown(picture.name)}: {' '.join(why.split())}"
-
-
-class _MixedSizesError(Exception):
-    """The pictures don't share one small square size."""
-
-
-def _is_small_square(pixels: Pixels) -> bool:
-    height, width = pixels.shape[:2]
-    return bool(height == width <= DEFAULT_SIZE)
 
 
 class _Rows:
@@ -227,12 +262,12 @@ class _Rows:
         """Write the next row.
 
         Raises:
-            _MixedSizesError: It has another shape than the first.
+            SourceError: It has another shape than the first.
         """
         if self._rows == 0:
             self._shape = pixels.shape
         if pixels.shape != self._shape:
-            raise _MixedSizesError
+            raise SourceError(f"pictures of {self._shape} and of {pixels.shape} where one size was expected")
         self._file.write(pixels.tobytes())
         self._rows += 1
 
