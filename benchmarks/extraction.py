@@ -57,8 +57,8 @@ def measure(name: str, precision: str, images: int, rounds: int) -> tuple[float,
         "images per second": {name: median(values) for name, values in rates.items()},
         "extraction over plain": ratio(rates["extraction"], rates["plain"]),
         "share of the time": {name: s / sum(phases.values()) for name, s in phases.items()},
-        "without what is written at the end": ratio([p.loop_rate for p in passes], rates["bare"]),
-        "set up, s": median(p.seconds - 2 * limit / p.rate for p in passes),
+        "without what is written at the end": ratio([p.images / p.loop_s for p in passes], rates["bare"]),
+        "set up, s": median(p.seconds - p.loop_s - p.tail_s for p in passes),
     }
 
 

@@ -67,7 +67,7 @@ def prepare() -> None:
     for step in (*steps, thingsvision.environment):
         try:
             step()
-        except (U1Error, OSError, subprocess.CalledProcessError) as error:  # the rows that need it will say so
+        except (U1Error, OSError, subprocess.CalledProcessError) as error:  # its row will say so
             print(f"not prepared: {error}", file=sys.stderr, flush=True)
 
 
