@@ -43,8 +43,10 @@ def decoding(entry: DatasetEntry, model: ModelEntry, batch: int) -> float:
 def measure(name: str, images: int, rounds: int) -> tuple[float, dict[str, Any]]:
     """Return the ratio of one network, and the figures behind it."""
     entry, model = workload.photographs(images), workload.network(name)
-    cell = workload.cell_of(model, entry, workload.open_images(entry))
+    opened = workload.open_images(entry)
+    cell = workload.cell_of(model, entry, opened)
     batch = workload.best_batch(cell) if rounds > 1 else 4
+    workload.extraction(cell, opened, Runtime(batch_size=batch))  # what is imported late is imported
     runs: dict[str, Callable[[], float]] = {
         "first pass": lambda: workload.first_pass(entry, cell, batch),
         "decode": lambda: decoding(entry, model, batch),
