@@ -43,7 +43,9 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
-Lake_ = Annotated[Path, typer.Option("--lake", help="Folder of the lake.", envvar="U1_LAKE")]
+Lake_ = Annotated[
+    str, typer.Option("--lake", help="Folder of the lake, or s3://bucket/prefix.", envvar="U1_LAKE")
+]
 Models = Annotated[
     str,
     typer.Option(
@@ -87,6 +89,23 @@ DataDir = Annotated[
 Precision_ = Annotated[Precision, typer.Option("--precision", help="Arithmetic of the forward pass.")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Images per forward pass.")]
 Report_ = Annotated[Path, typer.Option("--report", help="Folder of the report.")]
+Runner_ = Annotated[Runner, typer.Option("--runner", help="Threads of this process, or a Dask cluster.")]
+DaskAddress = Annotated[
+    str | None, typer.Option("--dask-address", help="Scheduler of a running cluster, tcp://host:port.")
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        help="module:Class of a cluster to start, such as dask_jobqueue:SLURMCluster; "
+        "else `class` of [cluster] in the catalog file.",
+        envvar="U1_CLUSTER",
+    ),
+]
+ClusterOption = Annotated[
+    list[str] | None,
+    typer.Option("--cluster-option", help="name=value for the cluster's class; repeatable."),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 
 

@@ -30,13 +30,13 @@ def read_file(path: Path) -> str:
         raise U1Error("-f to name a text file with a query", f"{path} ({e})", "check the name") from e
 
 
-def parse_params(pairs: list[str]) -> dict[str, Any]:
+def parse_params(pairs: list[str], option: str = "--param") -> dict[str, Any]:
     """Parse name=value pairs; a value that reads as a number or true/false/null is one."""
     params = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
         if not separator or not name:
-            raise U1Error("--param to be name=value", repr(pair), "write for example --param split=query")
+            raise U1Error(f"{option} to be name=value", repr(pair), f"write for example {option} split=query")
         try:
             params[name] = json.loads(value)
         except ValueError:
@@ -44,7 +44,7 @@ def parse_params(pairs: list[str]) -> dict[str, Any]:
     return params
 
 
-def answer(lake: Path, query: str, params: dict[str, Any], format_: str, out: Console) -> None:
+def answer(lake: Path | str, query: str, params: dict[str, Any], format_: str, out: Console) -> None:
     """Run one query and print its rows."""
     Lake.open(lake)
     with sql.connect(lake) as connection:
@@ -83,7 +83,7 @@ def _cell(value: object) -> str:
     return escape(str(value))
 
 
-def shell(lake: Path, out: Console) -> None:
+def shell(lake: Path | str, out: Console) -> None:
     """Ask queries in a loop; at a terminal a mistake is a line and the shell goes on, from a pipe it ends."""
     Lake.open(lake)
     if not sys.stdin.isatty():

@@ -18,6 +18,9 @@ from flows import catalog_cli
 from flows.arguments import (
     BatchSize,
     CatalogFile,
+    Cluster,
+    ClusterOption,
+    DaskAddress,
     DataDir,
     Datasets,
     Device,
@@ -31,6 +34,7 @@ from flows.arguments import (
     Precision_,
     Report_,
     Runner,
+    Runner_,
     Variants,
     catalog_file,
     err,
@@ -62,7 +66,7 @@ _INTERRUPTED = 130
 def plan(
     models: Models = "*",
     datasets: Datasets = "*",
-    lake: Lake_ = Path("lake"),
+    lake: Lake_ = "lake",
     limit: Limit = None,
     location_limit: LocationLimit = 1000,
     variants: Variants = "original",
@@ -99,7 +103,7 @@ def plan(
 def sweep(
     models: Models = "*",
     datasets: Datasets = "*",
-    lake: Lake_ = Path("lake"),
+    lake: Lake_ = "lake",
     report: Report_ = Path("report"),
     limit: Limit = None,
     location_limit: LocationLimit = 1000,
@@ -107,20 +111,17 @@ def sweep(
     precision: Precision_ = Precision.float32,
     device: Device = "auto",
     batch_size: BatchSize = None,
-    runner: Annotated[
-        Runner, typer.Option(help="Threads of this process, or a Dask cluster.")
-    ] = Runner.local,
-    dask_address: Annotated[str | None, typer.Option(help="Scheduler of a running cluster.")] = None,
+    runner: Runner_ = Runner.local,
+    dask_address: DaskAddress = None,
+    cluster: Cluster = None,
+    cluster_option: ClusterOption = None,
     catalog: CatalogFile = None,
     models_dir: ModelsDir = None,
     data_dir: DataDir = None,
 ) -> None:
     """Run the missing cells, then the analyses and the report."""
     _check_names(models, datasets, catalog)
-    if dask_address and runner is not Runner.dask:
-        raise U1Error(
-            "--dask-address to go with --runner dask", f"--runner {runner.value}", "add --runner dask"
-        )
+    from flows.clusters import cluster_of
     from flows.progress import watch
     from flows.sweep import Options
     from flows.sweep import sweep as run
@@ -139,9 +140,10 @@ def sweep(
         catalog=catalog_file(catalog),
         models_dir=models_dir,
         data_dir=data_dir,
+        **cluster_of(runner.value, dask_address, cluster, cluster_option or [], catalog_file(catalog)),
     )
-    with watch(lake.resolve(), err):
-        result = run(options, runner.value, dask_address)
+    with watch(err):
+        result = run(options)
     _print_result(result)
 
 
@@ -149,7 +151,7 @@ def sweep(
 def sql(
     query: Annotated[str | None, typer.Argument(help="A query over the views; without one, a shell.")] = None,
     file: Annotated[Path | None, typer.Option("-f", "--file", help="Read the query from a file.")] = None,
-    lake: Lake_ = Path("lake"),
+    lake: Lake_ = "lake",
     format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.table,
     param: Annotated[
         list[str] | None, typer.Option("--param", help="name=value for $name; repeatable.")
@@ -169,7 +171,7 @@ def sql(
 
 @app.command()
 def report(
-    lake: Lake_ = Path("lake"),
+    lake: Lake_ = "lake",
     to: Report_ = Path("report"),
 ) -> None:
     """Run the analyses again and write report/index.html: one file that opens offline."""
@@ -185,7 +187,7 @@ def report(
 
 
 @app.command()
-def doctor(lake: Lake_ = Path("lake"), catalog: CatalogFile = None, models_dir: ModelsDir = None) -> None:
+def doctor(lake: Lake_ = "lake", catalog: CatalogFile = None, models_dir: ModelsDir = None) -> None:
     """Check versions, devices, server, disk and catalog, and say what to do."""
     from flows.doctor import examine, print_findings
 
@@ -200,7 +202,7 @@ def validate(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer and smaller data sets.")] = False,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the generated data.")] = None,
     lake: Annotated[
-        Path | None, typer.Option("--lake", help="Also permute the labels of a cell of this lake.")
+        str | None, typer.Option("--lake", help="Also permute the labels of a cell of this lake.")
     ] = None,
 ) -> None:
     """Measure the tests themselves: level, power, coverage, recovery of what was planted."""

@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from u1core.errors import U1Error
+from u1core.lake.storage import resolve
+from u1core.lake.store import Lake
 
 INSTALL = "`make install` sets the tested versions up"
 
@@ -37,7 +39,7 @@ class Finding:
     todo: str = ""
 
 
-def examine(lake: Path, catalog: Path | None, models_dir: Path | None) -> list[Finding]:
+def examine(lake: Path | str, catalog: Path | None, models_dir: Path | None) -> list[Finding]:
     """Examine everything; an examination that breaks is itself a finding."""
     checks: dict[str, Callable[[], list[Finding]]] = {
         "python": lambda: [Finding("python", "good", sys.version.split()[0])],
@@ -159,9 +161,13 @@ def server_findings() -> list[Finding]:
     return [Finding("server", "good", f"{url} answers")]
 
 
-def disk_findings(lake: Path) -> list[Finding]:
-    """Look at the room where the lake is to lie."""
-    existing = next(p for p in (lake.resolve(), *lake.resolve().parents) if p.exists())
+def disk_findings(lake: Path | str) -> list[Finding]:
+    """Look at the room where the lake is to lie, or whether its object store answers."""
+    address = resolve(lake)
+    if isinstance(address, str):
+        Lake.find(address)
+        return [Finding("lake", "good", f"{address} answers")]
+    existing = next(p for p in (address, *address.parents) if p.exists())
     free = shutil.disk_usage(existing).free / 1e9
     writable = os.access(existing, os.W_OK)
     if not writable:

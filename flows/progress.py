@@ -1,20 +1,19 @@
 """The live picture of a sweep: a bar per running cell, one for all, images per second, time left.
 
-Everything goes through small files under the lake, so the picture is the same whatever process runs the
-cells: the flow announces its jobs, each task writes how far it is, a cell's row in `cells` ends it.
+It follows the sweep's events (`tasks.events`), which come from threads here and from Dask workers alike.
 """
 
 from __future__ import annotations
 
-import json
-import os
+import contextvars
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from uuid import UUID
 
-import pyarrow.parquet as pq
+import httpx
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import PrefectException
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -28,36 +27,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tasks.jobs import DECODING, Job, read_progress
-from u1core.lake.store import writing_to
+from tasks.events import Announced, Ended, Event, Moved, listening
 
-_POLL_S = 0.5
-
-
-@dataclass(frozen=True)
-class Announced:
-    """One job of a sweep: its name, its images, where it says how far it is, and the file that ends it."""
-
-    name: str
-    images: int
-    progress: str
-    mark: str
-
-
-def announcement(lake: Path) -> Path:
-    """Return the file in which this process's sweep names its jobs."""
-    return lake / ".work" / f"sweep-{os.getpid()}.json"
-
-
-def announce(jobs: Sequence[Job], lake: Path) -> None:
-    """Name the jobs of a sweep to whoever watches."""
-    path = announcement(lake)
-    text = json.dumps([[job.name, job.images(), str(job.progress_file), str(job.mark)] for job in jobs])
-    with writing_to(lake):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(text)
-        temporary.replace(path)
+_ARTIFACT_S = 5.0
 
 
 class _Rate(ProgressColumn):
@@ -69,10 +41,10 @@ class _Rate(ProgressColumn):
 
 
 class Board:
-    """Follows a sweep from its files."""
+    """Shows what happens as bars; called with events from any thread."""
 
-    def __init__(self, lake: Path, console: Console) -> None:
-        self.lake, self.console = lake, console
+    def __init__(self, console: Console) -> None:
+        self.console = console
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
@@ -84,83 +56,124 @@ class Board:
             transient=True,
         )
         self._whole = self.progress.add_task("[bold]sweep[/]: preparing", total=None)
-        self._announced = False
-        self._jobs: dict[Announced, float] = {}
-        self._bars: dict[Announced, TaskID] = {}
-        self._decoding: dict[str, TaskID] = {}
-        self._finished = 0
+        self._images: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+        self._bars: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
 
-    def poll(self) -> None:
-        """Move every bar to where its job is."""
-        if not self._announced and not self._read_announcement():
-            self._show_decoding()
-            return
-        moving = 0
-        for job, mark_before in list(self._jobs.items()):
-            if _modified(job.mark) != mark_before:
-                self._finish(job)
-                continue
-            done, _ = read_progress(Path(job.progress))
-            moving += done
-            if done and job not in self._bars:
-                self._bars[job] = self.progress.add_task(f"  {job.name}", total=job.images)
-            if job in self._bars:
-                self.progress.update(self._bars[job], completed=done)
-        self.progress.update(self._whole, completed=self._finished + moving)
+    def __call__(self, event: Event) -> None:
+        """Move the bars."""
+        with self._lock:
+            if isinstance(event, Announced):
+                self._announce(event)
+            elif isinstance(event, Moved):
+                self._move(event)
+            else:
+                self._end(event)
 
-    def _show_decoding(self) -> None:
-        """Move the bars of datasets that are being decoded: jobs are announced only after them."""
-        for path in (self.lake / ".work").glob(f"{DECODING}*.json"):
-            done, total = read_progress(path)
-            name = path.stem.removeprefix(DECODING)
-            if name not in self._decoding:
-                self._decoding[name] = self.progress.add_task(f"  decoding {name}")
-            self.progress.update(self._decoding[name], completed=done, total=total or None)
-
-    def _read_announcement(self) -> bool:
-        try:
-            jobs = [Announced(*fields) for fields in json.loads(announcement(self.lake).read_text())]
-        except (OSError, ValueError):
-            return False
-        self._announced, self._jobs = True, {job: _modified(job.mark) for job in jobs}
-        for bar in self._decoding.values():
+    def _announce(self, event: Announced) -> None:
+        self._images = dict(event.images)
+        for bar in self._bars.values():
             self.progress.remove_task(bar)
-        self.progress.update(self._whole, total=sum(job.images for job in jobs), description="[bold]sweep[/]")
-        return True
+        self._bars = {}
+        self.progress.update(self._whole, total=sum(self._images.values()), description="[bold]sweep[/]")
 
-    def _finish(self, job: Announced) -> None:
-        del self._jobs[job]
-        self._finished += job.images
-        if job in self._bars:
-            self.progress.remove_task(self._bars.pop(job))
-        status = pq.ParquetFile(job.mark).read(["status"])["status"][0].as_py()
-        self.console.print(f"{status}: {job.name}, {job.images} images", highlight=False)
+    def _move(self, event: Moved) -> None:
+        if event.name not in self._bars:
+            self._bars[event.name] = self.progress.add_task("")
+        self.progress.update(
+            self._bars[event.name],
+            description=f"  {event.name}: {event.step}{_shares(event)}",
+            completed=event.done,
+            total=event.total or None,
+        )
+        if event.name in self._images:
+            self._done[event.name] = min(event.done, self._images[event.name])
+            self._show_whole()
+
+    def _end(self, event: Ended) -> None:
+        if event.name in self._bars:
+            self.progress.remove_task(self._bars.pop(event.name))
+        images = self._done[event.name] = self._images.get(event.name, 0)
+        self._show_whole()
+        self.console.print(f"{event.status}: {event.name}, {images} images", highlight=False)
+
+    def _show_whole(self) -> None:
+        self.progress.update(self._whole, completed=sum(self._done.values()))
 
 
-def _modified(path: str) -> float:
-    try:
-        return Path(path).stat().st_mtime
-    except OSError:
-        return 0.0
+def _shares(event: Moved) -> str:
+    """Say where the time of a step goes, in whole percent."""
+    total = sum(event.phases.values())
+    if not total:
+        return ""
+    return " (" + ", ".join(f"{name} {100 * s / total:.0f} %" for name, s in event.phases.items()) + ")"
 
 
 @contextmanager
-def watch(lake: Path, console: Console) -> Iterator[None]:
+def watch(console: Console) -> Iterator[None]:
     """Show the sweep of this process while the block runs."""
-    board, stop = Board(lake, console), threading.Event()
+    board = Board(console)
+    with board.progress, listening(board):
+        yield
+
+
+class _Artifacts:
+    """Progress for those who watch in Prefect's UI: cells that take long, an update in five seconds."""
+
+    def __init__(self) -> None:
+        self._moved: dict[str, Moved] = {}
+        self._ids: dict[str, UUID] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            if isinstance(event, Moved):
+                self._moved[event.name] = event
+            elif isinstance(event, Ended):
+                self._moved.pop(event.name, None)
+
+    def publish(self) -> None:
+        with self._lock:
+            moved = list(self._moved.values())
+        for event in moved:
+            percent = 100.0 * event.done / max(event.total, 1)
+            if event.name in self._ids:
+                update_progress_artifact(self._ids[event.name], percent, description=_text(event))
+            else:
+                created = create_progress_artifact(percent, description=_text(event))
+                if isinstance(created, UUID):
+                    self._ids[event.name] = created
+
+
+def _text(event: Moved) -> str:
+    return f"{event.name}: {event.step}{_shares(event)}"
+
+
+@contextmanager
+def publishing() -> Iterator[None]:
+    """Keep progress artifacts of the flow run up to date while the block runs."""
+    artifacts, stop = _Artifacts(), threading.Event()
 
     def loop() -> None:
-        while not stop.wait(_POLL_S):
-            board.poll()
+        while not stop.wait(_ARTIFACT_S):
+            # A server that is away for a moment is no reason to stop a sweep.
+            with suppress(httpx.HTTPError, PrefectException):
+                artifacts.publish()
 
-    thread = threading.Thread(target=loop, name="u1-progress", daemon=True)
-    with board.progress:
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-            board.poll()
-            with suppress(OSError):
-                announcement(lake).unlink()
+    with _thread(loop, stop), listening(artifacts):
+        yield
+
+
+@contextmanager
+def _thread(loop: Callable[[], None], stop: threading.Event) -> Iterator[None]:
+    """Run a loop in a thread that belongs to the flow run of this one."""
+    thread = threading.Thread(
+        target=contextvars.copy_context().run, args=(loop,), name="u1-progress", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

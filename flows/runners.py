@@ -1,11 +1,12 @@
-"""Where tasks run: threads of this process, or a Dask cluster; and the Prefect server that hears of it."""
+"""Where cells are computed: threads here, or a Dask cluster; and the Prefect server that hears of it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from prefect.server.api.server import SubprocessASGIServer
@@ -14,65 +15,124 @@ from prefect.settings import (
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from flows.clusters import GPU, gpu_cluster, local_cluster, named_cluster
+from tasks import events
+from tasks.workplace import Here, OnDask, Workplace
 from u1core.errors import U1Error
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where cells are computed, in plain values.
+
+    Attributes:
+        runner: 'local' or 'dask'.
+        dask_address: Scheduler of a running cluster.
+        cluster: `module:Class` of a cluster to start.
+        cluster_options: Its keyword arguments.
+    """
+
+    runner: str = "local"
+    dask_address: str | None = None
+    cluster: str | None = None
+    cluster_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.runner not in ("local", "dask"):
+            raise U1Error("--runner to be local or dask", repr(self.runner), "name one of them")
+        for option, value in (("--dask-address", self.dask_address), ("--cluster", self.cluster)):
+            if value and self.runner != "dask":
+                raise U1Error(
+                    f"{option} to go with --runner dask", f"--runner {self.runner}", "add --runner dask"
+                )
+        if self.dask_address and self.cluster:
+            raise U1Error("--dask-address or --cluster", "both", "leave one of them out")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether cells may be computed on other machines than this one."""
+        return bool(self.dask_address or self.cluster)
 
 
 @contextmanager
-def task_runner(name: str, device: str, dask_address: str | None = None) -> Iterator[TaskRunner[Any]]:
-    """Yield the task runner of a sweep.
+def workplace(where: Where, device: str) -> Iterator[Workplace]:
+    """Open the place where cells are computed.
 
-    local: one thread, because a forward pass already uses every core (or the one GPU).
-    dask: a cluster at `dask_address`, or a local one.
+    local: one cell at a time on the CPU, because a forward pass uses every core; on GPUs one extraction each.
+    dask: a cluster at an address, of a class that is named, or on this machine.
+
+    Args:
+        where: The place asked for.
+        device: A torch device; 'cuda' takes all GPUs.
 
     Raises:
-        U1Error: No Prefect server can be had, or the scheduler does not answer.
+        U1Error: The cluster can't be started, does not answer, or has no GPU that is asked for.
     """
-    with prefect_server():
-        if name == "local":
-            yield ThreadPoolTaskRunner(max_workers=1)
-            return
-        from prefect_dask import DaskTaskRunner
-
-        if dask_address:
-            _check_scheduler(dask_address)
-            yield DaskTaskRunner(address=dask_address)
-        else:
-            yield DaskTaskRunner(cluster_kwargs=_local_cluster(device))
+    if where.runner == "local":
+        yield Here(devices_of(device))
+        return
+    with ExitStack() as stack:
+        client = stack.enter_context(_client(where, device, stack))
+        client.subscribe_topic(events.TOPIC, events.receive)
+        yield OnDask(client, _resources(client, device))
 
 
-def _local_cluster(device: str) -> dict[str, Any]:
-    """One worker per GPU, or two on a CPU with the cores shared between them."""
+def cells_at_once(where: Where, device: str) -> int:
+    """Return how many cells will be under way at most."""
+    return OnDask.cells_at_once if where.runner == "dask" else Here(devices_of(device)).cells_at_once
+
+
+def devices_of(device: str) -> list[str]:
+    """Return the devices that a name stands for: 'cuda' is every GPU of this machine."""
     import torch
 
-    workers = max(torch.cuda.device_count(), 1) if device.startswith("cuda") else min(2, os.cpu_count() or 1)
-    return {
-        "n_workers": workers,
-        "threads_per_worker": 1,
-        "processes": True,
-        "dashboard_address": "127.0.0.1:0",
-        "env": {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))},
-    }
+    count = torch.cuda.device_count() if device == "cuda" else 0
+    return [f"cuda:{number}" for number in range(count)] if count > 1 else [device]
 
 
-def _check_scheduler(address: str) -> None:
+@contextmanager
+def _client(where: Where, device: str, stack: ExitStack) -> Iterator[Client]:
+    """Connect to the cluster, which is started first and stopped at the end where none is running."""
+    import dask
     from distributed import Client
 
+    # A cell that killed two workers would kill the third.
+    stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 1}))
+    if where.dask_address:
+        target: Any = where.dask_address
+    elif where.cluster:
+        target = stack.enter_context(named_cluster(where.cluster, where.cluster_options))
+    else:
+        on_gpus = device.startswith("cuda")
+        make = gpu_cluster if on_gpus else local_cluster
+        target = stack.enter_context(make(**where.cluster_options))
     try:
-        Client(address, timeout=10, set_as_default=False).close()
+        client = Client(target, timeout=10, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError) as e:
         why = " ".join(str(e).split())
         todo = "start one with `dask scheduler`, or leave --dask-address out for a local cluster"
-        raise U1Error("--dask-address to name a running Dask scheduler", f"{address} ({why})", todo) from e
+        raise U1Error("--dask-address to name a running Dask scheduler", f"{target} ({why})", todo) from e
+    with client:
+        yield client
+
+
+def _resources(client: Client, device: str) -> Mapping[str, float]:
+    """Return what an extraction takes of its worker: the GPU, where one is asked for or there to be had."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    with_gpu = [worker for worker in workers if worker["resources"].get("GPU")]
+    if device.startswith("cuda") and workers and not with_gpu:
+        todo = "start them with `dask worker --nthreads 2 --resources GPU=1`, or leave --device cuda out"
+        raise U1Error("workers with the resource GPU", f"{len(workers)} without it", todo)
+    return GPU if device.startswith("cuda") or (device == "auto" and with_gpu) else {}
 
 
 @contextmanager
 def prefect_server() -> Iterator[None]:
-    """Have one Prefect server: the configured one, or an embedded one whose address is handed down.
-
-    Prefect would start an embedded server by itself, but then each Dask worker would start another.
-    """
+    """Have one Prefect server for this process and its children: the configured one, or an embedded one."""
     if configured := PREFECT_API_URL.value():
         _check_server(configured)
         yield

@@ -7,8 +7,8 @@ Three models x two datasets of 2 x 400 images take about three minutes on two co
 
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
 import gc
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,18 +16,21 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Failed
+from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.progress import announce
-from flows.runners import task_runner
-from tasks.cells import commit_cell, extract_cell, fit_cell_frames, record_failure, search_cell_memory
+from flows.progress import publishing
+from flows.runners import Where, cells_at_once, prefect_server, workplace
+from tasks.cells import record_failure, run_cell
 from tasks.datasets import materialise_dataset
+from tasks.events import Announced, tell
 from tasks.jobs import Job, Places
 from tasks.results import check_lake, evaluate_claims, publish, render_report
 from tasks.weights import fetch_weights
 from u1core.catalog import DatasetEntry, ModelEntry, Preprocessing, load_catalog
 from u1core.cells import PRECISIONS, Cell, cell_states, check_choice
-from u1core.datasets import default_cache
+from u1core.datasets import default_cache, select_images
 from u1core.errors import U1Error
+from u1core.lake.storage import resolve
 from u1core.lake.store import Lake, writing_to
 from u1core.networks import Selection, preprocessing_of, select_networks
 from u1core.runtime import Runtime, resolve_device
@@ -42,7 +45,7 @@ class Options:
     Attributes:
         models: Model ids, globs or references such as `timm:*resnet*`, separated by commas.
         datasets: Dataset ids or globs.
-        lake: Folder of the lake.
+        lake: Folder of the lake, or s3://bucket/prefix.
         report: Folder of the report.
         limit: Class-balanced images per split; None for all.
         location_limit: Of them, images per split for the location memory; 0 for none.
@@ -53,11 +56,15 @@ class Options:
         catalog: TOML file with entries of one's own.
         models_dir: Folder of weights files.
         data_dir: Folder of datasets already on this machine.
+        runner: Where cells are computed: 'local' or 'dask'.
+        dask_address: Scheduler of a running cluster.
+        cluster: `module:Class` of a cluster to start.
+        cluster_options: Its keyword arguments.
     """
 
     models: str = "*"
     datasets: str = "*"
-    lake: Path = Path("lake")
+    lake: Path | str = Path("lake")
     report: Path = Path("report")
     limit: int | None = None
     location_limit: int = 1000
@@ -68,6 +75,10 @@ class Options:
     catalog: Path | None = None
     models_dir: Path | None = None
     data_dir: Path | None = None
+    runner: str = "local"
+    dask_address: str | None = None
+    cluster: str | None = None
+    cluster_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,7 @@ class Request:
     location_limit: int
     places: Places
     runtime: Runtime
+    where: Where
 
     @classmethod
     def of(cls, options: Options) -> Self:
@@ -92,6 +104,9 @@ class Request:
         """
         catalog = load_catalog(options.catalog)
         check_choice("--precision", options.precision, PRECISIONS)
+        where = Where(options.runner, options.dask_address, options.cluster, options.cluster_options)
+        # Other machines have other devices: their workers look for themselves.
+        device = options.device if where.elsewhere else resolve_device(options.device)
         # Absolute, because a worker may have another working directory.
         data_dir, models_dir = (
             _folder("--data-dir", options.data_dir),
@@ -106,8 +121,9 @@ class Request:
             precision=options.precision,
             limit=options.limit,
             location_limit=options.location_limit,
-            places=Places(options.lake.resolve(), default_cache().resolve(), data_dir),
-            runtime=Runtime(resolve_device(options.device), options.batch_size, models_dir),
+            places=Places(resolve(options.lake), default_cache().resolve(), data_dir),
+            runtime=Runtime(device, options.batch_size, models_dir),
+            where=where,
         )
 
     def cells(self, fingerprints: dict[str, str]) -> list[Cell]:
@@ -176,12 +192,14 @@ class Result:
         return done if computed or failed else f"{done}: nothing to compute"
 
 
-def sweep(options: Options, runner: str = "local", dask_address: str | None = None) -> Result:
-    """Run a sweep on the runner asked for. A failed cell is an outcome, never an exception."""
+def sweep(options: Options) -> Result:
+    """Run a sweep. A failed cell is an outcome, never an exception."""
     request = Request.of(options)
     Lake.open(request.places.lake, create=True)
-    with task_runner(runner, request.runtime.device, dask_address) as chosen:
-        state = run_sweep.with_options(task_runner=chosen)(options, return_state=True)
+    # As many threads as cells under way, so that a task that Prefect shows as running does run.
+    threads = ThreadPoolTaskRunner(max_workers=cells_at_once(request.where, request.runtime.device))
+    with prefect_server():
+        state = run_sweep.with_options(task_runner=threads)(options, return_state=True)
     result = state.result(raise_on_failure=False)
     if isinstance(result, U1Error):
         # A copy: the original's traceback would hold DuckDB's objects beyond the end of the interpreter.
@@ -209,32 +227,44 @@ def run_sweep(options: Options) -> Result | State[Result]:
 
 
 def run_cells(request: Request, lake: Lake, report: Path) -> Result:
-    """Materialise, fetch, extract, fit, search, commit, conclude."""
+    """Materialise, fetch, compute the missing cells, conclude."""
     fingerprints, lost = materialise(request)
     request, unfetched = fetch(request, fingerprints, lake)
     found, missing = sort_cells(request.cells(fingerprints), lake)
-    for cell in found:
-        lake.select(cell.id)
+    lake.select(*(cell.id for cell in found))
     reasons = {c.key: unfetched[c.model.id] for c in missing if c.is_trained and c.model.id in unfetched}
     lost += [lose_cell(request, cell, reasons[cell.key]) for cell in missing if cell.key in reasons]
     jobs = plan_jobs(request, [cell for cell in missing if cell.key not in reasons])
-    announce(jobs, request.places.lake)
-    running = [(job, submit_cell(job)) for job in jobs]
-    computed = [gather_cell(job, futures) for job, futures in running]
+    computed = compute(request, jobs) if jobs else []
     outcomes = (*lost, *(Outcome(str(cell), "found") for cell in found), *computed)
     return conclude(request, report, outcomes)
 
 
+def compute(request: Request, jobs: list[Job]) -> list[Outcome]:
+    """Run cells where the sweep was asked to; they end in any order and are gathered in that of the grid."""
+    tell(Announced(count_images(jobs)))
+    with workplace(request.where, request.runtime.device) as place, publishing():
+        running = [(job, run_cell.submit(job, place)) for job in jobs]
+        return [gather_cell(job, future) for job, future in running]
+
+
+def count_images(jobs: list[Job]) -> dict[str, int]:
+    """Return the images of each job by its name; a dataset is opened once."""
+    first = {job.cell.dataset.id: job for job in jobs}
+    sizes = {dataset: len(select_images(job.open_images(), job.cell.limit)) for dataset, job in first.items()}
+    return {job.name: sizes[job.cell.dataset.id] for job in jobs}
+
+
 def materialise(request: Request) -> tuple[dict[str, str], list[Outcome]]:
     """Decode every dataset once; return fingerprints by id, and the datasets that could not be had."""
-    futures = [(d.id, materialise_dataset.submit(d, request.places)) for d in request.datasets]
     fingerprints, lost = {}, []
-    for dataset, future in futures:
-        result = future.result(raise_on_failure=False)
+    for dataset in request.datasets:
+        state = materialise_dataset(dataset, request.places, return_state=True)
+        result = state.result(raise_on_failure=False)
         if isinstance(result, str):
-            fingerprints[dataset] = result
+            fingerprints[dataset.id] = result
         else:
-            cells, reason = request.cells({dataset: "unknown"}), one_line(result)
+            cells, reason = request.cells({dataset.id: "unknown"}), one_line(result)
             lost += [lose_cell(request, cell, reason) for cell in cells]
     return fingerprints, lost
 
@@ -250,10 +280,10 @@ def fetch(request: Request, fingerprints: dict[str, str], lake: Lake) -> tuple[R
     """Fetch the weights that cells need; return the request with their sha256, and reasons by lost model."""
     _, missing = sort_cells(request.cells(fingerprints), lake)
     needed = {cell.model.id: cell.model for cell in missing if cell.is_trained}
-    futures = [(id_, fetch_weights.submit(m, request.runtime.models_dir)) for id_, m in needed.items()]
     pinned, failed = {}, {}
-    for model, future in futures:
-        result = future.result(raise_on_failure=False)
+    for model, entry in needed.items():
+        state = fetch_weights(entry, request.runtime.models_dir, return_state=True)
+        result = state.result(raise_on_failure=False)
         if isinstance(result, ModelEntry):
             pinned[model] = result
         else:
@@ -276,19 +306,10 @@ def plan_jobs(request: Request, cells: list[Cell]) -> list[Job]:
     return [Job(cell, request.places, request.runtime, tuple(wanted[cell.dataset.id])) for cell in cells]
 
 
-def submit_cell(job: Job) -> list[PrefectFuture[Any]]:
-    """Chain the steps of one cell; a step runs only when the one before it succeeded."""
-    extracted = extract_cell.submit(job)
-    fitted = fit_cell_frames.submit(job, wait_for=[extracted])
-    searched = search_cell_memory.submit(job, wait_for=[fitted])
-    return [extracted, fitted, searched, commit_cell.submit(job, wait_for=[searched])]
-
-
-def gather_cell(job: Job, futures: Iterable[PrefectFuture[Any]]) -> Outcome:
-    """Wait for a cell; write down the first error of its chain."""
-    results = (future.result(raise_on_failure=False) for future in futures)
-    error = next((result for result in results if isinstance(result, BaseException)), None)
-    if error is None:
+def gather_cell(job: Job, future: PrefectFuture[None]) -> Outcome:
+    """Wait for a cell; write down its error if there is one."""
+    error = future.result(raise_on_failure=False)
+    if not isinstance(error, BaseException):
         return Outcome(job.name, "computed")
     record_failure(job, one_line(error))
     return Outcome(job.name, "failed", one_line(error))
@@ -307,6 +328,9 @@ def conclude(request: Request, report: Path, outcomes: tuple[Outcome, ...]) -> R
 
 
 def one_line(error: object) -> str:
-    """Return an error as one line, with its type where it is not a user's mistake."""
+    """Return an error as one line; where it is not a user's mistake, with its type and the failed step."""
     text = " ".join(str(error).split())
-    return text if isinstance(error, U1Error) else f"{type(error).__name__}: {text}"
+    if isinstance(error, U1Error):
+        return text
+    steps = "".join(f", {step}" for step in getattr(error, "__notes__", []))
+    return f"{type(error).__name__}{steps}: {text}"

@@ -12,7 +12,7 @@ from rich.table import Table
 from u1core.validate import Outcome, validate
 
 
-def run(*, quick: bool, seed: int, lake: Path | None, err: Console) -> Outcome:
+def run(*, quick: bool, seed: int, lake: Path | str | None, err: Console) -> Outcome:
     """Validate, with a progress bar on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:

@@ -6,7 +6,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.cells import worth_retrying
-from tasks.jobs import Places, ProgressFile, decoding_file
+from tasks.events import Progress
+from tasks.jobs import Places
 from u1core.catalog import DatasetEntry
 from u1core.datasets import materialise
 
@@ -20,8 +21,5 @@ from u1core.datasets import materialise
 )
 def materialise_dataset(entry: DatasetEntry, places: Places) -> str:
     """Decode a dataset into the cache, or find it there; return its fingerprint."""
-    progress = decoding_file(places.lake, entry.id)
-    try:
-        return materialise(entry, places.cache, places.data_dir, report=ProgressFile(progress)).fingerprint
-    finally:
-        progress.unlink(missing_ok=True)
+    progress = Progress(entry.id, "decode")
+    return materialise(entry, places.cache, places.data_dir, report=progress).fingerprint

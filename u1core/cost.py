@@ -24,6 +24,9 @@ from u1core.taps import Taps
 NOMINAL_FLOPS = {"cpu": 40e9, "cuda": 10e12}
 """Operations per second assumed where the lake has no measured rate of the model: an order of magnitude."""
 
+PROCESS_BYTES = 1.1e9
+"""Memory of a sweep's process before its first image: libraries, mostly torch's CUDA build; measured."""
+
 ROW_BYTES = 200
 """Compressed bytes of one row of records, of angles, and of the keys of vectors; measured on CIFAR-10."""
 
@@ -44,7 +47,7 @@ class Cost:
     Attributes:
         flops: Floating-point operations of one image's forward pass, up to the last layer recorded.
         lake_bytes: Bytes the cell adds to the lake.
-        memory_bytes: Peak memory of activations and one part's rows, without the libraries themselves.
+        memory_bytes: Peak memory of the process, the libraries included; on a GPU what its host needs.
         seconds: Wall time.
         measured: Whether the time stands on a rate that this lake measured.
     """

@@ -165,10 +165,15 @@ class _Part:
             if wanted.any():
                 chosen = torch.from_numpy(wanted).to(answer.bottleneck.device)
                 self.maps.write(batch.positions[wanted], by_place(answer.bottleneck[chosen]))
+        if self.rows.is_due:
+            run.wait()
+            with clock.phase("reduce"):
+                self.rows.measure()
 
     def finish(self, run: Batches) -> Callable[[], None]:
         """Return what writes the part, to be called once."""
         loop = self.loop
+        run.wait()
         with loop.clock.phase("reduce"):
             rows = self.rows.finish()
         seconds, phases = loop.clock.lap()

@@ -22,7 +22,7 @@ from u1core.catalog.entries import Preprocessing
 from u1core.pixel_store import PixelStore, make_room, store_folder
 from u1core.pixels import PixelBatch
 from u1core.readers.listing import Flags, ImageFailure, Labels, Listing, Picture, Pixels
-from u1core.readers.pictures import decode_picture, fetched, numbered, reason
+from u1core.readers.pictures import decode_picture, fetched, numbered, quiet, reason
 from u1core.resize import resize
 
 
@@ -74,7 +74,8 @@ class Pictures:
             return None
 
         everything = self.at(np.arange(len(self.labels)))
-        return [failure for failure in map_ahead(attempt, everything, torch.get_num_threads()) if failure]
+        with quiet(), closing(map_ahead(attempt, everything, torch.get_num_threads())) as found:
+            return [failure for failure in found if failure]
 
 
 class _Target(NamedTuple):
@@ -139,7 +140,7 @@ class PictureSource:
         first = targets[0]
         nothing = np.zeros(len(self._pictures.labels), dtype=bool)
         here = nothing if first.store is None else first.store.present.copy()
-        with closing(self._prepare(positions[~here[positions]], targets)) as prepared:
+        with quiet(), closing(self._prepare(positions[~here[positions]], targets)) as prepared:
             for batch in wanted:
                 yield self._batch(batch, here[batch], first.store, prepared)
 

@@ -12,6 +12,8 @@ import json
 import os
 import shutil
 from collections.abc import Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -59,6 +61,9 @@ class PixelStore:
         self.present: Flags = np.fromfile(folder / "present.u8", dtype=np.uint8) == 1
         self._file = RowFile(folder / "rows.u8", (side, side, 3))
         self._uncommitted: list[int] = []
+        # Bringing 150 MB to a disk takes a while: nobody who reads or decodes should wait for it.
+        self._writer = ThreadPoolExecutor(1, "u1-store")
+        self._flushes: list[Future[None]] = []
 
     def read(self, rows: Labels) -> Pixels:
         """Return rows that are present, (len(rows), S, S, 3)."""
@@ -72,22 +77,29 @@ class PixelStore:
         """Say that a row is written; it is certain after `COMMITTED_ROWS` more, or after `close`."""
         self._uncommitted.append(row)
         if len(self._uncommitted) >= COMMITTED_ROWS:
-            self._flush()
+            self._begin_flush()
 
-    def _flush(self) -> None:
-        os.fdatasync(self._rows)
+    def _begin_flush(self) -> None:
         rows = np.array(sorted(self._uncommitted), dtype=np.int64)
+        self._uncommitted.clear()
+        self._flushes.append(self._writer.submit(self._flush, rows))
+
+    def _flush(self, rows: Labels) -> None:
+        os.fdatasync(self._rows)
         runs = np.flatnonzero(np.diff(rows, prepend=-2) != 1)
         for start, end in pairwise([*runs, len(rows)]):
             os.pwrite(self._flags, b"\1" * (end - start), int(rows[start]))
         self.present[rows] = True
-        self._uncommitted.clear()
 
     def close(self) -> None:
-        """Make certain what was written, and close the files."""
+        """Make certain what was written, and close the files; a disk that refuses costs another decoding."""
+        self._begin_flush()
         try:
-            self._flush()
+            for flush in self._flushes:
+                with suppress(OSError):
+                    flush.result()
         finally:
+            self._writer.shutdown()
             self._file.close()
             os.close(self._rows)
             os.close(self._flags)

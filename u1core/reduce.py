@@ -116,6 +116,7 @@ class PartReducer:
 
     def __init__(self, layers: tuple[str, ...], bottleneck: str) -> None:
         self.layers, self.bottleneck = layers, bottleneck
+        self._device = "cpu"
         self._group: list[tuple[dict[str, Collapsed], Tensor | None, np.ndarray, np.ndarray]] = []
         self._reduced: dict[str, list[Reduced]] = {name: [] for name in layers}
         self._energy: dict[str, np.ndarray | float] = dict.fromkeys(layers, 0.0)
@@ -137,11 +138,18 @@ class PartReducer:
     ) -> None:
         """Add a batch: collapsed layers, labels by the model's own head (B,), positions and splits (B,)."""
         self._group.append((dict(layers), head, positions, is_query))
-        device = next(iter(layers.values())).energy.device.type
-        if sum(len(group[2]) for group in self._group) >= GROUP_IMAGES.get(device, 64):
-            self._measure_group()
+        self._device = next(iter(layers.values())).energy.device.type
 
-    def _measure_group(self) -> None:
+    @property
+    def is_due(self) -> bool:
+        """Whether enough batches have come that they should be measured."""
+        waiting = sum(len(positions) for _, _, positions, _ in self._group)
+        return waiting >= GROUP_IMAGES.get(self._device, 64)
+
+    def measure(self) -> None:
+        """Measure the batches that have come since the last time; waits for the device."""
+        if not self._group:
+            return
         batches, heads, positions, splits = zip(*self._group, strict=True)
         joined = {
             name: Collapsed(*(torch.cat(c) for c in zip(*(b[name] for b in batches), strict=True)))
@@ -164,8 +172,7 @@ class PartReducer:
 
     def finish(self) -> PartRows:
         """Return the rows; images with an activation that is not finite are set aside."""
-        if self._group:
-            self._measure_group()
+        self.measure()
         if not self._positions:
             return PartRows(np.empty(0, np.int64), np.empty(0, np.int64), None, {}, {})
         finite, positions = np.concatenate(self._finite), np.concatenate(self._positions)

@@ -194,7 +194,7 @@ asyncio.run(main())
     )
     flows, task_runs, artifacts = done.stdout.splitlines()[-3:]
     assert "sweep cifar10_resnet20 x digits,phantom: Completed" in flows
-    assert "extract cifar10_resnet20 (random-init) on digits" in task_runs
+    assert "cifar10_resnet20 (random-init) on digits" in task_runs
     assert artifacts == "['claims', 'sweep-cells']"
 
 

@@ -225,6 +225,7 @@ def test_rows_are_made_certain_on_the_way(tmp_path, monkeypatch):
     for number in range(4):
         store.write(number, row(number))
         store.commit(number)
+    store._flushes[0].result(timeout=60)
     assert np.flatnonzero(PixelStore(tmp_path / "s", 10, 4).present).tolist() == [0, 1, 2]
     store.close()
 

@@ -110,7 +110,11 @@ def load_catalog(extra: Path | None = None) -> Catalog:
 
 def find_problems(raw: Mapping[str, Any]) -> list[str]:
     """List every mistake of a catalog as read from TOML, one line each: entry, field, valid values."""
-    problems = [f"[{table}]: valid tables are models, datasets" for table in raw if table not in _TABLES]
+    # [cluster] says where sweeps run: `u1 sweep` reads it, not the catalog.
+    known = (*_TABLES, "cluster")
+    problems = [
+        f"[{table}]: valid tables are models, datasets, cluster" for table in raw if table not in known
+    ]
     for table, form in _TABLES.items():
         entries = raw.get(table, {})
         if not isinstance(entries, dict):

@@ -10,7 +10,7 @@ import os
 import stat
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -118,6 +118,15 @@ def check_regular(path: Path) -> None:
         raise PictureError("not a regular file")
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Pillow on EXIF and on size while the block lasts: pictures are decoded or refused."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+        yield
+
+
 def _bomb() -> PictureError:
     return PictureError(f"more than {MAX_PIXELS // 10**6} million pixels: a decompression bomb")
 
@@ -179,8 +188,7 @@ def for_each(listing: Listing, function: Callable[[tuple[int, Picture]], R], rep
     """Apply a function to every picture with its number, several at a time; yield what it gives, in order."""
     total = len(listing.labels)
     pictures = ((image_id, Picture(p.name, fetched(p.content))) for image_id, p in numbered(listing))
-    with warnings.catch_warnings(), closing(map_ahead(function, pictures, os.cpu_count() or 1)) as results:
-        warnings.simplefilter("ignore")  # of EXIF and of size: pictures are decoded or refused
+    with quiet(), closing(map_ahead(function, pictures, os.cpu_count() or 1)) as results:
         for done, result in enumerate(results):
             report(done, total)
             yield result

@@ -43,7 +43,7 @@ def validate(
     *,
     quick: bool = False,
     seed: int = SEED,
-    lake: Path | None = None,
+    lake: Path | str | None = None,
     report: Callable[[int, int, str], None] | None = None,
 ) -> Outcome:
     """Run every stage and gather its findings and tables.

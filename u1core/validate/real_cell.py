@@ -37,7 +37,9 @@ limit $limit
 """
 
 
-def permuted_cell(root: Path) -> Callable[[duckdb.DuckDBPyConnection, Size, np.random.Generator], Outcome]:
+def permuted_cell(
+    root: Path | str,
+) -> Callable[[duckdb.DuckDBPyConnection, Size, np.random.Generator], Outcome]:
     """Return the stage that permutes the labels of a cell of a lake (query split, bottleneck).
 
     Raises:
