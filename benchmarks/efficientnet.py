@@ -18,16 +18,20 @@ from u1core.runtime import Runtime
 
 BATCHES = (1, 4, 8, 16)
 USUAL = 32
+IMAGES = 2000
 TARGET = ">= 6"
 
 
 def main() -> None:
     options = arguments(__doc__).parse_args()
-    images, rounds = (40, 1) if options.quick else (1000, ROUNDS)
+    images, rounds = (40, 1) if options.quick else (IMAGES, ROUNDS)
     entry = workload.photographs(images)
     opened = workload.open_images(entry)
     model = workload.network(workload.LITE0)
-    float32, bfloat16 = (workload.cell_of(model, entry, opened, p) for p in ("float32", "bfloat16"))
+    float32, bfloat16 = (
+        workload.limited(workload.cell_of(model, entry, opened, precision), images // 4)
+        for precision in ("float32", "bfloat16")
+    )
     runtime = Runtime(batch_size=4 if options.quick else workload.best_batch(bfloat16))
     workload.extraction(bfloat16, opened, runtime)  # fills the pixel cache
     plain = {batch: workload.plain(float32, batch) for batch in (BATCHES[:1] if options.quick else BATCHES)}

@@ -1,10 +1,11 @@
 """Extraction on a GPU: its rate, its share of the bare forward pass, the floor, what precision does to theta.
 
-    python benchmarks/gpu.py                       # the first CUDA device; five networks at 224 px
-    python benchmarks/gpu.py --device cpu --quick  # shows that it runs
+    PYTHONPATH=. python benchmarks/gpu.py                       # CUDA; five networks at 224 px
+    PYTHONPATH=. python benchmarks/gpu.py --device cpu --quick  # shows that it runs
 
-Needs torch, torchvision, timm and u1core's folder on the path; no lake, no Prefect, no DuckDB. Weights are
-random; pictures are noise with the spectrum of natural ones.
+Needs torch, torchvision, timm (for the fourth) and this repository, which need not be installed; no lake, no
+Prefect, no DuckDB. `--networks` cuts it in pieces. Weights are random; pictures are noise with the spectrum
+of natural ones.
 
 Extraction: from uint8 pixels in memory over pinned copies, the folded network and all reductions to rows on
 the host; Parquet is another thread's. Bare: the same network on an input on the device. Floor: the chip's

@@ -43,7 +43,7 @@ def planned_bytes(table: str) -> float:
     """
     rows = [[field.strip() for field in re.split("[│┃|]", line)[1:-1]] for line in table.splitlines()]
     header = next((row for row in rows if "memory MB" in row), None)
-    cell = next((row for row in rows if row and "/" in row[0]), None)
+    cell = next((row for row in rows if header and len(row) == len(header) and row[1] == "to do"), None)
     if header is None or cell is None:
         raise ValueError(f"no memory in this plan:\n{table}")
     return 1e6 * float(cell[header.index("memory MB")])

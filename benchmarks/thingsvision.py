@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,6 @@ import torch
 import workload
 from measure import ROUNDS, alternate, arguments, finish, ratio
 
-from u1core.catalog import DatasetEntry
 from u1core.cells import Cell
 from u1core.datasets import Images, select_images
 from u1core.networks import build_network, preprocessor
@@ -52,9 +50,9 @@ class Case:
 
 
 CASES = (
-    Case("resnet18", "layer4", 240, ">= 1.4", ">= 2.5"),
-    Case("resnet50", "layer4", 100, ">= 1.25", ">= 2.5"),
-    Case("mobilenet_v2", "features.18", 240, ">= 3"),
+    Case("resnet18", "layer4", 128, ">= 1.4", ">= 2.5"),
+    Case("resnet50", "layer4", 64, ">= 1.25", ">= 2.5"),
+    Case("mobilenet_v2", "features.18", 160, ">= 3"),
 )
 
 
@@ -164,16 +162,6 @@ def same_features(answer: dict[str, Any], cell: Cell, opened: Images) -> float:
 # -- side by side -------------------------------------------------------------------------------------
 
 
-def first_pass(entry: DatasetEntry, cell: Cell, batch: int) -> float:
-    """Return images per second with nothing cached, from listing the folder to Parquet."""
-    with workload.empty_folder() as cache:
-        start = time.perf_counter()
-        opened = workload.open_images(entry, cache)
-        listed_s = time.perf_counter() - start
-        rate = workload.extraction(cell, opened, Runtime(batch_size=batch)).rate
-    return len(opened) / (listed_s + len(opened) / rate)
-
-
 def measure(case: Case, images: int, rounds: int) -> tuple[dict[str, float], dict[str, Any]]:
     """Return the ratios of one network, and the figures behind them."""
     entry = workload.photographs(images)
@@ -193,8 +181,8 @@ def measure(case: Case, images: int, rounds: int) -> tuple[dict[str, float], dic
         rates = alternate(
             {
                 "thingsvision": lambda: theirs.rate(best),
-                "float32": lambda: first_pass(entry, cells["float32"], batches["float32"]),
-                "bfloat16": lambda: first_pass(entry, cells["bfloat16"], batches["bfloat16"]),
+                "float32": lambda: workload.first_pass(entry, cells["float32"], batches["float32"]),
+                "bfloat16": lambda: workload.first_pass(entry, cells["bfloat16"], batches["bfloat16"]),
                 "float32, cached": lambda: (
                     workload.extraction(cells["float32"], opened, Runtime(batch_size=batches["float32"])).rate
                 ),

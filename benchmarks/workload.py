@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jpegs
@@ -21,9 +21,9 @@ from torch import Tensor
 from u1core.batches import Batches
 from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
 from u1core.cells import Cell
-from u1core.clock import Clock
+from u1core.clock import PHASES, Clock
 from u1core.datasets import Images, default_cache, materialise
-from u1core.extract import extract
+from u1core.extract import extract, load_sums
 from u1core.forward import Extractor
 from u1core.lake.store import Lake
 from u1core.networks import build_network, preprocessing_of, resolve
@@ -91,36 +91,53 @@ def photographs(images: int) -> DatasetEntry:
 
 @dataclass
 class Pass:
-    """Extraction of a cell into a lake that is deleted afterwards.
+    """One extraction of a cell.
 
     Attributes:
-        rate: Images per second from the end of the first batch to the end: networks are built once a cell,
-            and a cell of a benchmark is small.
-        seconds: Wall time in all, the network's building included.
+        images: How many.
+        loop_s: Seconds from the first batch asked for to the last one reduced; networks are built before.
+        tail_s: Seconds from there until everything is written.
+        seconds: Wall time in all.
         phases: Seconds by phase.
     """
 
-    rate: float = 0.0
-    seconds: float = 0.0
-    phases: dict[str, float] = field(default_factory=dict)
-    stamps: list[tuple[float, int]] = field(default_factory=list)
+    images: int
+    loop_s: float
+    tail_s: float
+    seconds: float
+    phases: dict[str, float]
 
-    def __call__(self, done: int, total: int, phases: Mapping[str, float]) -> None:
-        """Note progress."""
-        self.stamps.append((time.perf_counter(), done))
-        self.phases = dict(phases)
+    @property
+    def rate(self) -> float:
+        """Images per second; building the network does not count, which a real cell does once in minutes."""
+        return self.images / (self.loop_s + self.tail_s)
 
 
 def extraction(cell: Cell, images: Images, runtime: Runtime, keep: Path | None = None) -> Pass:
-    """Extract a cell as a sweep does; `keep` is where its lake stays."""
-    found, start = Pass(), time.perf_counter()
+    """Extract a cell as a sweep does, into a lake that is deleted afterwards unless it is to be kept."""
+    last = start = time.perf_counter()
+
+    def progress(done: int, total: int, phases: Mapping[str, float]) -> None:
+        nonlocal last
+        last = time.perf_counter()
+
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake.open(keep or Path(folder, "lake"), create=True)
-        extract(cell, images, lake, runtime, found)
-    end = time.perf_counter()
-    first, done = next(stamp for stamp in found.stamps if stamp[1])
-    found.rate, found.seconds = (found.stamps[-1][1] - done) / (end - first), end - start
-    return found
+        extract(cell, images, lake, runtime, progress)
+        end = time.perf_counter()
+        sums = load_sums(cell, images, lake)
+    phases = dict(zip(PHASES, sums.timing.phases, strict=True))
+    return Pass(sums.rows, sums.timing.seconds, end - last, end - start, phases)
+
+
+def first_pass(entry: DatasetEntry, cell: Cell, batch: int) -> float:
+    """Return images per second with nothing cached, from listing the folder to Parquet."""
+    with empty_folder() as cache:
+        start = time.perf_counter()
+        opened = open_images(entry, cache)
+        listed_s = time.perf_counter() - start
+        found = extraction(cell, opened, Runtime(batch_size=batch))
+    return found.images / (listed_s + found.images / found.rate)
 
 
 @contextmanager

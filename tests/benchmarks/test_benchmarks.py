@@ -69,7 +69,7 @@ def test_the_memory_of_a_plan_is_found():
 ┏━━━━━━━━━━━━━━━━━━┳━━━━━━━┳━━━━━━━━━━━┓
 ┃ cell             ┃ state ┃ memory MB ┃
 ┡━━━━━━━━━━━━━━━━━━╇━━━━━━━╇━━━━━━━━━━━┩
-│ lite0 x digits/o │ to do │       123 │
+│ lite0 on digits  │ to do │       123 │
 └──────────────────┴───────┴───────────┘"""
     assert memory.planned_bytes(table) == 123e6
     with pytest.raises(ValueError, match="no memory"):
