@@ -36,6 +36,14 @@ from u1core.runtime import Runtime
 VERSION = "2.7.3"
 BATCHES = (8, 32, 64)
 README_BATCH = 32
+PREPROCESSING = {
+    "size": 224,
+    "crop_pct": 0.875,
+    "interpolation": "bilinear",
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+}
+"""thingsvision's own; the newer weights of torchvision come with others."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,7 @@ def weights(case: Case, pictures: Images) -> Path:
     """Save random weights, normalised on photographs so that no layer's values vanish or explode."""
     path = workload.workspace() / f"{case.name}.pth"
     if not path.is_file():
-        entry = workload.network(f"torchvision:{case.name}")
+        entry = workload.network(f"torchvision:{case.name}", preprocessing=PREPROCESSING)
         network = build_network(entry).train()  # batch norms take the statistics of what they see
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -168,8 +176,9 @@ def measure(case: Case, images: int, rounds: int) -> tuple[dict[str, float], dic
     pictures = Path(str(entry.options["path"]))
     opened = workload.open_images(entry)
     path = weights(case, opened)
+    tapped = {"layers": [case.layer], "bottleneck": case.layer}
     model = workload.network(
-        f"torchvision:{case.name}", weights=f"file:{path}", layers=[case.layer], bottleneck=case.layer
+        f"torchvision:{case.name}", weights=f"file:{path}", preprocessing=PREPROCESSING, **tapped
     )
     cells = {p: workload.cell_of(model, entry, opened, p) for p in ("float32", "bfloat16")}
     batches = {precision: workload.best_batch(cell) if rounds > 1 else 4 for precision, cell in cells.items()}
