@@ -191,3 +191,15 @@ def test_a_path_out_of_order_is_refused(cell, digits, lake, layers, bottleneck):
     )
     with pytest.raises(U1Error, match="falling resolution"):
         extract.extract(wrong, digits, lake, Runtime())
+
+
+def test_tf32_stays_off_while_any_thread_computes():
+    """Threads of several GPUs share the switch; the last to leave restores it."""
+    torch.backends.cudnn.allow_tf32 = True
+    first, second = extract.arithmetic("cpu", "float32"), extract.arithmetic("cpu", "float32")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not torch.backends.cudnn.allow_tf32
+    second.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32
