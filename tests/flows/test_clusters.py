@@ -18,8 +18,8 @@ from u1core.catalog import load_catalog
 from u1core.cells import Cell
 from u1core.datasets import materialise
 from u1core.errors import U1Error
-from u1core.runtime import Runtime
 from u1core.lake.store import Lake
+from u1core.runtime import Runtime
 
 pytestmark = [
     pytest.mark.slow,

@@ -18,9 +18,9 @@ from tasks.jobs import Job, Places
 from u1core.catalog import load_catalog
 from u1core.cells import Cell
 from u1core.datasets import materialise
-from u1core.runtime import Runtime
 from u1core.lake import sql
 from u1core.lake.store import Lake
+from u1core.runtime import Runtime
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 

@@ -140,7 +140,7 @@ def test_neighbours_are_those_of_brute_force(cell, digits, lake):
 
 def test_neighbours_do_not_depend_on_blocks_of_queries(cell, digits, tmp_path, monkeypatch):
     whole = rows(run(cell, digits, Lake.open(tmp_path / "a", create=True)), "neighbours")
-    monkeypatch.setattr(search, "_BLOCK_ROWS", 17)
+    monkeypatch.setattr(search, "BLOCK_ROWS", 17)
     lake = run(cell, digits, Lake.open(tmp_path / "b", create=True))
     assert len(lake.parts("neighbours", cell.id, layer="layer3")) > 1
     key = lambda row: (row["scheme"], row["image_id"], row["rank"])  # noqa: E731
