@@ -102,6 +102,48 @@ def test_a_cell_that_kills_its_workers_fails_and_says_so(job, monkeypatch):
         place.compute(job)
 
 
+def test_a_deadly_cell_takes_no_other_with_it(monkeypatch, tmp_path):
+    """Dask holds a worker's death against every cell it was given; those that did nothing must not fail."""
+    done = tmp_path / "done"
+    done.mkdir()
+
+    class Cell:
+        def __init__(self, name):
+            self.name = name
+
+        def on(self, device):
+            return self
+
+    def extract(job):
+        import os
+        import time
+
+        time.sleep(0.2)
+        if job.name == "deadly":
+            os._exit(1)
+        return "cpu"
+
+    monkeypatch.setattr(steps, "extract_images", extract)
+    monkeypatch.setattr(steps, "finish", lambda job: (done / job.name).touch())
+    errors = {}
+
+    def compute(job):
+        try:
+            place.compute(job)
+        except U1Error as e:
+            errors[job.name] = e
+
+    with workplace(Where("dask", cluster_options={"n_workers": 2}), "cpu") as place:
+        names = ["deadly", *(f"cell {i}" for i in range(12))]
+        threads = [threading.Thread(target=compute, args=(Cell(name),)) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert set(errors) == {"deadly"}
+    assert {path.name for path in done.iterdir()} == set(names) - {"deadly"}
+
+
 def test_gpu_workers_see_their_own_gpu_and_hold_it_alone(monkeypatch):
     """Without a GPU: the processes that would hold one report their environment and their resource."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4, GPU-5c0f")
