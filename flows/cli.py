@@ -76,7 +76,7 @@ def plan(
     """Show the cells a sweep would run: to do, done, stale, failed. Runs nothing."""
     _check_names(models, datasets, catalog)
     from flows.plan import print_plan
-    from flows.sweep import Options, Request
+    from flows.request import Options, Request
 
     options = Options(
         models=models,
@@ -122,7 +122,7 @@ def sweep(
             "--dask-address to go with --runner dask", f"--runner {runner.value}", "add --runner dask"
         )
     from flows.progress import watch
-    from flows.sweep import Options
+    from flows.request import Options
     from flows.sweep import sweep as run
 
     options = Options(

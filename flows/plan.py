@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows.sweep import Request
+from flows.request import Request
 from u1core.catalog import DatasetEntry
 from u1core.cells import Cell, cell_states
 from u1core.cost import Cost, estimate

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from u1core.catalog import ModelEntry
 from u1core.cells import Cell
 from u1core.extract import PART_IMAGES, Runtime, default_batch_size
-from u1core.networks import build_shapes, preprocessor
+from u1core.networks import build_shapes, preprocessing_of
 from u1core.taps import Taps
 
 NOMINAL_FLOPS = {"cpu": 40e9, "cuda": 10e12}
@@ -76,13 +76,13 @@ class Shape:
 @lru_cache(maxsize=256)
 def shape_of(entry: ModelEntry) -> Shape:
     """Trace one image through a catalog model without arithmetic."""
-    picture = preprocessor(entry)(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
+    size = preprocessing_of(entry).size
     extractor = Taps(build_shapes(entry), entry.layers)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        outputs = extractor(picture.to("meta"))
+        outputs = extractor(torch.empty(1, 3, size, size, device="meta"))
     # A global pool may give (B, N) without its two axes.
     layers = {name: (*outputs[name].shape[1:], 1, 1)[:3] for name in entry.layers}
-    return Shape(layers, picture.shape[2] * picture.shape[3], float(counter.get_total_flops()))
+    return Shape(layers, size * size, float(counter.get_total_flops()))
 
 
 def estimate(cell: Cell, images: int, runtime: Runtime, history: Iterable[Mapping[str, Any]]) -> Cost:

@@ -99,6 +99,8 @@ def _with_published(entry: ModelEntry) -> ModelEntry:
     """Fill in what the publisher of the weights says; whoever wrote the entry knows better."""
     if entry.weights == "none" or entry.weights.startswith(("file:", "package:")):
         return entry
+    if entry.label_space and entry.sha256 and entry.preprocessing:
+        return entry  # nothing to ask for, and asking may import a library for seconds
     weights = zoo.published(entry.weights)
     return replace(
         entry,
