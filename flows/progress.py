@@ -52,7 +52,15 @@ def announcement(lake: Path) -> Path:
 def announce(jobs: Sequence[Job], lake: Path) -> None:
     """Name the jobs of a sweep to whoever watches."""
     path = announcement(lake)
-    text = json.dumps([[job.name, job.images(), str(job.progress_file), str(job.mark)] for job in jobs])
+    # Cells of one dataset and limit have the same images: they are opened once.
+    samples = {(job.cell.dataset.id, job.cell.limit): job for job in jobs}
+    images = {sample: job.images() for sample, job in samples.items()}
+    text = json.dumps(
+        [
+            [job.name, images[job.cell.dataset.id, job.cell.limit], str(job.progress_file), str(job.mark)]
+            for job in jobs
+        ]
+    )
     with writing_to(lake):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")

@@ -16,8 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from u1core.catalog import ModelEntry
 from u1core.cells import Cell
 from u1core.extract import PART_IMAGES, Runtime, default_batch_size
-from u1core.networks import build_shapes, preprocessing_of
+from u1core.networks import preprocessing_of, shapes_of
 from u1core.taps import Taps
+from u1core.weights import own_tag
 
 NOMINAL_FLOPS = {"cpu": 40e9, "cuda": 10e12}
 """Operations per second assumed where the lake has no measured rate of the model: an order of magnitude."""
@@ -73,15 +74,18 @@ class Shape:
     flops: float
 
 
-@lru_cache(maxsize=256)
 def shape_of(entry: ModelEntry) -> Shape:
-    """Trace one image through a catalog model without arithmetic."""
-    size = preprocessing_of(entry).size
-    extractor = Taps(build_shapes(entry), entry.layers)
+    """Trace one image through a catalog model without arithmetic; once for entries that differ in weights."""
+    return _trace(entry.architecture, own_tag(entry), preprocessing_of(entry).size, entry.layers)
+
+
+@lru_cache(maxsize=4096)
+def _trace(architecture: str, tag: str, size: int, recorded: tuple[str, ...]) -> Shape:
+    extractor = Taps(shapes_of(architecture, tag), recorded)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         outputs = extractor(torch.empty(1, 3, size, size, device="meta"))
     # A global pool may give (B, N) without its two axes.
-    layers = {name: (*outputs[name].shape[1:], 1, 1)[:3] for name in entry.layers}
+    layers = {name: (*outputs[name].shape[1:], 1, 1)[:3] for name in recorded}
     return Shape(layers, size * size, float(counter.get_total_flops()))
 
 

@@ -7,7 +7,17 @@ import pytest
 
 from u1core.lake.store import Lake
 
-LIBRARIES = {"torch", "torchvision", "timm", "prefect", "dask", "distributed", "matplotlib", "scipy", "sklearn"}
+LIBRARIES = {
+    "torch",
+    "torchvision",
+    "timm",
+    "prefect",
+    "dask",
+    "distributed",
+    "matplotlib",
+    "scipy",
+    "sklearn",
+}
 """Their imports take from a tenth of a second to ten."""
 
 LISTING = """
