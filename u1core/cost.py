@@ -18,11 +18,12 @@ from u1core.catalog import ModelEntry
 from u1core.cells import Cell
 from u1core.extract import PART_IMAGES
 from u1core.memory import TILES
-from u1core.networks import build_shapes, preprocessor
+from u1core.networks import preprocessing_of, shapes_of
 from u1core.reduce import GROUP_IMAGES
 from u1core.runtime import Runtime
 from u1core.search import BLOCK_ROWS
 from u1core.taps import Taps
+from u1core.weights import own_tag
 
 NOMINAL_FLOPS = {"cpu": 40e9, "cuda": 10e12}
 """Operations per second assumed where the lake has no measured rate of the model: an order of magnitude."""
@@ -85,18 +86,21 @@ class Shape:
     parameters: int
 
 
-@lru_cache(maxsize=256)
 def shape_of(entry: ModelEntry) -> Shape:
-    """Trace one image through a catalog model without arithmetic."""
-    picture = preprocessor(entry)(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
-    network = build_shapes(entry)
-    extractor = Taps(network, entry.layers)
+    """Trace one image through a catalog model without arithmetic; once for entries that differ in weights."""
+    return _trace(entry.architecture, own_tag(entry), preprocessing_of(entry).size, entry.layers)
+
+
+@lru_cache(maxsize=4096)
+def _trace(architecture: str, tag: str, size: int, recorded: tuple[str, ...]) -> Shape:
+    network = shapes_of(architecture, tag)
+    extractor = Taps(network, recorded)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        outputs = extractor(picture.to("meta"))
+        outputs = extractor(torch.empty(1, 3, size, size, device="meta"))
     # A global pool may give (B, N) without its two axes.
-    layers = {name: (*outputs[name].shape[1:], 1, 1)[:3] for name in entry.layers}
+    layers = {name: (*outputs[name].shape[1:], 1, 1)[:3] for name in recorded}
     parameters = sum(tensor.numel() for tensor in network.parameters())
-    return Shape(layers, picture.shape[2] * picture.shape[3], float(counter.get_total_flops()), parameters)
+    return Shape(layers, size * size, float(counter.get_total_flops()), parameters)
 
 
 def estimate(cell: Cell, images: int, runtime: Runtime, history: Iterable[Mapping[str, Any]]) -> Cost:

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import clusters, runners
-from flows.runners import Where, workplace
+from flows.request import Where
+from flows.runners import workplace
 from tasks import events, steps
 from tasks.jobs import Job, Places
 from u1core.catalog import load_catalog

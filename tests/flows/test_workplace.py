@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from flows import clusters, progress, runners
-from flows.runners import Where
+from flows.request import Where
 from tasks import events, steps
 from tasks.events import Announced, Ended, Moved
 from tasks.workplace import Here
