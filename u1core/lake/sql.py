@@ -23,6 +23,9 @@ from u1core.schema import SCHEMAS
 
 HEADER_KEYS = ("Question", "Grain", "Reads", "Params")
 
+MEMORY_MIB = 3300
+"""What DuckDB may hold, so that a query's process stays below 4 GiB; the rest is sorted on disk."""
+
 EXPENSIVE_VIEWS = (
     "class_directions",
     "class_bias",
@@ -133,8 +136,18 @@ def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duc
         }
     )
     with one_line_errors(connection):
+        _bound_memory(connection)
         _create_relations(connection, root, needed)
     return connection
+
+
+def _bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
+    """Lower the memory limit to MEMORY_MIB; DuckDB's own, a share of the machine's or container's, may be less."""
+    query = "select value from duckdb_settings() where name = 'memory_limit'"
+    number, unit = str(connection.execute(query).fetchall()[0][0]).split()
+    mib_per_unit = {"GiB": 2**10, "TiB": 2**20}.get(unit, 0)
+    if float(number) * mib_per_unit > MEMORY_MIB:
+        connection.execute(f"set memory_limit = '{MEMORY_MIB}MiB'")
 
 
 def _create_relations(
