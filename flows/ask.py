@@ -47,7 +47,7 @@ def parse_params(pairs: list[str], option: str = "--param") -> dict[str, Any]:
 def answer(lake: Path | str, query: str, params: dict[str, Any], format_: str, out: Console) -> None:
     """Run one query and print its rows."""
     Lake.open(lake)
-    with sql.connect(lake) as connection:
+    with sql.connect(lake, sql.views_named(query)) as connection:
         rows = sql.run_query(connection, query, params)
     if format_ == "table":
         _print_table(rows, out)

@@ -99,13 +99,15 @@ def check(
     data_dir: DataDir = None,
 ) -> None:
     """Prove entries again: weights, layers, one batch, what changed upstream; or every image of a dataset."""
+    entries = read_catalog(catalog)
+    chosen_datasets = entries.select_datasets(pattern) if datasets else []
+    chosen_models = [] if datasets else entries.select_models(pattern)
     from flows.catalog_check import check_datasets, check_models
 
-    entries = read_catalog(catalog)
     if datasets:
-        faults = check_datasets(entries.select_datasets(pattern), data_dir, out, err)
+        faults = check_datasets(chosen_datasets, data_dir, out, err)
     else:
-        faults = check_models(entries.select_models(pattern), models_dir, not untrained, out, err)
+        faults = check_models(chosen_models, models_dir, not untrained, out, err)
     if faults:
         err.print(f"u1: {len(faults)} at fault: {', '.join(faults)}", highlight=False, markup=False)
         raise typer.Exit(1)

@@ -80,7 +80,7 @@ def plan(
     """Show the cells a sweep would run: to do, done, stale, failed. Runs nothing."""
     _check_names(models, datasets, catalog)
     from flows.plan import print_plan
-    from flows.sweep import Options, Request
+    from flows.request import Options, Request
 
     options = Options(
         models=models,
@@ -123,7 +123,7 @@ def sweep(
     _check_names(models, datasets, catalog)
     from flows.clusters import cluster_of
     from flows.progress import watch
-    from flows.sweep import Options
+    from flows.request import Options
     from flows.sweep import sweep as run
 
     options = Options(

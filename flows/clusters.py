@@ -21,13 +21,12 @@ def local_cluster(**options: Any) -> Any:  # noqa: ANN401
     from distributed import LocalCluster
 
     workers = options.setdefault("n_workers", 2 if (os.cpu_count() or 1) > 1 else 1)
-    threads = max(1, (os.cpu_count() or 1) // max(workers, 1))
     return LocalCluster(
         **{
             "threads_per_worker": 1,
             "processes": True,
             "dashboard_address": "127.0.0.1:0",
-            "env": {"OMP_NUM_THREADS": str(threads)},
+            "env": _threads(workers),
             **options,
         }
     )
@@ -54,7 +53,7 @@ def gpu_cluster(gpus: Sequence[int | str] | None = None, **options: Any) -> Any:
             "options": {
                 "nthreads": 2,
                 "resources": GPU,
-                "env": {"CUDA_VISIBLE_DEVICES": gpu},
+                "env": {"CUDA_VISIBLE_DEVICES": gpu, **_threads(len(visible))},
                 "host": "127.0.0.1",
             },
         }
@@ -62,6 +61,12 @@ def gpu_cluster(gpus: Sequence[int | str] | None = None, **options: Any) -> Any:
     }
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}}
     return SpecCluster(workers=workers, scheduler=scheduler, name="u1-gpus", **options)
+
+
+def _threads(workers: int) -> dict[str, str]:
+    """Return the environment that shares this machine's cores between workers; Dask would give each one."""
+    count = str(max(1, (os.cpu_count() or 1) // max(workers, 1)))
+    return {f"{library}_NUM_THREADS": count for library in ("OMP", "MKL", "OPENBLAS")}
 
 
 def _visible_gpus() -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows.sweep import Request
+from flows.request import Request
 from u1core.catalog import DatasetEntry
 from u1core.cells import Cell, cell_states
 from u1core.cost import Cost, estimate
@@ -42,15 +42,23 @@ class Planned:
 def make_plan(request: Request) -> list[Planned]:
     """Return the grid of a request with states and costs."""
     lake = Lake.find(request.places.lake)
-    history = list(lake.cells().values()) if lake else []
-    fingerprints = {dataset.id: _fingerprint(dataset, request) for dataset in request.datasets}
-    cells = request.cells(fingerprints)
+    history: dict[str, list[dict[str, Any]]] = {}
+    for row in lake.cells().values() if lake else ():
+        history.setdefault(row["model"], []).append(row)
+    known = {dataset.id: _known(dataset, request) for dataset in request.datasets}
+    cells = request.cells({dataset: fingerprint for dataset, (fingerprint, _) in known.items()})
     states = cell_states(cells, lake)
-    return [_planned(cell, state, request, history) for cell, state in zip(cells, states, strict=True)]
+    return [
+        _planned(cell, state, known[cell.dataset.id][1], request, history.get(cell.model.id, []))
+        for cell, state in zip(cells, states, strict=True)
+    ]
 
 
-def _planned(cell: Cell, state: str, request: Request, history: list[dict[str, Any]]) -> Planned:
-    images, models_dir = _images(cell, request), request.runtime.models_dir
+def _planned(
+    cell: Cell, state: str, sizes: tuple[int, int], request: Request, history: list[dict[str, Any]]
+) -> Planned:
+    models_dir = request.runtime.models_dir
+    images = sum(min(n, cell.limit or n) for n in sizes)
     try:
         cost = estimate(cell, images, request.runtime, history)
     except U1Error as e:
@@ -61,20 +69,18 @@ def _planned(cell: Cell, state: str, request: Request, history: list[dict[str, A
     return Planned(cell, state, images, cost, "", cell.model.weights)
 
 
-def _fingerprint(dataset: DatasetEntry, request: Request) -> str:
-    """Return the proven fingerprint, or that of the decoded images, or a placeholder no cell has."""
-    if dataset.fingerprint:
-        return dataset.fingerprint
-    images = find_cached(dataset, request.places.cache, request.places.data_dir)
-    return images.fingerprint if images else "not decoded yet"
+def _known(dataset: DatasetEntry, request: Request) -> tuple[str, tuple[int, int]]:
+    """Return fingerprint and images per split: as promised, else of the decoded images, else placeholders.
 
-
-def _images(cell: Cell, request: Request) -> int:
-    dataset = cell.dataset
-    sizes = [dataset.images_memory, dataset.images_query]
-    if None in sizes and (images := find_cached(dataset, request.places.cache, request.places.data_dir)):
-        sizes = [int((~images.is_query).sum()), int(images.is_query.sum())]
-    return sum(min(n or 0, cell.limit or n or 0) for n in sizes)
+    No cell has the fingerprint 'not decoded yet'; images that nobody has counted are 0.
+    """
+    fingerprint, memory, query = dataset.fingerprint, dataset.images_memory, dataset.images_query
+    if fingerprint and memory is not None and query is not None:
+        return fingerprint, (memory, query)
+    if images := find_cached(dataset, request.places.cache, request.places.data_dir):
+        asked = int(images.is_query.sum())
+        return fingerprint or images.fingerprint, (len(images) - asked, asked)
+    return fingerprint or "not decoded yet", (memory or 0, query or 0)
 
 
 def print_plan(request: Request, out: Console) -> None:

@@ -94,9 +94,12 @@ class Board:
     def _end(self, event: Ended) -> None:
         if event.name in self._bars:
             self.progress.remove_task(self._bars.pop(event.name))
-        images = self._done[event.name] = self._images.get(event.name, 0)
-        self._show_whole()
-        self.console.print(f"{event.status}: {event.name}, {images} images", highlight=False)
+        line = f"{event.status}: {event.name}"
+        if event.name in self._images:
+            images = self._done[event.name] = self._images[event.name]
+            self._show_whole()
+            line += f", {images} images"
+        self.console.print(line, highlight=False)
 
     def _show_whole(self) -> None:
         self.progress.update(self._whole, completed=sum(self._done.values()))
@@ -119,7 +122,7 @@ def watch(console: Console) -> Iterator[None]:
 
 
 class _Artifacts:
-    """Progress for those who watch in Prefect's UI: cells that take long, an update in five seconds."""
+    """Progress for those who watch in Prefect's UI: of what takes long, an update in five seconds."""
 
     def __init__(self) -> None:
         self._moved: dict[str, Moved] = {}
@@ -130,12 +133,14 @@ class _Artifacts:
         with self._lock:
             if isinstance(event, Moved):
                 self._moved[event.name] = event
+            elif isinstance(event, Ended) and event.name in self._ids:
+                self._moved[event.name] = Moved(event.name, event.status, 1, 1)
             elif isinstance(event, Ended):
                 self._moved.pop(event.name, None)
 
     def publish(self) -> None:
         with self._lock:
-            moved = list(self._moved.values())
+            moved, self._moved = list(self._moved.values()), {}
         for event in moved:
             percent = 100.0 * event.done / max(event.total, 1)
             if event.name in self._ids:
@@ -156,7 +161,9 @@ def publishing() -> Iterator[None]:
     artifacts, stop = _Artifacts(), threading.Event()
 
     def loop() -> None:
-        while not stop.wait(_ARTIFACT_S):
+        stopped = False
+        while not stopped:
+            stopped = stop.wait(_ARTIFACT_S)
             # A server that is away for a moment is no reason to stop a sweep.
             with suppress(httpx.HTTPError, PrefectException):
                 artifacts.publish()

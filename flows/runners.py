@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,45 +16,13 @@ from prefect.settings import (
 )
 
 from flows.clusters import GPU, gpu_cluster, local_cluster, named_cluster
+from flows.request import Where
 from tasks import events
 from tasks.workplace import Here, OnDask, Workplace
 from u1core.errors import U1Error
 
 if TYPE_CHECKING:
     from distributed import Client
-
-
-@dataclass(frozen=True)
-class Where:
-    """Where cells are computed, in plain values.
-
-    Attributes:
-        runner: 'local' or 'dask'.
-        dask_address: Scheduler of a running cluster.
-        cluster: `module:Class` of a cluster to start.
-        cluster_options: Its keyword arguments.
-    """
-
-    runner: str = "local"
-    dask_address: str | None = None
-    cluster: str | None = None
-    cluster_options: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.runner not in ("local", "dask"):
-            raise U1Error("--runner to be local or dask", repr(self.runner), "name one of them")
-        for option, value in (("--dask-address", self.dask_address), ("--cluster", self.cluster)):
-            if value and self.runner != "dask":
-                raise U1Error(
-                    f"{option} to go with --runner dask", f"--runner {self.runner}", "add --runner dask"
-                )
-        if self.dask_address and self.cluster:
-            raise U1Error("--dask-address or --cluster", "both", "leave one of them out")
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether cells may be computed on other machines than this one."""
-        return bool(self.dask_address or self.cluster)
 
 
 @contextmanager

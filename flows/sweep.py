@@ -7,10 +7,8 @@ Three models x two datasets of 2 x 400 images take about three minutes on two co
 
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
 import gc
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -19,138 +17,20 @@ from prefect.states import Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.progress import publishing
-from flows.runners import Where, cells_at_once, prefect_server, workplace
+from flows.request import Options, Request
+from flows.runners import cells_at_once, prefect_server, workplace
 from tasks.cells import record_failure, run_cell
 from tasks.datasets import materialise_dataset
 from tasks.events import Announced, tell
-from tasks.jobs import Job, Places
+from tasks.jobs import Job
 from tasks.results import check_lake, evaluate_claims, publish, render_report
 from tasks.weights import fetch_weights
-from u1core.catalog import DatasetEntry, ModelEntry, Preprocessing, load_catalog
-from u1core.cells import PRECISIONS, Cell, cell_states, check_choice
-from u1core.datasets import default_cache, select_images
+from u1core.catalog import ModelEntry, Preprocessing
+from u1core.cells import Cell, cell_states
+from u1core.datasets import select_images
 from u1core.errors import U1Error
-from u1core.lake.storage import resolve
 from u1core.lake.store import Lake, writing_to
-from u1core.networks import Selection, preprocessing_of, select_networks
-from u1core.runtime import Runtime, resolve_device
-from u1core.variants import VARIANTS, select_variants
-from u1core.weights import pin_if_here
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a sweep is asked for, in plain values: the parameters of the flow and of its deployments.
-
-    Attributes:
-        models: Model ids, globs or references such as `timm:*resnet*`, separated by commas.
-        datasets: Dataset ids or globs.
-        lake: Folder of the lake, or s3://bucket/prefix.
-        report: Folder of the report.
-        limit: Class-balanced images per split; None for all.
-        location_limit: Of them, images per split for the location memory; 0 for none.
-        variants: Names, globs or groups of variants ('controls', 'jitter'), separated by commas.
-        precision: Arithmetic of the forward pass.
-        device: A torch device, or 'auto'.
-        batch_size: Images per forward pass; None chooses.
-        catalog: TOML file with entries of one's own.
-        models_dir: Folder of weights files.
-        data_dir: Folder of datasets already on this machine.
-        runner: Where cells are computed: 'local' or 'dask'.
-        dask_address: Scheduler of a running cluster.
-        cluster: `module:Class` of a cluster to start.
-        cluster_options: Its keyword arguments.
-    """
-
-    models: str = "*"
-    datasets: str = "*"
-    lake: Path | str = Path("lake")
-    report: Path = Path("report")
-    limit: int | None = None
-    location_limit: int = 1000
-    variants: str = "original"
-    precision: str = "float32"
-    device: str = "auto"
-    batch_size: int | None = None
-    catalog: Path | None = None
-    models_dir: Path | None = None
-    data_dir: Path | None = None
-    runner: str = "local"
-    dask_address: str | None = None
-    cluster: str | None = None
-    cluster_options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Request:
-    """A sweep's options, checked and resolved against the catalog and this machine."""
-
-    selection: Selection
-    datasets: tuple[DatasetEntry, ...]
-    variants: tuple[str, ...]
-    precision: str
-    limit: int | None
-    location_limit: int
-    places: Places
-    runtime: Runtime
-    where: Where
-
-    @classmethod
-    def of(cls, options: Options) -> Self:
-        """Check every option before anything runs.
-
-        Raises:
-            U1Error: An option names something that does not exist.
-        """
-        catalog = load_catalog(options.catalog)
-        check_choice("--precision", options.precision, PRECISIONS)
-        where = Where(options.runner, options.dask_address, options.cluster, options.cluster_options)
-        # Other machines have other devices: their workers look for themselves.
-        device = options.device if where.elsewhere else resolve_device(options.device)
-        # Absolute, because a worker may have another working directory.
-        data_dir, models_dir = (
-            _folder("--data-dir", options.data_dir),
-            _folder("--models-dir", options.models_dir),
-        )
-        selection = select_networks(catalog, options.models)
-        models = tuple(pin_if_here(model, models_dir) for model in selection.models)
-        return cls(
-            selection=replace(selection, models=models),
-            datasets=tuple(catalog.select_datasets(options.datasets)),
-            variants=select_variants(options.variants),
-            precision=options.precision,
-            limit=options.limit,
-            location_limit=options.location_limit,
-            places=Places(resolve(options.lake), default_cache().resolve(), data_dir),
-            runtime=Runtime(device, options.batch_size, models_dir),
-            where=where,
-        )
-
-    def cells(self, fingerprints: dict[str, str]) -> list[Cell]:
-        """Return the grid over the datasets with a known fingerprint, dataset by dataset."""
-        return [
-            Cell(
-                model,
-                dataset,
-                fingerprints[dataset.id],
-                variant,
-                VARIANTS[variant].precision or self.precision,
-                self.limit,
-                # One channel has no direction to compare.
-                0 if model.is_baseline else self.location_limit,
-            )
-            for dataset in self.datasets
-            if dataset.id in fingerprints
-            for model in self.selection.models
-            for variant in self.variants
-            if not model.is_baseline or VARIANTS[variant].shows_in_pictures
-        ]
-
-
-def _folder(option: str, path: Path | None) -> Path | None:
-    if path is not None and not path.is_dir():
-        raise U1Error(f"{option} to name a folder", str(path), "check the name, or leave the option out")
-    return None if path is None else path.resolve()
+from u1core.networks import preprocessing_of
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tasks import steps
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+_COUNT_S = 1.0
+_ATTEMPTS = 2
 
 
 class Workplace(Protocol):
@@ -68,13 +73,45 @@ class OnDask:
 
     def __init__(self, client: Client, resources: Mapping[str, float]) -> None:
         self._client, self._resources = client, dict(resources)
+        self._extracting, self._turn = 0, threading.Condition()
+        self._counted = 0, -_COUNT_S
 
     def compute(self, job: Job) -> None:
-        """Extract on a worker that has the resources free, then finish on any."""
-        device = self._call(steps.extract_images, job, resources=self._resources)
+        """Extract on a worker that has the resources free, then finish on one of the same kind."""
+        with self._room():
+            device = self._call(steps.extract_images, job, resources=self._resources)
         # Before extractions that wait for the same worker, so that what is extracted becomes readable; and
         # on a worker of the same kind, of which it takes nothing.
         self._call(steps.finish, job.on(device), resources=dict.fromkeys(self._resources, 0.0), priority=1)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Wait until a worker is free, or as good as.
+
+        Dask holds a worker's death against all cells it was given, not only the one that runs. So it is given
+        no more than it can run, and one more, which asks clusters that grow by demand to grow.
+        """
+        with self._turn:
+            while self._extracting > self._workers():
+                self._turn.wait(_COUNT_S)
+            self._extracting += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._extracting -= 1
+                self._turn.notify()
+
+    def _workers(self) -> int:
+        """Return how many extractions the workers can run at once, counted again after a moment."""
+        count, at = self._counted
+        if time.monotonic() - at >= _COUNT_S:
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+            count = sum(
+                int(w["resources"].get("GPU", 0) if self._resources else w["nthreads"]) for w in workers
+            )
+            self._counted = count, time.monotonic()
+        return count
 
     def _call(
         self, step: Callable[[Job], T], job: Job, *, resources: Mapping[str, float], priority: int = 0
@@ -82,14 +119,19 @@ class OnDask:
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
 
-        future = self._client.submit(step, job, pure=False, resources=dict(resources), priority=priority)
-        try:
-            return future.result()
-        except KilledWorker as e:
-            todo = "see the workers' logs: out of memory? Then a smaller --batch-size, or larger workers"
-            raise U1Error(f"workers that survive {job.name}", " ".join(str(e).split()), todo) from e
-        except FutureCancelledError as e:
-            todo = "start the sweep again: what is written is kept"
-            raise U1Error("the Dask scheduler to stay", " ".join(str(e).split()), todo) from e
-        finally:
-            future.release()
+        for attempt in range(_ATTEMPTS):
+            future = self._client.submit(step, job, pure=False, resources=dict(resources), priority=priority)
+            try:
+                return future.result()
+            except KilledWorker as e:
+                # The first time another cell may have been to blame.
+                if attempt + 1 < _ATTEMPTS:
+                    continue
+                todo = "see the workers' logs: out of memory? Then a smaller --batch-size, or larger workers"
+                raise U1Error(f"workers that survive {job.name}", " ".join(str(e).split()), todo) from e
+            except FutureCancelledError as e:
+                todo = "start the sweep again: what is written is kept"
+                raise U1Error("the Dask scheduler to stay", " ".join(str(e).split()), todo) from e
+            finally:
+                future.release()
+        raise AssertionError("unreachable")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -86,20 +86,18 @@ def check_choice(option: str, value: str, valid: Sequence[str]) -> None:
         raise U1Error(f"{option} to be one of {', '.join(valid)}", repr(value), "name one of them")
 
 
-def cell_state(cell: CellId, rows: dict[str, dict[str, Any]]) -> str:
-    """Return 'done', 'failed', 'stale' (done before, from other inputs) or 'to do', from a lake's rows."""
+def cell_states(cells: Sequence[Cell], lake: Lake | None) -> list[str]:
+    """Return the state of every cell in a lake (None: a lake that does not exist yet).
+
+    Returns:
+        'done', 'failed', 'stale' (done before, from other inputs) or 'to do', in the order of the cells.
+    """
+    rows = lake.cells() if lake else {}
+    done = {(r["dataset"], r["model"], r["variant"]) for r in rows.values() if r["status"] == "done"}
+    return [_state(cell.id, rows, done) for cell in cells]
+
+
+def _state(cell: CellId, rows: Mapping[str, Mapping[str, Any]], done: Set[tuple[str, str, str]]) -> str:
     if cell.key in rows:
         return str(rows[cell.key]["status"])
-    same_name = [
-        r
-        for r in rows.values()
-        if (r["dataset"], r["model"], r["variant"]) == (cell.dataset, cell.model, cell.variant)
-        and r["status"] == "done"
-    ]
-    return "stale" if same_name else "to do"
-
-
-def cell_states(cells: Sequence[Cell], lake: Lake | None) -> list[str]:
-    """Return the state of every cell in a lake (None: a lake that does not exist yet)."""
-    rows = lake.cells() if lake else {}
-    return [cell_state(cell.id, rows) for cell in cells]
+    return "stale" if (cell.dataset, cell.model, cell.variant) in done else "to do"

@@ -17,15 +17,22 @@ from u1core.batch_size import default_batch_size
 from u1core.catalog import ModelEntry
 from u1core.cells import Cell
 from u1core.extract import PART_IMAGES
-from u1core.networks import build_shapes, preprocessor
+from u1core.memory import TILES
+from u1core.networks import preprocessing_of, shapes_of
+from u1core.reduce import GROUP_IMAGES
 from u1core.runtime import Runtime
+from u1core.search import BLOCK_ROWS
 from u1core.taps import Taps
+from u1core.weights import own_tag
 
 NOMINAL_FLOPS = {"cpu": 40e9, "cuda": 10e12}
 """Operations per second assumed where the lake has no measured rate of the model: an order of magnitude."""
 
 PROCESS_BYTES = 1.1e9
 """Memory of a sweep's process before its first image: libraries, mostly torch's CUDA build; measured."""
+
+ROW_NUMBERS = 50
+"""Numbers of four bytes that one image and layer has in memory besides its pooled vector."""
 
 ROW_BYTES = 200
 """Compressed bytes of one row of records, of angles, and of the keys of vectors; measured on CIFAR-10."""
@@ -71,23 +78,29 @@ class Cost:
 
 @dataclass(frozen=True)
 class Shape:
-    """What one image gives: layer shapes (N, H, W), input side and operations."""
+    """What one image gives: layer shapes (N, H, W), input pixels, operations; and the network's numbers."""
 
     layers: Mapping[str, tuple[int, int, int]]
     input_pixels: int
     flops: float
+    parameters: int
 
 
-@lru_cache(maxsize=256)
 def shape_of(entry: ModelEntry) -> Shape:
-    """Trace one image through a catalog model without arithmetic."""
-    picture = preprocessor(entry)(torch.zeros(1, 32, 32, 3, dtype=torch.uint8))
-    extractor = Taps(build_shapes(entry), entry.layers)
+    """Trace one image through a catalog model without arithmetic; once for entries that differ in weights."""
+    return _trace(entry.architecture, own_tag(entry), preprocessing_of(entry).size, entry.layers)
+
+
+@lru_cache(maxsize=4096)
+def _trace(architecture: str, tag: str, size: int, recorded: tuple[str, ...]) -> Shape:
+    network = shapes_of(architecture, tag)
+    extractor = Taps(network, recorded)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        outputs = extractor(picture.to("meta"))
+        outputs = extractor(torch.empty(1, 3, size, size, device="meta"))
     # A global pool may give (B, N) without its two axes.
-    layers = {name: (*outputs[name].shape[1:], 1, 1)[:3] for name in entry.layers}
-    return Shape(layers, picture.shape[2] * picture.shape[3], float(counter.get_total_flops()))
+    layers = {name: (*outputs[name].shape[1:], 1, 1)[:3] for name in recorded}
+    parameters = sum(tensor.numel() for tensor in network.parameters())
+    return Shape(layers, size * size, float(counter.get_total_flops()), parameters)
 
 
 def estimate(cell: Cell, images: int, runtime: Runtime, history: Iterable[Mapping[str, Any]]) -> Cost:
@@ -107,13 +120,31 @@ def estimate(cell: Cell, images: int, runtime: Runtime, history: Iterable[Mappin
         len(shape.layers) * ROW_BYTES + 4 * (channels + map_pixels) * VECTOR_COMPRESSION + NEIGHBOUR_BYTES / 2
     )
     located = min(cell.location_limit, images / 2) * (map_pixels + 2) * LOCATION_BYTES
-    batch = runtime.batch_size or default_batch_size(shape.input_pixels, runtime.device)
-    activations = sum(n * h * w for n, h, w in shape.layers.values())
-    memory = 4.0 * batch * activations + 4.0 * PART_IMAGES * channels
     rate = _measured_rate(cell, runtime, history)
     nominal = NOMINAL_FLOPS.get(runtime.device.split(":")[0], NOMINAL_FLOPS["cpu"])
     seconds = images / rate if rate else images * shape.flops / nominal
+    memory = _peak_memory(cell, shape, images, runtime)
     return Cost(shape.flops, images * per_image + located, memory, seconds, rate is not None)
+
+
+def _peak_memory(cell: Cell, shape: Shape, images: int, runtime: Runtime) -> float:
+    """Return the peak memory of a cell's process: what is there all the time, and the larger of two steps.
+
+    Extraction holds the activations that are tapped and the two largest besides, a group of energy maps with
+    what is computed of them, and two parts of rows, one of them as Arrow too. The search holds a block of
+    queries, a block of memory, and their products.
+    """
+    layers = list(shape.layers.values())
+    sizes = [n * h * w for n, h, w in layers]
+    batch = runtime.batch_size or default_batch_size(shape.input_pixels, runtime.device)
+    activations = batch * (sum(sizes) + 2 * max(sizes)) if runtime.kind == "cpu" else 0
+    maps = GROUP_IMAGES["cpu"] * sum(h * w for _, h, w in layers)
+    rows = min(images, PART_IMAGES) * (sum(n for n, _, _ in layers) + len(layers) * ROW_NUMBERS)
+    channels, height, width = shape.layers[cell.model.bottleneck]
+    block = min(images / 2, BLOCK_ROWS)
+    search = 3 * block * max(channels, height * width) + TILES["cpu"].queries * TILES["cpu"].memory
+    extraction = 4.0 * activations + 3 * 8.0 * maps + 3 * 4.0 * rows
+    return PROCESS_BYTES + 4.0 * shape.parameters + max(extraction, 4.0 * search)
 
 
 def _measured_rate(cell: Cell, runtime: Runtime, history: Iterable[Mapping[str, Any]]) -> float | None:

@@ -100,6 +100,8 @@ def _with_published(entry: ModelEntry) -> ModelEntry:
     """Fill in what the publisher of the weights says; whoever wrote the entry knows better."""
     if entry.weights == "none" or entry.weights.startswith(("file:", "package:")):
         return entry
+    if entry.label_space and entry.sha256 and entry.preprocessing:
+        return entry  # nothing to ask for, and asking may import a library for seconds
     weights = zoo.published(entry.weights)
     return replace(
         entry,
@@ -123,7 +125,7 @@ def _find_path(architecture: str, tag: str, size: int) -> OpticalPath | U1Error:
     """Find the optical path of an architecture without its weights; why there is none is an answer too."""
     from u1core.optical_path import find_path
 
-    network = _shapes(architecture, tag)
+    network = shapes_of(architecture, tag)
     try:
         return find_path(network, size)
     except U1Error as error:
@@ -144,10 +146,11 @@ def describe_path(entry: ModelEntry) -> tuple[Layer, ...]:
 
 def build_shapes(entry: ModelEntry) -> nn.Module:
     """Build the network of an entry on the meta device: its shapes are real, its numbers don't exist."""
-    return _shapes(entry.architecture, own_tag(entry))
+    return shapes_of(entry.architecture, own_tag(entry))
 
 
-def _shapes(architecture: str, tag: str) -> nn.Module:
+def shapes_of(architecture: str, tag: str) -> nn.Module:
+    """Build an architecture, fit for the weights of a tag of its source, on the meta device."""
     with _seeded(0):  # some networks need numbers while they are built
         return on_meta(lambda: zoo.build(architecture, tag))
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import vonmises
 
 from u1core.catalog import DatasetEntry
 from u1core.errors import U1Error
@@ -104,6 +103,8 @@ def _split(entry: DatasetEntry, n: int, number: int) -> tuple[Pixels, Labels]:
     labels = np.arange(n) % classes
     rank = np.arange(n) // classes
     if options["planted"]:
+        from scipy.stats import vonmises  # half a second that nothing else needs
+
         spread = vonmises.ppf(antithetic_quantiles(n // classes + 1), float(options["kappa"]))
         angles = planted_angles(entry)[labels] + spread[rank]
     else:

@@ -250,12 +250,31 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
             the CPU, and only the parameters go to the meta device, one by one, before they are initialised.
     """
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Undrawn():
             network = build()
     except Exception:  # what stays wrong on the CPU is told from there
         with _parameters_on_meta():
             network = build()
     return network.to("meta").eval()
+
+
+class _Undrawn(TorchFunctionMode):
+    """Skips random numbers for tensors without any: torch takes a second to draw nothing for a network."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 (whatever the function returns)
+        """Return the tensor that was to be filled, or call the function."""
+        if func in _DRAWS and args[0].is_meta:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+_DRAWS = frozenset({Tensor.normal_, Tensor.uniform_})
 
 
 @contextmanager

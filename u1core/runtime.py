@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,17 +58,34 @@ def resolve_device(name: str) -> str:
 @contextmanager
 def arithmetic(device: str, precision: str) -> Iterator[None]:
     """Run forward passes in one precision: float32 means float32, without TF32."""
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     dtype = getattr(torch, precision)
+    with (
+        _without_tf32(),
+        torch.inference_mode(),
+        torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32),
+    ):
+        yield
+
+
+_tf32_lock = threading.Lock()
+_tf32_users: list[tuple[bool, bool]] = []
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """Switch TF32 off for the process while any thread is inside: one per GPU may be."""
+    with _tf32_lock:
+        # What the first one found is what the last one restores.
+        found = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        _tf32_users.append(_tf32_users[0] if _tf32_users else found)
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     try:
-        with (
-            torch.inference_mode(),
-            torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32),
-        ):
-            yield
+        yield
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+        with _tf32_lock:
+            before = _tf32_users.pop()
+            if not _tf32_users:
+                torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def is_out_of_memory(error: BaseException) -> bool:

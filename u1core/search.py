@@ -19,7 +19,8 @@ from u1core.lake.store import Lake, list_matrix
 from u1core.maps import LocationMaps
 from u1core.memory import NEIGHBOURS, Neighbours, nearest, unit_circle
 
-_BLOCK_ROWS = 8192
+BLOCK_ROWS = 8192
+"""Images that are read at a time: of the memory, and of the queries."""
 
 SCHEMES = ("pooled", "chroma", "theta", "energy")
 
@@ -124,7 +125,7 @@ def _bottleneck_size(cell: Cell, lake: Lake) -> tuple[int, int]:
 def _blocks(lake: Lake, cell: Cell, table: str, split: str, columns: list[str]) -> Iterator[pa.Table]:
     """Yield the rows of one split of the bottleneck, in image order, in blocks of bounded size."""
     wanted = ["split", *columns]
-    for rows in lake.batches(table, cell.id, _BLOCK_ROWS, wanted, layer=cell.model.bottleneck):
+    for rows in lake.batches(table, cell.id, BLOCK_ROWS, wanted, layer=cell.model.bottleneck):
         mine = rows.filter(pc.equal(rows["split"], split))
         if len(mine):
             yield mine

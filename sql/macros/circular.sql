@@ -11,33 +11,52 @@ create macro wrap_angle(angle_rad) as
 create macro angular_difference(angle_a_rad, angle_b_rad) as
     wrap_angle(angle_a_rad - angle_b_rad);
 
--- Mean resultant length R in [0, 1] (aggregate). Mardia & Jupp 2000, eq. 2.2.3.
--- Null without angles; rounding may pass 1, the clamp takes it back.
+-- Which of this many equal arcs of the circle an angle lies in, from 0. The
+-- ends count to the first and the last, whatever rounding does.
+create macro arc_of(angle_rad, arcs) as
+    greatest(
+        0, least(arcs - 1, floor((0.5 + angle_rad / (2 * pi())) * arcs))
+    )::integer;
+
+-- Mean resultant length R in [0, 1] of a sample with this mean cosine and mean
+-- sine. Mardia & Jupp 2000, eq. 2.2.3. Rounding may pass 1, the clamp takes it
+-- back. Null without angles.
+create macro resultant_of(cosine, sine) as
+    case
+        when cosine is not null
+            then least(1.0, sqrt(cosine ** 2 + sine ** 2))
+    end;
+
+-- Mean direction. Mardia & Jupp 2000, eq. 2.2.4. Null where R < 1e-12: such a
+-- sample points nowhere, its direction is rounding noise.
+create macro direction_of(cosine, sine) as
+    case
+        when resultant_of(cosine, sine) >= 1e-12
+            then wrap_angle(atan2(sine, cosine))
+    end;
+
+-- Mean of cos 2(angle - mean direction), in [-1, 1], from the mean cosine and
+-- sine of the angle and of its double; null where the mean direction is. The
+-- rival is the modulus of the second moment (pycircstat2), never smaller: it
+-- may call a widely split sample concentrated.
+create macro centred_cosine_2_of(cosine, sine, cosine_2, sine_2) as
+    cos(2 * direction_of(cosine, sine)) * cosine_2
+    + sin(2 * direction_of(cosine, sine)) * sine_2;
+
+-- The same three of a column of angles (aggregates).
 create macro resultant_length(angle_rad) as
-    case
-        when count(angle_rad) > 0
-            then least(
-                1.0,
-                sqrt(avg(cos(angle_rad)) ** 2 + avg(sin(angle_rad)) ** 2)
-            )
-    end;
+    resultant_of(avg(cos(angle_rad)), avg(sin(angle_rad)));
 
--- Mean direction (aggregate). Mardia & Jupp 2000, eq. 2.2.4. Null where
--- R < 1e-12: such a sample points nowhere, its direction is rounding noise.
 create macro circular_mean(angle_rad) as
-    case
-        when resultant_length(angle_rad) >= 1e-12
-            then wrap_angle(
-                atan2(avg(sin(angle_rad)), avg(cos(angle_rad)))
-            )
-    end;
+    direction_of(avg(cos(angle_rad)), avg(sin(angle_rad)));
 
--- Mean of cos 2(angle - mean direction) (aggregate), in [-1, 1]; null where
--- the mean direction is. The rival is the modulus of the second moment
--- (pycircstat2), never smaller: it may call a widely split sample concentrated.
 create macro centred_cosine_2(angle_rad) as
-    cos(2 * circular_mean(angle_rad)) * avg(cos(2 * angle_rad))
-    + sin(2 * circular_mean(angle_rad)) * avg(sin(2 * angle_rad));
+    centred_cosine_2_of(
+        avg(cos(angle_rad)),
+        avg(sin(angle_rad)),
+        avg(cos(2 * angle_rad)),
+        avg(sin(2 * angle_rad))
+    );
 
 -- Half width of the 95 % confidence arc of a mean direction: Fisher 1993,
 -- eq. 4.21 and 4.22, asin(z sqrt(delta / n)), dispersion

@@ -42,22 +42,25 @@ create macro chi2_sf_even(w, dof) as
         )
     end;
 
--- Rank of x in its group, from 1; ties get the mean of their ranks (window).
--- One sort serves both: the running count includes ties, the rank does not.
-create macro average_rank(x, grouping) as
-    (
-        rank() over (partition by grouping order by x)
-        + count(*) over (partition by grouping order by x)
-    ) / 2.0;
+-- Rank of x in its group, from 1 (window): the least and the greatest of equal
+-- values, and the mean of both, which ties get. One sort serves all: the
+-- running count includes ties, the rank does not.
+create macro least_rank(x, grouping) as
+    rank() over (partition by grouping order by x);
 
--- How tied n ranks are: 1 less their sum of squares about the mean over that of
--- 1..n, which is sum(t^3 - t) / (n^3 - n) over groups of t equal values
--- (Kruskal & Wallis 1952). 0 without ties, 1 when all are equal, 1 / m^2 for m
--- equal groups.
-create macro tie_share(n, rank_squares) as
+create macro greatest_rank(x, grouping) as
+    count(*) over (partition by grouping order by x);
+
+create macro average_rank(x, grouping) as
+    (least_rank(x, grouping) + greatest_rank(x, grouping)) / 2.0;
+
+-- How tied n ranks are: sum(t^3 - t) / (n^3 - n) over groups of t equal values
+-- (Kruskal & Wallis 1952); tied is the sum of t^2 - 1 over values. 0 without
+-- ties, 1 when all are equal, near 1 / m^2 for m equal groups.
+create macro tie_share(n, tied) as
     case
         when n > 1
-            then 1 - 12 * rank_squares / (n * (n - 1) * (n + 1))
+            then tied / (n * (n - 1) * (n + 1))
     end;
 
 -- May the chi-square tail of the uniform scores test be believed? Its size is

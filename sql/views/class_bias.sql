@@ -7,91 +7,208 @@
 --   high; above 5,000 images nothing is permuted. mww_q is adjusted over every
 --   row of this view; effect_size = W / (2 n) in [0, 1] is the class-weighted
 --   mean of the squared resultant lengths of the uniform scores
--- Reads: plane_angles
+-- Reads: lake.angles, cells, plane_angles
 -- Params: none
 with
 
-circle as not materialized (
+images as not materialized (
     select
         cell_key,
-        dataset,
-        model,
-        variant,
         layer,
-        plane,
         split,
         label,
+        theta_image_rad,
+        theta_feature_rad,
+    from lake.angles
+),
+
+current_cells as (
+    select cell_key, dataset, model, variant
+    from cells
+    where is_current
+),
+
+counts as (
+    select
+        cell_key,
+        layer,
+        split,
+        count(theta_image_rad) as image,
+        count(theta_feature_rad) as feature,
+    from images
+    group by
+        cell_key,
+        layer,
+        split
+),
+
+counts_by_plane as (
+    select *
+    from counts
+    unpivot (n for plane in (image, feature))
+),
+
+-- About a million images are ranked at a time, in an arc of the circle: no sort
+-- has to fit in memory.
+sized as (
+    select
+        current_cells.*,
+        counts_by_plane.layer,
+        counts_by_plane.plane,
+        counts_by_plane.split,
+        counts_by_plane.n::integer as n,
+        (1 + counts_by_plane.n // 1000000)::integer as arcs,
+    from counts_by_plane
+    inner join current_cells
+        using (cell_key)
+    where counts_by_plane.n > 0
+),
+
+-- Tests and arcs have numbers: names in the windows below would double what
+-- they cost.
+tests as materialized (
+    select
+        *,
+        row_number() over in_order as test,
+        (sum(arcs) over in_order - arcs)::integer as first_arc,
+    from sized
+    window in_order as (
+        order by
+            cell_key,
+            layer,
+            plane,
+            split
+        rows unbounded preceding
+    )
+),
+
+arcs as (
+    select
+        test,
+        n,
+        unnest(range(first_arc, first_arc + arcs))::integer as arc,
+    from tests
+),
+
+angled as not materialized (
+    select
+        tests.n,
+        tests.arcs,
+        tests.first_arc,
+        images.label::integer as label,
+        case tests.plane
+            when 'image' then images.theta_image_rad
+            else images.theta_feature_rad
+        end as theta_rad,
+    from images
+    inner join tests
+        using (cell_key, layer, split)
+),
+
+circle as not materialized (
+    select
+        n,
+        label,
         theta_rad,
-    from plane_angles
+        first_arc + arc_of(theta_rad, arcs) as arc,
+    from angled
     where theta_rad is not null
 ),
 
 ranked as (
     select
-        *,
-        average_rank(
-            theta_rad, (cell_key, layer, plane, split)
-        ) as mean_rank,
-        count(*) over (
-            partition by (cell_key, layer, plane, split)
-        ) as images,
+        n,
+        label,
+        arc,
+        least_rank(theta_rad, arc) as least_rank,
+        greatest_rank(theta_rad, arc) as greatest_rank,
     from circle
+),
+
+scored as (
+    select
+        label,
+        arc,
+        pi() * (least_rank + greatest_rank) / n as score_rad,
+        1 + greatest_rank - least_rank as ties,
+    from ranked
+),
+
+arc_sums as (
+    select
+        arc,
+        label,
+        count(*) as arc_class_n,
+        sum(cos(score_rad)) as cosine_sum,
+        sum(sin(score_rad)) as sine_sum,
+        max(ties) as ties,
+        sum(ties::double * ties - 1) as tied,
+    from scored
+    group by
+        arc,
+        label
+),
+
+arc_counts as (
+    select
+        arc,
+        sum(arc_class_n) as arc_n,
+    from arc_sums
+    group by arc
+),
+
+-- The ranks of an arc go on where the arc before ends: its scores turn.
+turns as (
+    select
+        arcs.test,
+        arcs.arc,
+        2 * pi() / arcs.n * (
+            sum(arc_counts.arc_n) over (
+                partition by arcs.test
+                order by arcs.arc
+            )
+            - arc_counts.arc_n
+        ) as turn_rad,
+    from arc_counts
+    inner join arcs
+        using (arc)
 ),
 
 class_sums as (
     select
-        cell_key,
-        dataset,
-        model,
-        variant,
-        layer,
-        plane,
-        split,
-        label,
-        count(*) as class_n,
-        min(theta_rad) as least_rad,
-        max(theta_rad) as greatest_rad,
-        sum(cos(2 * pi() * mean_rank / images)) as cosine_sum,
-        sum(sin(2 * pi() * mean_rank / images)) as sine_sum,
-        sum((mean_rank - (images + 1) / 2) ** 2) as rank_squares,
-    from ranked
+        turns.test,
+        arc_sums.label,
+        sum(arc_sums.arc_class_n)::bigint as class_n,
+        sum(
+            cos(turns.turn_rad) * arc_sums.cosine_sum
+            - sin(turns.turn_rad) * arc_sums.sine_sum
+        ) as cosine_sum,
+        sum(
+            sin(turns.turn_rad) * arc_sums.cosine_sum
+            + cos(turns.turn_rad) * arc_sums.sine_sum
+        ) as sine_sum,
+        max(arc_sums.ties) as ties,
+        sum(arc_sums.tied) as tied,
+    from arc_sums
+    inner join turns
+        using (arc)
     group by
-        cell_key,
-        dataset,
-        model,
-        variant,
-        layer,
-        plane,
-        split,
-        label
+        turns.test,
+        arc_sums.label
 ),
 
 statistics as (
     select
-        cell_key,
-        dataset,
-        model,
-        variant,
-        layer,
-        plane,
-        split,
+        test,
         sum(class_n)::bigint as n,
         count(*) as classes,
         min(class_n) as smallest_class,
         list(class_n order by class_n, label) as class_sizes,
-        tie_share(sum(class_n)::double, sum(rank_squares)) as tie_share,
-        count(*) >= 2
-            and min(least_rad) < max(greatest_rad) as is_testable,
+        tie_share(sum(class_n)::double, sum(tied)) as tie_share,
+        count(*) >= 2 and max(ties) < sum(class_n) as is_testable,
         2 * sum((cosine_sum ** 2 + sine_sum ** 2) / class_n) as total,
     from class_sums
-    group by
-        cell_key,
-        dataset,
-        model,
-        variant,
-        layer,
-        plane,
-        split
+    group by test
 ),
 
 testable as (
@@ -105,53 +222,40 @@ testable as (
     from statistics
 ),
 
-to_permute as (
+to_permute as materialized (
     select
-        cell_key,
-        layer,
-        plane,
-        split,
-        class_sizes,
+        tests.test,
+        tests.cell_key,
+        tests.layer,
+        tests.plane,
+        tests.split,
+        testable.class_sizes,
     from testable
-    where mww_w is not null
-        and not is_trusted
-        and n <= 5000
-),
-
-few_images as (
-    select circle.*, to_permute.class_sizes
-    from circle
-    inner join to_permute
-        using (cell_key, layer, plane, split)
+    inner join tests
+        using (test)
+    where testable.mww_w is not null
+        and not testable.is_trusted
+        and testable.n <= 5000
 ),
 
 few_ranked as (
     select
-        cell_key,
-        layer,
-        plane,
-        split,
-        class_sizes,
-        average_rank(
-            theta_rad, (cell_key, layer, plane, split)
-        ) as mean_rank,
-    from few_images
+        to_permute.test,
+        to_permute.class_sizes,
+        average_rank(plane_angles.theta_rad, to_permute.test) as mean_rank,
+    from plane_angles
+    inner join to_permute
+        using (cell_key, layer, plane, split)
+    where plane_angles.theta_rad is not null
 ),
 
 test_ranks as (
     select
-        cell_key,
-        layer,
-        plane,
-        split,
+        test,
         any_value(class_sizes) as class_sizes,
         list(mean_rank order by mean_rank) as ranks,
     from few_ranked
-    group by
-        cell_key,
-        layer,
-        plane,
-        split
+    group by test
 ),
 
 -- Tests of the same class sizes and ranks share their null: without ties that
@@ -246,10 +350,7 @@ nulls as (
 
 null_of_test as (
     select
-        test_ranks.cell_key,
-        test_ranks.layer,
-        test_ranks.plane,
-        test_ranks.split,
+        test_ranks.test,
         nulls.null_w,
     from test_ranks
     inner join nulls
@@ -258,13 +359,16 @@ null_of_test as (
 
 tested as (
     select
-        testable.* exclude (class_sizes),
+        tests.* exclude (test, n, arcs, first_arc),
+        testable.* exclude (test, class_sizes),
         chi2_sf_even(testable.mww_w, testable.mww_dof) as mww_chi2_p,
         exceedance_p(null_of_test.null_w, testable.mww_w)
             as mww_permutation_p,
     from testable
+    inner join tests
+        using (test)
     left join null_of_test
-        using (cell_key, layer, plane, split)
+        using (test)
 ),
 
 chosen as (

@@ -6,54 +6,124 @@
 --   by the large-sample formula; ci_method says which, null where the sample
 --   does not bound its direction. rayleigh_q is adjusted over every row of this
 --   view
--- Reads: plane_angles
+-- Reads: angles, plane_angles
 -- Params: none
 with
 
-circle as not materialized (
+-- Both planes in one pass: reading the images is what this view costs.
+points as (
     select
         cell_key,
         dataset,
         model,
         variant,
         layer,
-        plane,
         split,
         label,
         class_name,
-        theta_rad,
-        is_weak,
-    from plane_angles
-    where theta_rad is not null
+        cos(theta_image_rad) as cosine_image,
+        sin(theta_image_rad) as sine_image,
+        cos(theta_feature_rad) as cosine_feature,
+        sin(theta_feature_rad) as sine_feature,
+        case when theta_image_rad is not null then is_weak_image end
+            as is_weak_image,
+        case when theta_feature_rad is not null then is_weak_feature end
+            as is_weak_feature,
+    from angles
 ),
 
-directions as (
+-- cos 2t = 2 cos^2 t - 1 and sin 2t = 2 cos t sin t.
+sums as materialized (
     select
         cell_key,
         dataset,
         model,
         variant,
         layer,
-        plane,
         split,
         label,
         class_name,
-        count(*) as n,
-        avg(is_weak::integer) as weak_share,
-        circular_mean(theta_rad) as mean_direction_rad,
-        resultant_length(theta_rad) as resultant_length,
-        centred_cosine_2(theta_rad) as cosine_2,
-    from circle
+        count(cosine_image) as n_image,
+        count(is_weak_image) as judged_image,
+        count_if(is_weak_image) as weak_image,
+        sum(cosine_image) as cosine_sum_image,
+        sum(sine_image) as sine_sum_image,
+        sum(cosine_image * cosine_image) as cosine_squares_image,
+        sum(cosine_image * sine_image) as products_image,
+        count(cosine_feature) as n_feature,
+        count(is_weak_feature) as judged_feature,
+        count_if(is_weak_feature) as weak_feature,
+        sum(cosine_feature) as cosine_sum_feature,
+        sum(sine_feature) as sine_sum_feature,
+        sum(cosine_feature * cosine_feature) as cosine_squares_feature,
+        sum(cosine_feature * sine_feature) as products_feature,
+    from points
     group by
         cell_key,
         dataset,
         model,
         variant,
         layer,
-        plane,
         split,
         label,
         class_name
+),
+
+image_plane as (
+    select
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+        'image' as plane,
+        split,
+        label,
+        class_name,
+        n_image as n,
+        weak_image / nullif(judged_image, 0) as weak_share,
+        cosine_sum_image / n_image as cosine,
+        sine_sum_image / n_image as sine,
+        2 * cosine_squares_image / n_image - 1 as cosine_2,
+        2 * products_image / n_image as sine_2,
+    from sums
+    where n_image > 0
+),
+
+feature_plane as (
+    select
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+        'feature' as plane,
+        split,
+        label,
+        class_name,
+        n_feature as n,
+        weak_feature / nullif(judged_feature, 0) as weak_share,
+        cosine_sum_feature / n_feature as cosine,
+        sine_sum_feature / n_feature as sine,
+        2 * cosine_squares_feature / n_feature - 1 as cosine_2,
+        2 * products_feature / n_feature as sine_2,
+    from sums
+    where n_feature > 0
+),
+
+moments as (
+    select * from image_plane
+    union all by name
+    select * from feature_plane
+),
+
+directions as (
+    select
+        * exclude (cosine, sine, cosine_2, sine_2),
+        direction_of(cosine, sine) as mean_direction_rad,
+        resultant_of(cosine, sine) as resultant_length,
+        centred_cosine_2_of(cosine, sine, cosine_2, sine_2) as cosine_2,
+    from moments
 ),
 
 small_classes as (
@@ -71,15 +141,15 @@ small_classes as (
 
 deviations as (
     select
-        circle.cell_key,
-        circle.layer,
-        circle.plane,
-        circle.split,
-        circle.label,
+        small_classes.cell_key,
+        small_classes.layer,
+        small_classes.plane,
+        small_classes.split,
+        small_classes.label,
         angular_difference(
-            circle.theta_rad, small_classes.mean_direction_rad
+            plane_angles.theta_rad, small_classes.mean_direction_rad
         ) as deviation_rad,
-    from circle
+    from plane_angles
     inner join small_classes
         using (cell_key, layer, plane, split, label)
 ),
@@ -98,6 +168,7 @@ samples as (
         list(cos(2 * deviation_rad) order by deviation_rad) as cosines_2,
         list(sin(2 * deviation_rad) order by deviation_rad) as sines_2,
     from deviations
+    where deviation_rad is not null
     group by
         cell_key,
         layer,

@@ -5,7 +5,7 @@
 -- Params: none
 with
 
-both_planes as (
+both_planes as not materialized (
     select
         cell_key,
         dataset,

@@ -16,7 +16,7 @@ from u1core.errors import U1Error
 from u1core.forward import Extractor
 from u1core.lake.store import Lake
 from u1core.reduce import collapse
-from u1core.runtime import Runtime, resolve_device
+from u1core.runtime import Runtime, arithmetic, resolve_device
 
 
 def run(cell, images, lake, runtime=None):
@@ -140,7 +140,7 @@ def test_neighbours_are_those_of_brute_force(cell, digits, lake):
 
 def test_neighbours_do_not_depend_on_blocks_of_queries(cell, digits, tmp_path, monkeypatch):
     whole = rows(run(cell, digits, Lake.open(tmp_path / "a", create=True)), "neighbours")
-    monkeypatch.setattr(search, "_BLOCK_ROWS", 17)
+    monkeypatch.setattr(search, "BLOCK_ROWS", 17)
     lake = run(cell, digits, Lake.open(tmp_path / "b", create=True))
     assert len(lake.parts("neighbours", cell.id, layer="layer3")) > 1
     key = lambda row: (row["scheme"], row["image_id"], row["rank"])  # noqa: E731
@@ -239,3 +239,15 @@ def test_pictures_in_their_files_are_extracted_and_damaged_ones_told(cell, photo
         assert ids == set(range(16))
     for name in ("energy_total", "dipole_x"):
         np.testing.assert_array_equal(*(column(lake, "records", name) for lake in lakes))
+
+
+def test_tf32_stays_off_while_any_thread_computes():
+    """Threads of several GPUs share the switch; the last to leave restores it."""
+    torch.backends.cudnn.allow_tf32 = True
+    first, second = arithmetic("cpu", "float32"), arithmetic("cpu", "float32")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not torch.backends.cudnn.allow_tf32
+    second.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32

@@ -43,6 +43,9 @@ def test_addresses(tmp_path, monkeypatch):
     for wrong in ("ftp://host/lake", "s3://"):
         with pytest.raises(U1Error, match="a folder or s3://bucket/prefix"):
             open_storage(wrong)
+    with pytest.raises(U1Error, match="without keys") as e:
+        open_storage("s3://key:secret@bucket/lake")
+    assert "secret" not in str(e.value)
 
 
 def test_parts_are_listed_read_and_streamed(lake):

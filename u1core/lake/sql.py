@@ -23,6 +23,9 @@ from u1core.schema import SCHEMAS
 
 HEADER_KEYS = ("Question", "Grain", "Reads", "Params")
 
+MEMORY_MIB = 3300
+"""What DuckDB may hold, so that a query's process stays below 4 GiB; the rest is sorted on disk."""
+
 EXPENSIVE_VIEWS = (
     "class_directions",
     "class_bias",
@@ -47,6 +50,15 @@ _SQL_TYPES = {
     pa.bool_(): "boolean",
     pa.timestamp("us", tz="UTC"): "timestamptz",
 }
+
+_WORD = re.compile(r"\w+")
+_ASKS_WHAT_THERE_IS = frozenset(
+    {
+        *("show", "describe", "desc", "summarize", "pragma", "information_schema", "pg_catalog"),
+        *("duckdb_columns", "duckdb_tables", "duckdb_views", "duckdb_dependencies", "sqlite_master"),
+    }
+)
+"""Words of queries whose answer depends on which views there are."""
 
 _READ_ONLY = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
 _SPACE = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*"
@@ -95,11 +107,19 @@ def view_files() -> dict[str, str]:
     return {name: texts[name] for name in TopologicalSorter(graph).static_order()}
 
 
-def connect(root: Path | str | None) -> duckdb.DuckDBPyConnection:
+def views_named(query: str) -> list[str]:
+    """Return the views that a query may read: those that it names, or all where it asks what there is."""
+    texts = view_files()
+    words = set(_WORD.findall(query.lower()))
+    return list(texts) if words & _ASKS_WHAT_THERE_IS else [name for name in texts if name in words]
+
+
+def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB over a lake.
 
     Args:
         root: The lake's folder or URI; None gives empty raw tables (real ones, for tests to insert into).
+        needed: The views that will be asked, from `views_named`; None for all, which takes most of a second.
 
     Returns:
         A connection with one relation per table in schema `lake` and the public views in `main`. A table
@@ -116,11 +136,23 @@ def connect(root: Path | str | None) -> duckdb.DuckDBPyConnection:
         }
     )
     with one_line_errors(connection):
-        _create_relations(connection, root)
+        _bound_memory(connection)
+        _create_relations(connection, root, needed)
     return connection
 
 
-def _create_relations(connection: duckdb.DuckDBPyConnection, root: Path | str | None) -> None:
+def _bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
+    """Lower the memory limit to MEMORY_MIB; DuckDB's own, a share of the machine's or container's, may be less."""
+    query = "select value from duckdb_settings() where name = 'memory_limit'"
+    number, unit = str(connection.execute(query).fetchall()[0][0]).split()
+    mib_per_unit = {"GiB": 2**10, "TiB": 2**20}.get(unit, 0)
+    if float(number) * mib_per_unit > MEMORY_MIB:
+        connection.execute(f"set memory_limit = '{MEMORY_MIB}MiB'")
+
+
+def _create_relations(
+    connection: duckdb.DuckDBPyConnection, root: Path | str | None, needed: Iterable[str] | None
+) -> None:
     # Timestamps are stored in UTC and shown so, on every machine.
     connection.execute("set timezone = 'UTC'")
     connection.execute("create schema lake")
@@ -129,7 +161,7 @@ def _create_relations(connection: duckdb.DuckDBPyConnection, root: Path | str | 
         _create_raw(connection, patterns.get(table), table, schema)
     for text in _texts("macros").values():
         connection.execute(text)
-    for name, text in view_files().items():
+    for name, text in _with_their_views(needed).items():
         connection.execute(f"create view {name} as\n{text}")
 
 
@@ -148,6 +180,15 @@ def _patterns(connection: duckdb.DuckDBPyConnection, root: Path | str | None) ->
     connection.register_filesystem(files)
     globs = {table: f"{remote.PROTOCOL}://{table}/**/*.parquet" for table in SCHEMAS}
     return {table: pattern for table, pattern in globs.items() if files.glob(pattern)}
+
+
+def _with_their_views(needed: Iterable[str] | None) -> dict[str, str]:
+    """Return the text of the views needed (None: all) and of those they read, each after what it reads."""
+    texts = view_files()
+    wanted = set(texts if needed is None else needed)
+    for name in reversed(texts):
+        wanted |= reads(texts[name]) if name in wanted else set()
+    return {name: text for name, text in texts.items() if name in wanted}
 
 
 def _create_raw(
@@ -250,7 +291,7 @@ def _is_read_only(connection: duckdb.DuckDBPyConnection, statement: duckdb.State
 def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> U1Error:
     todo = "see docs/lake.md; of a damaged file delete it and its cell's file in cells/, then sweep again"
     if isinstance(error, duckdb.CatalogException):
-        todo = f"the views are {', '.join(views(connection))}"
+        todo = f"the views are {', '.join(sorted(view_files()))}"
     elif isinstance(error, duckdb.BinderException):
         todo = "`describe <view>` lists its columns; see docs/lake.md"
     elif "not provided for the following parameters" in str(error):

@@ -315,6 +315,9 @@ def open_storage(address: Path | str) -> Storage:
             full,
             f"use a path, or one of {', '.join(SCHEMES)}",
         )
+    if "@" in rest.partition("/")[0]:
+        todo = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: addresses are shown and stored"
+        raise U1Error("--lake without keys in it", f"{scheme}://...@{rest.partition('@')[2]}", todo)
     return ObjectStorage(full)
 
 

@@ -8,11 +8,13 @@ Nothing here imports torch or a plugin before its scheme is asked for.
 from __future__ import annotations
 
 import functools
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import metadata, util
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from u1core.catalog.entries import Preprocessing
@@ -58,6 +60,12 @@ _BUILT_IN = {
         "code": "user_code:UserCode",
     }.items()
 }
+
+
+_LIBRARIES = {"timm": "timm.models", "torchvision": "torchvision.models"}
+"""Where released code lies, whose every architecture is a function of that name."""
+
+_FUNCTION = re.compile(r"^def ([a-z]\w*)\(", re.MULTILINE)
 
 
 class UnsuitableError(U1Error):
@@ -246,10 +254,29 @@ def load(architecture: str, tag: str, state: dict[str, Tensor]) -> nn.Module:
 
 
 def version(architecture: str) -> str:
-    """Return what changes when the code of an architecture does; empty for released code."""
+    """Return what changes when the code of an architecture does; empty for released code.
+
+    timm and torchvision, whose import takes seconds, are only asked about a name that they do not define.
+
+    Raises:
+        U1Error: There is no such architecture.
+    """
+    scheme, _, name = architecture.partition(":")
+    if scheme in _LIBRARIES and name in _functions(_LIBRARIES[scheme]):
+        return ""
     scheme, name = check(architecture)
     with _asking(scheme, name) as source:
         return source.version(name)
+
+
+@functools.cache
+def _functions(library: str) -> frozenset[str]:
+    """Return the functions that the modules of a library's networks define, by their text alone."""
+    package, _, folder = library.partition(".")
+    found = util.find_spec(package)
+    roots = found.submodule_search_locations if found else None
+    files = [file for root in roots or () for file in Path(root, folder).rglob("*.py")]
+    return frozenset(name for file in files for name in _FUNCTION.findall(file.read_text(encoding="utf-8")))
 
 
 def default_preprocessing(architecture: str) -> Preprocessing | None:
