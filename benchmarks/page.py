@@ -30,6 +30,8 @@ WHAT = {
 
 TARGETS = {
     "knn": {"faiss_over_ours": ">= 1.0"},
+    "orchestration": {"hundred_cells_of_target": "<= 1", "share_of_100_minutes": "<= 0.03"},
+    "startup": {"u1 --help, target over time": ">= 1", "u1 sql, target over time": ">= 1"},
 }
 """Targets by row and ratio, where the row's own line names none."""
 
