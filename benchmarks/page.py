@@ -252,7 +252,7 @@ def _plot_rates(rows: Mapping[str, Row], path: Path) -> tuple[Path, str]:
             axes.barh(place, share, color=GREEN if ours else GREY)
             axes.text(share, place, f" {part}: {rate:.3g}", va="center", fontsize=7)
         at += len(rates) + 2
-    axes.set(yticks=[], xticks=[], xlim=(0, 1.4), ylim=(at - 1, -1))
+    axes.set(yticks=[], xticks=[], xlim=(0, 1.4), ylim=(max(at - 1, 0), -1))
     axes.set_xlabel("images per second, each group to its own scale; green: this project")
     figure.savefig(path, metadata={"Date": None})
     return path, "images per second, what is compared side by side"
