@@ -221,3 +221,34 @@ def test_the_packaged_sql_is_preferred_to_the_repository(tmp_path, monkeypatch):
     assert sql.sql_dir() == tmp_path / "sql"
     (package / "sql").mkdir()
     assert sql.sql_dir() == package / "sql"
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("select 1", []),
+        ("select * from lake.records", ["records"]),
+        ("SELECT count(*) FROM Claims, cells -- no view: clam", ["cells", "claims"]),
+        ("select verdict from query_table('claims')", ["claims"]),
+        ('describe "claims"', None),
+        ("show tables", None),
+        ("select * from information_schema.tables", None),
+    ],
+)
+def test_a_query_needs_the_views_that_it_names(query, named):
+    found = sql.views_named(query)
+    assert sorted(found) == (sorted(sql.view_files()) if named is None else named)
+
+
+@pytest.mark.parametrize("view", ["claims", "theta_uncertainty", "memory_report", "records"])
+def test_a_view_brings_the_views_that_it_reads(root, view):
+    with sql.connect(root, sql.views_named(f"from {view}")) as connection:
+        columns = rows(connection, f"select * from (describe {view})")
+        there = set(sql.views(connection))
+    assert columns == rows(sql.connect(root), f"select * from (describe {view})")
+    assert view in there and len(there) < len(sql.view_files())
+
+
+def test_an_unknown_view_is_told_with_all_there_are():
+    with pytest.raises(U1Error, match=r"the views are agreements, .*, vectors"):
+        sql.run_query(sql.connect(None, sql.views_named("from clam")), "from clam")

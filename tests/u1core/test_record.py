@@ -120,3 +120,18 @@ def test_a_constructor_that_reads_numbers_back():
 def test_a_constructor_that_fails_tells_its_own_reason():
     with pytest.raises(ValueError, match="no such width"):
         on_meta(lambda: (_ for _ in ()).throw(ValueError("no such width")))
+
+
+def test_no_numbers_are_drawn_for_tensors_without_any():
+    """torch draws nothing for them, but takes a second for a large network; others keep their numbers."""
+    kept = []
+
+    def build():
+        kept.append(torch.empty(100, device="cpu").normal_(5.0, 0.1))
+        return nn.Linear(4, 4)
+
+    state = torch.random.get_rng_state()
+    assert on_meta(build).weight.shape == (4, 4)
+    assert kept[0].mean() == pytest.approx(5.0, abs=0.1)
+    torch.random.set_rng_state(state)
+    assert torch.equal(kept[0], torch.empty(100).normal_(5.0, 0.1))

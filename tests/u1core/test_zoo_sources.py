@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from test_references import four_lines
 from timm.data import create_transform
 from torch import nn
+from torchvision import models
 
 from u1core import zoo
 from u1core.catalog import Preprocessing, load_catalog
@@ -353,3 +354,20 @@ def test_a_thousand_entries_load_at_once(tmp_path):
     ) as caught:
         load_catalog(path)
     assert len(str(caught.value)) < 10_000 and math.isclose(str(caught.value).count(" | "), 20)
+
+
+@pytest.mark.parametrize(("scheme", "library"), [("timm", timm), ("torchvision", models)])
+def test_every_architecture_is_found_in_the_text_of_its_library(scheme, library):
+    """Else naming it would import the library, which takes seconds."""
+    names = set(library.list_models(module=models) if library is models else library.list_models())
+    assert names <= zoo._functions(f"{scheme}.models")
+
+
+def test_the_version_of_an_architecture_that_does_not_exist_names_the_nearest():
+    with pytest.raises(U1Error, match="nearest: resnet18"):
+        zoo.version("timm:resnet81")
+
+
+def test_entries_that_differ_in_their_weights_share_one_trace(catalog):
+    entry = catalog.models["cifar10_resnet20"]
+    assert shape_of(replace(entry, id="other", weights="none", sha256="")) is shape_of(entry)
