@@ -112,7 +112,7 @@ def estimate(cell: Cell, images: int, runtime: Runtime, history: Iterable[Mappin
 
 
 def _measured_rate(cell: Cell, runtime: Runtime, history: Iterable[Mapping[str, Any]]) -> float | None:
-    """Return the median measured images per second of the same model, precision and kind of device, or None."""
+    """Return the median measured images per second of a model, precision and kind of device, or None."""
     wanted = (cell.model.id, cell.precision, runtime.device.partition(":")[0])
     rates = sorted(
         row["images_per_second"]
