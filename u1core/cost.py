@@ -148,11 +148,12 @@ def _peak_memory(cell: Cell, shape: Shape, images: int, runtime: Runtime) -> flo
 
 
 def _measured_rate(cell: Cell, runtime: Runtime, history: Iterable[Mapping[str, Any]]) -> float | None:
-    """Return the median measured images per second of the same model, precision and device, or None."""
-    wanted = (cell.model.id, cell.precision, runtime.device)
+    """Return the median measured images per second of a model, precision and kind of device, or None."""
+    wanted = (cell.model.id, cell.precision, runtime.device.partition(":")[0])
     rates = sorted(
         row["images_per_second"]
         for row in history
-        if (row["model"], row["precision"], row["device"]) == wanted and row["images_per_second"]
+        if (row["model"], row["precision"], (row["device"] or "").partition(":")[0]) == wanted
+        and row["images_per_second"]
     )
     return rates[len(rates) // 2] if rates else None
