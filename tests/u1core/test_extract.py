@@ -16,7 +16,7 @@ from u1core.errors import U1Error
 from u1core.forward import Extractor
 from u1core.lake.store import Lake
 from u1core.reduce import collapse
-from u1core.runtime import Runtime, arithmetic, resolve_device
+from u1core.runtime import Runtime, _without_tf32, resolve_device
 
 
 def run(cell, images, lake, runtime=None):
@@ -244,7 +244,7 @@ def test_pictures_in_their_files_are_extracted_and_damaged_ones_told(cell, photo
 def test_tf32_stays_off_while_any_thread_computes():
     """Threads of several GPUs share the switch; the last to leave restores it."""
     torch.backends.cudnn.allow_tf32 = True
-    first, second = arithmetic("cpu", "float32"), arithmetic("cpu", "float32")
+    first, second = _without_tf32(), _without_tf32()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
