@@ -40,7 +40,7 @@ check: install  ## format, lint and types
 
 lock:  ## recompile the lock files from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	    --extra weights --extra dev pyproject.toml -o requirements/lock.txt
+	    --extra weights --extra dev --extra bench pyproject.toml -o requirements/lock.txt
 	grep '^uv==' requirements/lock.txt | tr -d '\\' | $(BIN)/uv pip compile --quiet --universal --generate-hashes \
 	    --no-emit-index-url --no-annotate - -o requirements/bootstrap.txt
 

@@ -15,8 +15,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from u1core.record import Value, record
 
 TOLERANCE = 5e-4
-"""Largest deviation allowed after folding, relative to a layer's root mean square. Rounding makes 1e-5, and up
-to 1e-4 in deep networks with random weights, folded or not; a wrong fold makes 1."""
+"""Largest deviation allowed after folding, relative to a layer's root mean square: rounding makes 1e-5, up to
+1e-4 in deep networks with random weights, folded or not; a wrong fold makes 1."""
 
 
 def fold_batch_norms(network: nn.Module, kept: Sequence[str], size: int) -> int:
