@@ -22,7 +22,7 @@ def local_cluster(**options: Any) -> Any:  # noqa: ANN401
 
     # Two workers of one thread against one process of two, EfficientNet-Lite0 over digits on two cores that
     # other work kept busy: 6.05 s against 12.6 s, medians of 7 alternating rounds. Threads of one forward
-    # pass wait for each other, processes do not. More were not tried; each holds a network and a batch.
+    # pass wait for each other, processes do not; on idle cores the gain must be smaller. More were not tried.
     workers = options.setdefault("n_workers", 2 if (os.cpu_count() or 1) > 1 else 1)
     return LocalCluster(
         **{

@@ -39,8 +39,9 @@ class Workplace(Protocol):
 class Here:
     """Threads of this process. Each device has one extraction at a time.
 
-    While a GPU extracts, the cell before it is finished by another thread, on the CPU for the most part. On a
-    CPU nothing is gained so.
+    While a GPU extracts, the cell before it is finished by another thread, on the CPU for the most part. A
+    CPU has one cell at a time: two threads that extract were slower than one (EfficientNet-Lite0 over digits,
+    two cores: 6.5 s against 5.9 s for the same images, medians of 3 alternating rounds).
     """
 
     def __init__(self, devices: Sequence[str]) -> None:

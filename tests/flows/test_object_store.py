@@ -44,7 +44,7 @@ def store(s3):
 
 def written(store, address):
     """Return when each object of the lake was written."""
-    selector = fs.FileSelector(address.removeprefix("s3://"), recursive=True)
+    selector = fs.FileSelector(address.removeprefix("s3://"), recursive=True, allow_not_found=True)
     return {i.path: i.mtime for i in store.get_file_info(selector) if i.type == fs.FileType.File}
 
 
@@ -85,9 +85,11 @@ def test_a_killed_sweep_resumes_on_an_object_store(u1, s3, store, address, envir
     command = [sys.executable, "-c", small_parts, *map(str, sweep)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     killed = subprocess.Popen(command, cwd=tmp_path, env=environment | s3, **quiet)
-    first_part = wait_for_state(store, address, killed)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    try:
+        first_part = wait_for_state(store, address, killed)
+    finally:
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
     assert not [name for name in written(store, address) if "/cells/" in name]
 
     resumed = subprocess.run(
