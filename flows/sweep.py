@@ -22,7 +22,7 @@ from flows.runners import task_runner
 from tasks.cells import commit_cell, extract_cell, fit_cell_frames, record_failure, search_cell_memory
 from tasks.datasets import materialise_dataset
 from tasks.jobs import Job, Places
-from tasks.results import check_lake, evaluate_claims, publish, render_report
+from tasks.results import conclude_lake, publish
 from tasks.weights import fetch_weights
 from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
 from u1core.cells import PRECISIONS, Cell, cell_states, check_choice
@@ -288,14 +288,11 @@ def gather_cell(job: Job, futures: Iterable[PrefectFuture[Any]]) -> Outcome:
 
 def conclude(request: Request, report: Path, outcomes: tuple[Outcome, ...]) -> Result:
     """Check the lake, evaluate the claims, write the report, publish the artifacts."""
-    lake = request.places.lake
-    failing = check_lake(lake)
-    claims = evaluate_claims(lake)
-    render_report(lake, report)
+    said = conclude_lake(request.places.lake, report)
     mistaken = [Outcome(model, "failed", reason) for model, reason in request.selection.failed.items()]
     outcomes = (*mistaken, *outcomes)
-    publish([vars(outcome) for outcome in outcomes], claims)
-    return Result(outcomes, tuple(claims), failing, report, request.selection.left_out)
+    publish([vars(outcome) for outcome in outcomes], said.claims)
+    return Result(outcomes, said.claims, said.failing_checks, report, request.selection.left_out)
 
 
 def one_line(error: object) -> str:

@@ -48,7 +48,7 @@ counts_by_plane as (
     unpivot (n for plane in (image, feature))
 ),
 
--- About a million images are ranked at a time, in an arc of the circle: no sort
+-- About 100,000 images are ranked at a time, in an arc of the circle: no sort
 -- has to fit in memory.
 sized as (
     select
@@ -57,7 +57,7 @@ sized as (
         counts_by_plane.plane,
         counts_by_plane.split,
         counts_by_plane.n::integer as n,
-        (1 + counts_by_plane.n // 1000000)::integer as arcs,
+        (1 + counts_by_plane.n // 100000)::integer as arcs,
     from counts_by_plane
     inner join current_cells
         using (cell_key)

@@ -124,7 +124,7 @@ def connect(root: Path | None) -> duckdb.DuckDBPyConnection:
 
 
 def _bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
-    """Lower the memory limit to MEMORY_MIB; DuckDB's own, a share of the machine's or container's, may be less."""
+    """Lower the memory limit to MEMORY_MIB, unless DuckDB found a machine or a container with less."""
     query = "select value from duckdb_settings() where name = 'memory_limit'"
     number, unit = str(connection.execute(query).fetchall()[0][0]).split()
     mib_per_unit = {"GiB": 2**10, "TiB": 2**20}.get(unit, 0)
