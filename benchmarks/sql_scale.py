@@ -8,7 +8,7 @@ A row is a row of `angles`: one image at one layer, with an angle in both planes
 as 2 N angles. Two shapes: `one` is one cell of N images and 1,000 classes; `many` has cells of 100,000
 images and 100 classes. Every answer comes from the product's own connection in a process of its own, whose
 peak memory is its resident set. Polars reads the same files and computes the same statistics; both must agree
-to 1e-9. Each size is measured at a tenth, a third and all of the rows: seconds per million rows show the linearity.
+to 1e-9. Sizes are a tenth, a third and all of the rows: seconds per million rows show the linearity.
 Beside wall seconds stand CPU seconds over the threads: near the wall of a machine that does nothing else.
 
 Polars comes with `pip install polars`; without it, or with --no-polars, only our own figures are printed.
