@@ -4,12 +4,12 @@
     .venv/bin/python benchmarks/sql_scale.py --quick          # 2 million, a minute
     .venv/bin/python benchmarks/sql_scale.py --rows 1e7 --no-polars
 
-A row is a row of `angles`: one image at one layer, with an angle in both planes, so that N rows are ranked as
-2 N angles. Two shapes: `one` is one cell of N images and 1,000 classes; `many` has cells of 100,000 images and
-100 classes. Every answer comes from the product's own connection in a process of its own, whose peak memory
-is its resident set. Polars reads the same files and computes the same statistics; both must agree to 1e-9.
-Each size is measured at a tenth, a third and all of the rows: seconds per million rows show the linearity.
-Beside wall seconds stand CPU seconds over the threads: what the wall would be on a machine that does nothing else.
+A row is a row of `angles`: one image at one layer, with an angle in both planes, so that N rows are ranked
+as 2 N angles. Two shapes: `one` is one cell of N images and 1,000 classes; `many` has cells of 100,000
+images and 100 classes. Every answer comes from the product's own connection in a process of its own, whose
+peak memory is its resident set. Polars reads the same files and computes the same statistics; both must agree
+to 1e-9. Sizes are a tenth, a third and all of the rows: seconds per million rows show the linearity.
+Beside wall seconds stand CPU seconds over the threads: near the wall of a machine that does nothing else.
 
 Polars comes with `pip install polars`; without it, or with --no-polars, only our own figures are printed.
 Expected on two idle cores: at most 60 s for both views at 100 million rows, below 4 GiB.
@@ -257,10 +257,10 @@ def run(folder: Path, shape: Shape, polars: bool, repeats: int) -> dict[str, Any
 
 def _line(shape: Shape, who: str, view: str, f: dict[str, float]) -> str:
     per_million = f["wall_s"] / shape.rows * 1e6
-    idle = f["cpu_s"] / _threads()
+    idle, name = f["cpu_s"] / _threads(), f"{shape.name:5} {shape.rows:>11,}"
     return (
-        f"{shape.name:5} {shape.rows:>11,} {who:7} {view:17} {f['wall_s']:7.1f} s {per_million:6.3f} s/million "
-        f"(cpu/threads {idle:6.1f} s) {f['peak_mib']:7.0f} MiB"
+        f"{name} {who:7} {view:17} {f['wall_s']:7.1f} s {per_million:6.3f} s/million"
+        f" (cpu/threads {idle:6.1f} s) {f['peak_mib']:7.0f} MiB"
     )
 
 

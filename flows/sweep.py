@@ -23,7 +23,7 @@ from tasks.cells import record_failure, run_cell
 from tasks.datasets import materialise_dataset
 from tasks.events import Announced, tell
 from tasks.jobs import Job
-from tasks.results import check_lake, evaluate_claims, publish, render_report
+from tasks.results import conclude_lake, publish
 from tasks.weights import fetch_weights
 from u1core.catalog import ModelEntry, Preprocessing
 from u1core.cells import Cell, cell_states
@@ -197,14 +197,11 @@ def gather_cell(job: Job, future: PrefectFuture[None]) -> Outcome:
 
 def conclude(request: Request, report: Path, outcomes: tuple[Outcome, ...]) -> Result:
     """Check the lake, evaluate the claims, write the report, publish the artifacts."""
-    lake = request.places.lake
-    failing = check_lake(lake)
-    claims = evaluate_claims(lake)
-    render_report(lake, report)
+    said = conclude_lake(request.places.lake, report)
     mistaken = [Outcome(model, "failed", reason) for model, reason in request.selection.failed.items()]
     outcomes = (*mistaken, *outcomes)
-    publish([vars(outcome) for outcome in outcomes], claims)
-    return Result(outcomes, tuple(claims), failing, report, request.selection.left_out)
+    publish([vars(outcome) for outcome in outcomes], said.claims)
+    return Result(outcomes, said.claims, said.failing_checks, report, request.selection.left_out)
 
 
 def one_line(error: object) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -15,47 +14,46 @@ from u1core.lake import sql
 from u1core.report import write_report
 
 
-@contextmanager
-def _answers(lake: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a connection in which the expensive views are computed once."""
+@dataclass(frozen=True)
+class Conclusions:
+    """What a lake says.
+
+    Attributes:
+        failing_checks: Offending rows by check; empty when the lake is sound.
+        claims: Claim (number and statement), verdict, evidence and caveat, one per claim of the paper.
+    """
+
+    failing_checks: dict[str, int]
+    claims: tuple[dict[str, str], ...]
+
+
+@task(task_run_name="check the lake, judge the claims, write the report", cache_policy=NO_CACHE)
+def conclude_lake(lake: Path | str, out: Path) -> Conclusions:
+    """Run the checks, the claims and the report on one connection: the expensive views are computed once."""
     with sql.connect(lake) as connection, sql.one_line_errors(connection):
         sql.materialise(connection)
-        yield connection
+        failing = {name: len(rows) for name, rows in sql.failing_checks(connection).items()}
+        claims = evaluate_claims(connection)
+        write_report(connection, out)
+    return Conclusions(failing, claims)
 
 
-@task(task_run_name="check the lake", cache_policy=NO_CACHE)
-def check_lake(lake: Path) -> dict[str, int]:
-    """Run every check query; return the offending rows by check, empty when the lake is sound."""
-    with _answers(lake) as connection:
-        return {name: len(rows) for name, rows in sql.failing_checks(connection).items()}
-
-
-@task(task_run_name="write the report", cache_policy=NO_CACHE)
-def render_report(lake: Path, out: Path) -> Path:
-    """Run the analyses and write the report."""
-    with _answers(lake) as connection:
-        return write_report(connection, out)
-
-
-@task(task_run_name="evaluate the claims", cache_policy=NO_CACHE)
-def evaluate_claims(lake: Path) -> list[dict[str, str]]:
-    """Return claim (number and statement), verdict, evidence and caveat, one row per claim of the paper."""
+def evaluate_claims(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, str], ...]:
+    """Return the rows of view `claims` as text."""
     query = "select claim, statement, verdict, evidence, caveat from claims order by claim"
-    with _answers(lake) as connection:
-        rows = connection.execute(query).fetchall()
-    return [
+    return tuple(
         {
             "claim": f"{number}. {statement}",
             "verdict": verdict,
             "evidence": evidence or "none",
             "caveat": caveat or "",
         }
-        for number, statement, verdict, evidence, caveat in rows
-    ]
+        for number, statement, verdict, evidence, caveat in connection.execute(query).fetchall()
+    )
 
 
 @task(task_run_name="publish artifacts", cache_policy=NO_CACHE)
-def publish(cells: list[dict[str, str]], claims: list[dict[str, str]]) -> None:
+def publish(cells: list[dict[str, str]], claims: tuple[dict[str, str], ...]) -> None:
     """Show the cells and the claims to those who watch in Prefect's UI."""
     create_table_artifact(cells, key="sweep-cells", description="Cells of the sweep")
     table = "\n".join(

@@ -33,17 +33,19 @@ create macro label_permutation(classes, seed) as
         )
     );
 
--- Unit vectors with their classes reordered.
-create macro permuted_vectors(unit, permutation) as
-    list_select(
-        unit,
-        list_concat(
-            permutation,
-            list_transform(
-                permutation, lambda position: position + len(permutation)
-            )
+-- Where the entries of reordered unit vectors are taken from: cosines, then
+-- sines.
+create macro vector_positions(permutation) as
+    list_concat(
+        permutation,
+        list_transform(
+            permutation, lambda position: position + len(permutation)
         )
     );
+
+-- Unit vectors with their classes reordered.
+create macro permuted_vectors(unit, permutation) as
+    list_select(unit, vector_positions(permutation));
 
 -- Shuffles drawn of a deck of cards: about 1,000,000 cards in all, but never
 -- below 999 shuffles nor above 9,999.

@@ -23,8 +23,13 @@ pairs as (
     from direction_pairs
 ),
 
-measured as (
-    select *, mean_cosine(unit_a, unit_b) as agreement from pairs
+-- One number per pair: its names would be copied into every draw below.
+measured as materialized (
+    select
+        *,
+        mean_cosine(unit_a, unit_b) as agreement,
+        row_number() over () as pair,
+    from pairs
 ),
 
 seeds as (
@@ -35,25 +40,20 @@ seeds as (
 ),
 
 permutations as materialized (
-    select classes, label_permutation(classes, seed) as permutation
+    select
+        classes,
+        vector_positions(label_permutation(classes, seed)) as positions,
     from seeds
 ),
 
 drawn as (
     select
-        measured.kind,
-        measured.cell_key_a,
-        measured.layer_a,
-        measured.plane_a,
-        measured.cell_key_b,
-        measured.layer_b,
-        measured.plane_b,
-        measured.split,
+        measured.pair,
         measured.agreement - 1e-12 as least_agreement,
         abs(measured.agreement) - 1e-12 as least_size,
         mean_cosine(
             measured.unit_a,
-            permuted_vectors(measured.unit_b, permutations.permutation)
+            list_select(measured.unit_b, permutations.positions)
         ) as null_agreement,
     from measured
     inner join permutations
@@ -62,32 +62,17 @@ drawn as (
 
 null_draws as (
     select
-        kind,
-        cell_key_a,
-        layer_a,
-        plane_a,
-        cell_key_b,
-        layer_b,
-        plane_b,
-        split,
+        pair,
         count(*) as permutations,
         count_if(null_agreement >= least_agreement) as as_high,
         count_if(abs(null_agreement) >= least_size) as as_large,
     from drawn
-    group by
-        kind,
-        cell_key_a,
-        layer_a,
-        plane_a,
-        cell_key_b,
-        layer_b,
-        plane_b,
-        split
+    group by pair
 ),
 
 tested as (
     select
-        measured.* exclude (unit_a, unit_b),
+        measured.* exclude (unit_a, unit_b, pair),
         null_draws.permutations,
         (1 + null_draws.as_high) / (1 + null_draws.permutations)
             as permutation_p,
@@ -95,16 +80,7 @@ tested as (
             as permutation_p_two_sided,
     from measured
     left join null_draws
-        using (
-            kind,
-            cell_key_a,
-            layer_a,
-            plane_a,
-            cell_key_b,
-            layer_b,
-            plane_b,
-            split
-        )
+        using (pair)
 )
 
 select * from tested

@@ -22,19 +22,29 @@ images as not materialized (
     from lake.angles
 ),
 
+images_by_plane as not materialized (
+    select
+        cell_key,
+        layer,
+        plane,
+        split,
+        theta_rad,
+    from plane_angles
+),
+
 current_cells as (
     select cell_key, dataset, model, variant
     from cells
     where is_current
 ),
 
-counts as (
+counts as materialized (
     select
         cell_key,
         layer,
         split,
-        count(theta_image_rad) as image,
-        count(theta_feature_rad) as feature,
+        count(theta_image_rad) as n_image,
+        count(theta_feature_rad) as n_feature,
     from images
     group by
         cell_key,
@@ -43,12 +53,24 @@ counts as (
 ),
 
 counts_by_plane as (
-    select *
+    select
+        cell_key,
+        layer,
+        split,
+        'image' as plane,
+        n_image as n,
     from counts
-    unpivot (n for plane in (image, feature))
+    union all by name
+    select
+        cell_key,
+        layer,
+        split,
+        'feature' as plane,
+        n_feature as n,
+    from counts
 ),
 
--- About a million images are ranked at a time, in an arc of the circle: no sort
+-- About 100,000 images are ranked at a time, in an arc of the circle: no sort
 -- has to fit in memory.
 sized as (
     select
@@ -57,7 +79,7 @@ sized as (
         counts_by_plane.plane,
         counts_by_plane.split,
         counts_by_plane.n::integer as n,
-        (1 + counts_by_plane.n // 1000000)::integer as arcs,
+        (1 + counts_by_plane.n // 100000)::integer as arcs,
     from counts_by_plane
     inner join current_cells
         using (cell_key)
@@ -242,11 +264,11 @@ few_ranked as (
     select
         to_permute.test,
         to_permute.class_sizes,
-        average_rank(plane_angles.theta_rad, to_permute.test) as mean_rank,
-    from plane_angles
+        average_rank(images_by_plane.theta_rad, to_permute.test) as mean_rank,
+    from images_by_plane
     inner join to_permute
         using (cell_key, layer, plane, split)
-    where plane_angles.theta_rad is not null
+    where images_by_plane.theta_rad is not null
 ),
 
 test_ranks as (

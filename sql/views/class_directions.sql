@@ -10,6 +10,17 @@
 -- Params: none
 with
 
+images_by_plane as not materialized (
+    select
+        cell_key,
+        layer,
+        plane,
+        split,
+        label,
+        theta_rad,
+    from plane_angles
+),
+
 -- Both planes in one pass: reading the images is what this view costs.
 points as (
     select
@@ -147,9 +158,9 @@ deviations as (
         small_classes.split,
         small_classes.label,
         angular_difference(
-            plane_angles.theta_rad, small_classes.mean_direction_rad
+            images_by_plane.theta_rad, small_classes.mean_direction_rad
         ) as deviation_rad,
-    from plane_angles
+    from images_by_plane
     inner join small_classes
         using (cell_key, layer, plane, split, label)
 ),

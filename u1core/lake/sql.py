@@ -142,7 +142,7 @@ def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duc
 
 
 def _bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
-    """Lower the memory limit to MEMORY_MIB; DuckDB's own, a share of the machine's memory, may be less."""
+    """Lower the memory limit to MEMORY_MIB, unless DuckDB found a machine or a container with less."""
     query = "select value from duckdb_settings() where name = 'memory_limit'"
     number, unit = str(connection.execute(query).fetchall()[0][0]).split()
     mib_per_unit = {"GiB": 2**10, "TiB": 2**20}.get(unit, 0)
