@@ -25,7 +25,7 @@ validate: install  ## false positives, power and coverage of every test, in minu
 	$(BIN)/u1 validate
 
 test: install  ## every test, the slow ones too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: install  ## how fast, against what: docs/benchmarks.md in under 20 minutes
 	$(BIN)/python benchmarks/report.py

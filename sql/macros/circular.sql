@@ -11,13 +11,6 @@ create macro wrap_angle(angle_rad) as
 create macro angular_difference(angle_a_rad, angle_b_rad) as
     wrap_angle(angle_a_rad - angle_b_rad);
 
--- Which of this many equal arcs of the circle an angle lies in, from 0. The
--- ends count to the first and the last, whatever rounding does.
-create macro arc_of(angle_rad, arcs) as
-    greatest(
-        0, least(arcs - 1, floor((0.5 + angle_rad / (2 * pi())) * arcs))
-    )::integer;
-
 -- Mean resultant length R in [0, 1] of a sample with this mean cosine and mean
 -- sine. Mardia & Jupp 2000, eq. 2.2.3. Rounding may pass 1, the clamp takes it
 -- back. Null without angles.

@@ -70,30 +70,26 @@ counts_by_plane as (
     from counts
 ),
 
--- About 100,000 images are ranked at a time, in an arc of the circle: no sort
--- has to fit in memory.
-sized as (
+named_tests as (
     select
         current_cells.*,
         counts_by_plane.layer,
         counts_by_plane.plane,
         counts_by_plane.split,
-        counts_by_plane.n::integer as n,
-        (1 + counts_by_plane.n // 100000)::integer as arcs,
+        counts_by_plane.n,
     from counts_by_plane
     inner join current_cells
         using (cell_key)
     where counts_by_plane.n > 0
 ),
 
--- Tests and arcs have numbers: names in the windows below would double what
--- they cost.
+-- Tests have numbers: their names in the sort below would double what it costs.
 tests as materialized (
     select
         *,
         row_number() over in_order as test,
-        (sum(arcs) over in_order - arcs)::integer as first_arc,
-    from sized
+        (sum(n) over in_order - n)::bigint as images_before,
+    from named_tests
     window in_order as (
         order by
             cell_key,
@@ -104,19 +100,9 @@ tests as materialized (
     )
 ),
 
-arcs as (
-    select
-        test,
-        n,
-        unnest(range(first_arc, first_arc + arcs))::integer as arc,
-    from tests
-),
-
 angled as not materialized (
     select
-        tests.n,
-        tests.arcs,
-        tests.first_arc,
+        tests.test::integer as test,
         images.label::integer as label,
         case tests.plane
             when 'image' then images.theta_image_rad
@@ -128,95 +114,54 @@ angled as not materialized (
 ),
 
 circle as not materialized (
-    select
-        n,
-        label,
-        theta_rad,
-        first_arc + arc_of(theta_rad, arcs) as arc,
+    select *
     from angled
     where theta_rad is not null
 ),
 
-ranked as (
+-- One sort of all tests, one behind the other: unlike a window with partitions
+-- it needs no memory for the largest of them.
+placed as (
     select
-        n,
+        test,
         label,
-        arc,
-        least_rank(theta_rad, arc) as least_rank,
-        greatest_rank(theta_rad, arc) as greatest_rank,
+        rank() over in_order as least_place,
+        count(*) over in_order as greatest_place,
     from circle
+    window in_order as (
+        order by
+            test,
+            theta_rad
+    )
 ),
 
 scored as (
     select
-        label,
-        arc,
-        pi() * (least_rank + greatest_rank) / n as score_rad,
-        1 + greatest_rank - least_rank as ties,
-    from ranked
+        placed.test,
+        placed.label,
+        2 * pi() / tests.n * (
+            (placed.least_place + placed.greatest_place) / 2.0
+            - tests.images_before
+        ) as score_rad,
+        1 + placed.greatest_place - placed.least_place as ties,
+    from placed
+    inner join tests
+        using (test)
 ),
 
-arc_sums as (
+class_sums as (
     select
-        arc,
+        test,
         label,
-        count(*) as arc_class_n,
+        count(*) as class_n,
         sum(cos(score_rad)) as cosine_sum,
         sum(sin(score_rad)) as sine_sum,
         max(ties) as ties,
         sum(ties::double * ties - 1) as tied,
     from scored
     group by
-        arc,
+        test,
         label
-),
-
-arc_counts as (
-    select
-        arc,
-        sum(arc_class_n) as arc_n,
-    from arc_sums
-    group by arc
-),
-
--- The ranks of an arc go on where the arc before ends: its scores turn.
-turns as (
-    select
-        arcs.test,
-        arcs.arc,
-        2 * pi() / arcs.n * (
-            sum(arc_counts.arc_n) over (
-                partition by arcs.test
-                order by arcs.arc
-            )
-            - arc_counts.arc_n
-        ) as turn_rad,
-    from arc_counts
-    inner join arcs
-        using (arc)
-),
-
-class_sums as (
-    select
-        turns.test,
-        arc_sums.label,
-        sum(arc_sums.arc_class_n)::bigint as class_n,
-        sum(
-            cos(turns.turn_rad) * arc_sums.cosine_sum
-            - sin(turns.turn_rad) * arc_sums.sine_sum
-        ) as cosine_sum,
-        sum(
-            sin(turns.turn_rad) * arc_sums.cosine_sum
-            + cos(turns.turn_rad) * arc_sums.sine_sum
-        ) as sine_sum,
-        max(arc_sums.ties) as ties,
-        sum(arc_sums.tied) as tied,
-    from arc_sums
-    inner join turns
-        using (arc)
-    group by
-        turns.test,
-        arc_sums.label
 ),
 
 statistics as (
@@ -260,15 +205,17 @@ to_permute as materialized (
         and testable.n <= 5000
 ),
 
+-- Images without an angle come last and leave the ranks of the others alone.
+-- Left out here, they would make the planner hash all images.
 few_ranked as (
     select
         to_permute.test,
+        images_by_plane.theta_rad,
         to_permute.class_sizes,
         average_rank(images_by_plane.theta_rad, to_permute.test) as mean_rank,
     from images_by_plane
     inner join to_permute
         using (cell_key, layer, plane, split)
-    where images_by_plane.theta_rad is not null
 ),
 
 test_ranks as (
@@ -277,6 +224,7 @@ test_ranks as (
         any_value(class_sizes) as class_sizes,
         list(mean_rank order by mean_rank) as ranks,
     from few_ranked
+    where theta_rad is not null
     group by test
 ),
 
@@ -381,7 +329,7 @@ null_of_test as (
 
 tested as (
     select
-        tests.* exclude (test, n, arcs, first_arc),
+        tests.* exclude (test, n, images_before),
         testable.* exclude (test, class_sizes),
         chi2_sf_even(testable.mww_w, testable.mww_dof) as mww_chi2_p,
         exceedance_p(null_of_test.null_w, testable.mww_w)

@@ -84,6 +84,12 @@ def test_empty_tables_have_the_types_of_the_schema(root, connection):
         assert connection.sql(f"from lake.{table}").types == filled.sql(f"from lake.{table}").types
 
 
+def test_memory_is_bounded(connection):
+    (limit,) = rows(connection, "select value from duckdb_settings() where name = 'memory_limit'")
+    number, unit = limit["value"].split()
+    assert float(number) * {"MiB": 1, "GiB": 1024}[unit] <= sql.MEMORY_MIB
+
+
 def test_timestamps_come_in_utc(root):
     assert rows(sql.connect(root), "select selected_at::text as t from cells") == [
         {"t": "2026-01-01 00:00:00+00"}
