@@ -48,6 +48,13 @@ def workplace(where: Where, device: str) -> Iterator[Workplace]:
         yield OnDask(client, _resources(client, device))
 
 
+def check_scheduler(where: Where) -> None:
+    """Raise U1Error unless the scheduler at the address, if one is named, answers."""
+    if where.dask_address:
+        with ExitStack() as stack:
+            stack.enter_context(_client(where, "auto", stack))
+
+
 def cells_at_once(where: Where, device: str) -> int:
     """Return how many cells will be under way at most."""
     return OnDask.cells_at_once if where.runner == "dask" else Here(devices_of(device)).cells_at_once

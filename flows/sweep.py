@@ -18,7 +18,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.progress import publishing
 from flows.request import Options, Request
-from flows.runners import cells_at_once, prefect_server, workplace
+from flows.runners import cells_at_once, check_scheduler, prefect_server, workplace
 from tasks.cells import record_failure, run_cell
 from tasks.datasets import materialise_dataset
 from tasks.events import Announced, tell
@@ -75,6 +75,7 @@ class Result:
 def sweep(options: Options) -> Result:
     """Run a sweep. A failed cell is an outcome, never an exception."""
     request = Request.of(options)
+    check_scheduler(request.where)
     Lake.open(request.places.lake, create=True)
     # As many threads as cells under way, so that a task that Prefect shows as running does run.
     threads = ThreadPoolTaskRunner(max_workers=cells_at_once(request.where, request.runtime.device))

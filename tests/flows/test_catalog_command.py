@@ -45,6 +45,7 @@ def here(monkeypatch, capsys, tmp_path):
 
     def run(*arguments, allow=""):
         monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("COLUMNS", "200")
         monkeypatch.setenv("U1_CACHE", str(tmp_path.parent / "cache"))
         monkeypatch.setenv("U1_ALLOW_CODE", allow)
         monkeypatch.setattr(sys, "argv", ["u1", *arguments])
