@@ -35,12 +35,12 @@ LIMIT_S = 1190
 """All rows together."""
 
 BUDGETS_S = {
-    "extraction": 240,
-    "first_pass": 120,
-    "sweep": 270,
-    "thingsvision": 300,
+    "extraction": 330,
+    "first_pass": 200,
+    "sweep": 420,
+    "thingsvision": 420,
     "efficientnet": 90,
-    "knn": 200,
+    "knn": 300,
     "orchestration": 150,
     "sql_scale": 240,
     "startup": 60,
