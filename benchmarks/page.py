@@ -35,7 +35,16 @@ TARGETS = {
 }
 """Targets by row and ratio, where the row's own line names none."""
 
-LIMITS: dict[str, str] = {}
+LIMITS: dict[str, str] = {
+    "extraction": "reducing the activations (share of the time below), most where the network is light; and "
+    "forward passes between reductions are slower than back to back, for a reason not found yet",
+    "first_pass": "decoding shares the cores with forward passes (what is possible stands below) and "
+    "interrupts their threads; the rest is the gap of `extraction`",
+    "thingsvision": "its best batch, 8, is much faster than its recommended one; in float32 the bare forward "
+    "pass (`extraction`) allows 1.50 and 1.35; decoding and reducing take the rest",
+    "efficientnet": "bare bfloat16 passes reach 215 images/s (`extraction`), 6.3 times eager; reducing takes "
+    "the rest",
+}
 """What limits a row that falls short: shown beside it, and only there."""
 
 REPEATING = """\

@@ -28,8 +28,9 @@ from u1core.weights import own_tag
 NOMINAL_FLOPS = {"cpu": 40e9, "cuda": 10e12}
 """Operations per second assumed where the lake has no measured rate of the model: an order of magnitude."""
 
-PROCESS_BYTES = 1.1e9
-"""Memory of a sweep's process before its first image: libraries, mostly torch's CUDA build; measured."""
+PROCESS_BYTES = 1.5e9
+"""Memory of a sweep's process besides its cells: libraries (1.1 GB, mostly torch's CUDA build), SQL and the
+report; measured (benchmarks/memory.py)."""
 
 ROW_NUMBERS = 50
 """Numbers of four bytes that one image and layer has in memory besides its pooled vector."""
