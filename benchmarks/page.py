@@ -42,6 +42,7 @@ LIMITS: dict[str, str] = {
     "interrupts their threads; the rest is the gap of `extraction`",
     "thingsvision": "its best batch, 8, is much faster than its recommended one; in float32 the bare forward "
     "pass (`extraction`) allows 1.50 and 1.35; decoding and reducing take the rest",
+    "memory": "the peak varies between runs (0.995 in another): where in the sweep it lies was not looked at",
     "efficientnet": "bare bfloat16 passes reach 215 images/s (`extraction`), 6.3 times eager; reducing takes "
     "the rest",
 }
