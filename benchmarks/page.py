@@ -40,11 +40,10 @@ LIMITS: dict[str, str] = {
     "forward passes between reductions are slower than back to back, for a reason not found yet",
     "first_pass": "decoding shares the cores with forward passes (what is possible stands below) and "
     "interrupts their threads; the rest is the gap of `extraction`",
-    "thingsvision": "its best batch, 8, is much faster than its recommended one; in float32 the bare forward "
-    "pass (`extraction`) allows 1.50 and 1.35; decoding and reducing take the rest",
-    "memory": "the peak varies between runs (0.995 in another): where in the sweep it lies was not looked at",
-    "efficientnet": "bare bfloat16 passes reach 215 images/s (`extraction`), 6.3 times eager; reducing takes "
-    "the rest",
+    "thingsvision": "its best batch is taken, not its recommended one; decoding and reducing take what the "
+    "bare forward pass (`extraction`) would allow",
+    "memory": "not looked into: the peak differs between runs",
+    "efficientnet": "the gap of `extraction` in bfloat16",
 }
 """What limits a row that falls short: shown beside it, and only there."""
 

@@ -107,10 +107,7 @@ def test_every_picture_has_its_own_row_and_what_is_damaged_is_told(images):
         assert np.abs(pixels.astype(int) - by_pillow(original, SMALL)).max() <= 1
     assert [failure.image_id for failure in failures] == [3, 9]
     assert {failure.stage for failure in failures} == {"decode"}
-    assert all(
-        failure.error.endswith("truncated (0 bytes not processed)") or "truncated" in failure.error
-        for failure in failures
-    )
+    assert all("truncated" in failure.error for failure in failures)
     assert [failure.image_id for failure in images.undecodable()] == [3, 9]
 
 
