@@ -14,6 +14,7 @@ from measure import is_met
 HERE = Path(__file__).parent
 
 WHAT = {
+    "heap": "bare forward passes with the kept heap over the C library's default",
     "extraction": "extraction from the pixel cache over the bare forward pass",
     "first_pass": "first pass from JPEG files over the slower of decode and forward",
     "sweep": "sweep of 6 models over the sum of their bare forward passes",

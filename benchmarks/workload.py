@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from u1core.clock import PHASES, Clock
 from u1core.datasets import Images, default_cache, materialise
 from u1core.extract import extract, load_sums
 from u1core.forward import Extractor
+from u1core.heap import kept_heap
 from u1core.lake.store import Lake
 from u1core.networks import build_network, preprocessing_of, resolve
 from u1core.runtime import Runtime, arithmetic
@@ -172,13 +173,14 @@ def best_batch(cell: Cell, device: str = "cpu") -> int:
     """Return the batch that the product finds fastest for a cell, and remembers."""
     side = preprocessing_of(cell.model).size
     extractor = Extractor(cell, Runtime(device), is_prepared=True)
-    return Batches(extractor, (side, side, 3), 1_000_000, Clock()).size
+    with kept_heap():
+        return Batches(extractor, (side, side, 3), 1_000_000, Clock()).size
 
 
-def bare(extractor: Extractor, batch: int) -> Callable[[], float]:
+def bare(extractor: Extractor, batch: int, *, kept: bool = True) -> Callable[[], float]:
     """Return what reads the rate of the product's truncated network alone, on an input in memory."""
     precision = extractor.cell.precision
-    return forward_rate(extractor.network, _inputs(extractor, batch), precision)
+    return forward_rate(extractor.network, _inputs(extractor, batch), precision, kept=kept)
 
 
 def plain(cell: Cell, batch: int) -> Callable[[], float]:
@@ -188,11 +190,16 @@ def plain(cell: Cell, batch: int) -> Callable[[], float]:
     return forward_rate(taps, _inputs(extractor, batch).contiguous(), cell.precision)
 
 
-def forward_rate(run: Callable[[Tensor], object], inputs: Tensor, precision: str) -> Callable[[], float]:
-    """Return a function that gives images per second of forward passes on one input, warmed up."""
+def forward_rate(
+    run: Callable[[Tensor], object], inputs: Tensor, precision: str, *, kept: bool = True
+) -> Callable[[], float]:
+    """Return a function that gives images per second of forward passes on one input, warmed up.
+
+    The heap is kept as in an extraction, so that a ratio tells of everything else; row `heap` tells of it.
+    """
 
     def read() -> float:
-        with arithmetic("cpu", precision):
+        with kept_heap() if kept else nullcontext(), arithmetic("cpu", precision):
             run(inputs)
             count, start = 0, time.perf_counter()
             while (seconds := time.perf_counter() - start) < BARE_S:

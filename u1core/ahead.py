@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
@@ -16,7 +14,12 @@ from u1core.clock import Clock
 T = TypeVar("T")
 R = TypeVar("R")
 
-_NICENESS = 10
+
+def always() -> threading.Event:
+    """Return an event that is set."""
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def read_ahead(items: Iterator[T], clock: Clock, depth: int = 2) -> Generator[T]:
@@ -41,25 +44,52 @@ def read_ahead(items: Iterator[T], clock: Clock, depth: int = 2) -> Generator[T]
         pool.shutdown(cancel_futures=True)
 
 
-def map_ahead(function: Callable[[T], R], items: Iterable[T], workers: int, depth: int = 64) -> Generator[R]:
+def read_in_turn(items: Iterator[T], clock: Clock, turn: threading.Event) -> Generator[T]:
+    """Yield items; `turn` is set while one is waited for, and in the end.
+
+    Where forward passes and decoding want the same processors, two that take turns are faster than two that
+    interrupt each other.
+    """
+    end = object()
+    try:
+        while True:
+            turn.set()
+            with clock.phase("decode"):
+                item = next(items, end)
+            turn.clear()
+            if item is end:
+                return
+            yield item  # type: ignore[misc]
+    finally:
+        turn.set()
+
+
+def map_ahead(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    workers: int,
+    depth: int = 64,
+    turn: threading.Event | None = None,
+) -> Generator[R]:
     """Yield `function(item)` in order, `depth` items ahead of whoever asks; close it to end early.
 
     Threads, not processes: Pillow and torch let go of the interpreter while they decode and resize, nothing
-    has to be copied from one process to another, and none outlives this one. They give way to forward passes.
+    has to be copied from one process to another, and none outlives this one. No item is begun unless `turn`
+    is set.
     """
-    pool = ThreadPoolExecutor(workers, "u1-decode", initializer=_yield_to_others)
+    turn = turn or always()
+
+    def take(item: T) -> R:
+        turn.wait()
+        return function(item)
+
+    pool = ThreadPoolExecutor(workers, "u1-decode")
     try:
         waiting = iter(items)
-        due = deque(pool.submit(function, item) for item in islice(waiting, depth))
+        due = deque(pool.submit(take, item) for item in islice(waiting, depth))
         while due:
             result = due.popleft().result()
-            due.extend(pool.submit(function, item) for item in islice(waiting, 1))
+            due.extend(pool.submit(take, item) for item in islice(waiting, 1))
             yield result
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _yield_to_others() -> None:
-    """Lower the priority of this thread: two that share the cores evenly make every forward pass wait."""
-    with suppress(AttributeError, OSError):  # a thread has a priority of its own on Linux only
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -1,15 +1,17 @@
 """Extraction: one forward pass per batch, everything per image reduced on the device.
 
-Three things happen at once: a thread makes the next batches of pixels ready, this one keeps the device busy,
-another writes the part before. Memory is bounded by a few batches, one group of energy maps and two parts of
-reduced rows, whatever the size of the dataset. Shape legend: B images of a batch, N channels, H x W pixels.
+Three things happen at once: a thread makes the next batches of pixels ready (on a CPU in turn with its
+network), this one keeps the device busy, another writes the part before. Memory is bounded by a few batches,
+one group of energy maps and two parts of reduced rows, whatever the size of the dataset.
+Shape legend: B images of a batch, N channels, H x W pixels.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Self
@@ -18,7 +20,7 @@ import numpy as np
 import torch
 
 from u1core.accumulate import PartSums, Timing
-from u1core.ahead import read_ahead
+from u1core.ahead import read_ahead, read_in_turn
 from u1core.batches import Batches
 from u1core.catalog import ModelEntry
 from u1core.catalog.entries import Preprocessing
@@ -27,6 +29,7 @@ from u1core.clock import PHASES, Clock
 from u1core.datasets import Images, select_images
 from u1core.errors import U1Error
 from u1core.forward import Extractor
+from u1core.heap import kept_heap
 from u1core.lake.store import Lake
 from u1core.maps import LocationMaps, by_place
 from u1core.networks import preprocessing_of
@@ -71,7 +74,7 @@ def extract(
     report = progress or (lambda done, total, phases: None)
     report(done, len(selection), {})
     if missing:
-        with images.open_pixels(preprocessing_of(cell.model), also) as source:
+        with kept_heap(), images.open_pixels(preprocessing_of(cell.model), also) as source:
             loop = _Loop(cell, images, lake, runtime, source)
             loop.run(missing, lambda more: report(done + more, len(selection), loop.clock.phases))
     if not (sums := load_sums(cell, images, lake)).rows:
@@ -128,17 +131,24 @@ class _Loop:
         split = {
             n: [part[i : i + run.size] for i in range(0, len(part), run.size)] for n, part in parts.items()
         }
-        pixels = self.source.batches([batch for part in split.values() for batch in part])
+        batches = [batch for part in split.values() for batch in part]
         done = 0
         self.clock.lap()
-        with _Writer(self.clock) as writer, closing(read_ahead(pixels, self.clock)) as loaded:
-            for number, batches in split.items():
+        with _Writer(self.clock) as writer, closing(self._pixels(batches)) as loaded:
+            for number, wanted in split.items():
                 part = _Part(self, number)
-                for batch in batches:
+                for batch in wanted:
                     part.add(next(loaded), run)
                     done += len(batch)
                     report(done)
                 writer.submit(part.finish(run))
+
+    def _pixels(self, wanted: list[np.ndarray]) -> Generator[PixelBatch]:
+        """Yield one batch for each array of positions; on a CPU in turn with its network."""
+        if self.extractor.runtime.kind == "cuda":
+            return read_ahead(self.source.batches(wanted), self.clock)
+        turn = threading.Event()
+        return read_in_turn(self.source.batches(wanted, turn), self.clock, turn)
 
 
 class _Part:

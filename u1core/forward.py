@@ -117,7 +117,7 @@ class Extractor:
 
 
 def _laid_out(network: nn.Module) -> nn.Module:
-    """Lay weights out with the channels last: 3.6 times as fast for depthwise convolutions on a CPU."""
+    """Lay weights out with the channels last, which depthwise convolutions on a CPU need most."""
     return network.to(memory_format=torch.channels_last)
 
 

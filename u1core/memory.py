@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
+from u1core.heap import kept_heap
+
 NEIGHBOURS = 20
 """Neighbours kept per query: enough for every vote that is reported."""
 
@@ -66,6 +68,7 @@ def unit_circle(angle_rad: np.ndarray) -> np.ndarray:
     return vectors
 
 
+@kept_heap()
 def nearest(
     queries: np.ndarray,
     memory: Iterable[np.ndarray],

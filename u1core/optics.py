@@ -79,18 +79,28 @@ def _area_between(height: int, width: int) -> np.ndarray:
     return counts.reshape(height * width, RADII.size) / s**2
 
 
-@lru_cache(maxsize=128)
-def _matrix(name: str, height: int, width: int, device: torch.device) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(getattr(_plane(height, width), name))).to(device)
+class _Operators(NamedTuple):
+    """The plane's matrices on a device: what is mostly zeros is sparse."""
+
+    linear: Tensor  # (9, HW): functionals, then the Sombrero's
+    annuli: Tensor  # (J, HW), sparse: a pixel of a large map reaches into two or three
+    rings: Tensor  # (K, HW), sparse: 1 where a pixel belongs to a ring
+    ring_size: Tensor  # (K, 1)
 
 
 @lru_cache(maxsize=128)
-def _annuli(height: int, width: int, device: torch.device) -> Tensor:
-    """Return the annuli as a sparse (J, HW) matrix: a pixel of a large map reaches into two or three."""
-    annuli = torch.from_numpy(_plane(height, width).annuli.T.copy())
+def _operators(height: int, width: int, device: torch.device) -> _Operators:
+    plane = _plane(height, width)
+    pixels = torch.arange(height * width)
+    where = torch.stack([torch.from_numpy(plane.ring_of_pixel), pixels])
+    ones = torch.ones(len(pixels), dtype=torch.float64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch calls its CSR tensors beta, once per process
-        return annuli.to_sparse_csr().to(device)
+        rings = torch.sparse_coo_tensor(where, ones, (len(plane.ring_size), len(pixels))).to_sparse_csr()
+        annuli = torch.from_numpy(plane.annuli.T.copy()).to_sparse_csr()
+        linear = torch.from_numpy(np.concatenate([plane.functionals, plane.sombrero]))
+        ring_size = torch.from_numpy(plane.ring_size)[:, None]
+        return _Operators(*(t.to(device) for t in (linear, annuli, rings, ring_size)))
 
 
 def energy(activations: Tensor, dim: int = 1) -> Tensor:
@@ -154,10 +164,9 @@ def focus(energy_map: Tensor) -> Focus:
     device = energy_map.device
     # Pixels first: a sparse product reads them four times as fast where the images lie side by side.
     columns = energy_map.flatten(1).T.contiguous()  # (HW, B)
-    total, mx, my, qx, qy, second = (_matrix("functionals", height, width, device) @ columns).unbind()
-    a, b, c = (_matrix("sombrero", height, width, device) @ columns).unbind()
-    annuli = torch.sparse.mm(_annuli(height, width, device), columns)  # (J, B)
-    curve = annuli.T.cumsum(dim=1) / total[:, None]  # (B, J)
+    operators = _operators(height, width, device)
+    total, mx, my, qx, qy, second, a, b, c = (operators.linear @ columns).unbind()
+    curve = (operators.annuli @ columns).T.cumsum(dim=1) / total[:, None]  # (B, J)
     centre = _interpolate(curve, CENTRE_RADIUS) / (math.pi * CENTRE_RADIUS**2 / 4)
     return Focus(
         energy_total=total,
@@ -168,7 +177,7 @@ def focus(energy_map: Tensor) -> Focus:
         ee50_radius=_encircling_radius(curve, 0.5),
         ee80_radius=_encircling_radius(curve, 0.8),
         centre_density_ratio=centre,
-        anisotropy=_anisotropy(columns, height, width),
+        anisotropy=_anisotropy(columns, operators),
         sombrero_a=a,
         sombrero_b=b,
         sombrero_c=c,
@@ -190,16 +199,14 @@ def _encircling_radius(curve: Tensor, share: float) -> Tensor:
     return radii[j - 1] + (radii[j] - radii[j - 1]) * (share - low) / (high - low)
 
 
-def _anisotropy(columns: Tensor, height: int, width: int) -> Tensor:
+def _anisotropy(columns: Tensor, operators: _Operators) -> Tensor:
     """Return the within-ring share (B,) of the variance over pixels of maps (HW, B)."""
-    ring = _matrix("ring_of_pixel", height, width, columns.device)
-    size = _matrix("ring_size", height, width, columns.device)
     centred = columns - columns.mean(dim=0)
-    spread = centred.square().sum(dim=0)
-    ring_sums = centred.new_zeros((len(size), centred.shape[1])).index_add_(0, ring, centred)  # (K, B)
-    within = spread - (ring_sums.square() / size[:, None]).sum(dim=0)
+    spread = torch.linalg.vector_norm(centred, dim=0).square()
+    ring_sums = operators.rings @ centred  # (K, B)
+    within = spread - (ring_sums.square() / operators.ring_size).sum(dim=0)
     # Rounding noise of a constant map is not structure.
-    constant = spread <= 1e-24 * columns.square().sum(dim=0)
+    constant = spread <= 1e-24 * torch.linalg.vector_norm(columns, dim=0).square()
     return torch.where(constant, torch.nan, within.clamp_min(0.0) / spread)
 
 

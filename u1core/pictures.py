@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -133,14 +134,14 @@ class PictureSource:
     ) -> None:
         self._stack.close()
 
-    def batches(self, wanted: Sequence[Labels]) -> Iterator[PixelBatch]:
+    def batches(self, wanted: Sequence[Labels], turn: Event | None = None) -> Iterator[PixelBatch]:
         """Yield one batch for each array of positions."""
         positions = np.concatenate(wanted) if wanted else np.empty(0, dtype=np.int64)
         targets = self._open(positions)
         first = targets[0]
         nothing = np.zeros(len(self._pictures.labels), dtype=bool)
         here = nothing if first.store is None else first.store.present.copy()
-        with quiet(), closing(self._prepare(positions[~here[positions]], targets)) as prepared:
+        with quiet(), closing(self._prepare(positions[~here[positions]], targets, turn)) as prepared:
             for batch in wanted:
                 yield self._batch(batch, here[batch], first.store, prepared)
 
@@ -165,7 +166,7 @@ class PictureSource:
             positions if whole else positions[good], pixels if whole else pixels[good], tuple(failures)
         )
 
-    def _prepare(self, positions: Labels, targets: list[_Target]) -> Generator[_Prepared]:
+    def _prepare(self, positions: Labels, targets: list[_Target], turn: Event | None) -> Generator[_Prepared]:
         """Decode pictures and prepare each for every target that lacks it."""
 
         def prepare(item: tuple[int, Picture]) -> _Prepared:
@@ -176,7 +177,7 @@ class PictureSource:
                 return _Prepared(position, None, self._pictures.failure(position, reason(picture, error)), ())
             return self._prepared(position, torch.from_numpy(whole.copy())[None], targets)
 
-        return map_ahead(prepare, self._pictures.at(positions), torch.get_num_threads())
+        return map_ahead(prepare, self._pictures.at(positions), torch.get_num_threads(), turn=turn)
 
     @staticmethod
     def _prepared(position: int, whole: torch.Tensor, targets: list[_Target]) -> _Prepared:

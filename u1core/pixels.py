@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
@@ -37,7 +38,7 @@ class PixelSource(AbstractContextManager["PixelSource"], Protocol):
     shape: tuple[int, int, int]
     is_prepared: bool
 
-    def batches(self, wanted: Sequence[Labels]) -> Iterator[PixelBatch]:
+    def batches(self, wanted: Sequence[Labels], turn: Event | None = None) -> Iterator[PixelBatch]:
         """Yield one batch for each array of positions, in order."""
 
 
@@ -106,7 +107,7 @@ class ArraySource:
         self._stack.close()
         self._file = None
 
-    def batches(self, wanted: Sequence[Labels]) -> Iterator[PixelBatch]:
+    def batches(self, wanted: Sequence[Labels], turn: Event | None = None) -> Iterator[PixelBatch]:
         """Yield one batch for each array of positions."""
         for positions in wanted:
             pixels = self._file.read(positions) if self._file else np.array(self._pixels[positions])

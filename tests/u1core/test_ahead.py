@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from u1core.ahead import read_ahead
+from u1core.ahead import map_ahead, read_ahead, read_in_turn
 from u1core.clock import PHASES, Clock
 
 
@@ -23,6 +23,28 @@ def test_reading_is_never_more_than_the_depth_ahead():
     assert len(taken) <= 4
     items.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("u1-pixels")]
+
+
+def test_workers_begin_nothing_while_it_is_not_their_turn():
+    turn, begun = threading.Event(), []
+    items = map_ahead(lambda i: begun.append(i) or i, range(20), workers=2, turn=turn)
+    reader = read_in_turn(items, Clock(), turn)
+    assert next(reader) == 0
+    time.sleep(0.05)  # those that were under way come to their end
+    held = len(begun)
+    time.sleep(0.05)
+    assert len(begun) == held and not turn.is_set()
+    assert list(reader) == list(range(1, 20)) and sorted(begun) == list(range(20))
+
+
+def test_closing_lets_go_of_workers_that_wait_for_their_turn():
+    turn = threading.Event()
+    items = map_ahead(lambda i: i, range(1000), workers=2, turn=turn)
+    reader = read_in_turn(items, Clock(), turn)
+    assert next(reader) == 0
+    reader.close()
+    items.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("u1-decode")]
 
 
 def test_an_error_of_the_reader_reaches_the_caller():
