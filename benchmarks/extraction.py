@@ -18,7 +18,7 @@ from u1core.forward import Extractor
 from u1core.runtime import Runtime
 
 IMAGES = 2000
-SECONDS = 6.0
+SECONDS = 5.0
 """Roughly what one extraction lasts."""
 CASES = (
     (workload.LITE0, "float32"),

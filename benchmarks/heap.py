@@ -23,7 +23,6 @@ from u1core.runtime import Runtime
 CASES = (
     (workload.LITE0, "float32"),
     (workload.LITE0, "bfloat16"),
-    ("torchvision:resnet18", "float32"),
     ("torchvision:resnet50", "float32"),
 )
 BATCH = 16

@@ -107,6 +107,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="10 small cells and 1 larger one")
+    parser.add_argument("--cells", type=int, default=100, help="small cells; 100 are reckoned from fewer")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
         os.environ.setdefault("U1_CACHE", f"{root}/cache")
@@ -115,7 +116,7 @@ def main() -> int:
         subprocess.run([sys.executable, "-c", _START_SERVER], check=True)
         # The server starts with the first sweep and ends with this process; the first also imports much.
         warm = measure(Path(root, "warm"), 1, 8, 10)
-        small = measure(Path(root, "small"), 10 if options.quick else 100, 8, 10)
+        small = measure(Path(root, "small"), 10 if options.quick else options.cells, 8, 10)
         large = measure(Path(root, "large"), 1 if options.quick else 4, 20, 800)
     for name, figures in (("warm", warm), ("small", small), ("large", large)):
         print(f"{name}: " + ", ".join(f"{k} {v:.2f}" for k, v in figures.items()))

@@ -37,12 +37,13 @@ TARGETS = {
 """Targets by row and ratio, where the row's own line names none."""
 
 LIMITS: dict[str, str] = {
-    "extraction": "reducing the activations (share of the time below), most where the network is light; and "
-    "forward passes between reductions are slower than back to back, for a reason not found yet",
-    "first_pass": "decoding shares the cores with forward passes (what is possible stands below) and "
-    "interrupts their threads; the rest is the gap of `extraction`",
-    "thingsvision": "its best batch is taken, not its recommended one; decoding and reducing take what the "
-    "bare forward pass (`extraction`) would allow",
+    "extraction": "reading every tapped activation once more: as memory gives it in float32, in three passes of "
+    "torch's in bfloat16 (share of the time below); and a short run's last part, written at its end",
+    "first_pass": "decoding wants the cores that forward passes want (what is possible stands below); the rest "
+    "is the gap of `extraction`",
+    "thingsvision": "the forward pass itself: bare, it gives the rates of row `extraction`",
+    "sweep": "the start of Python and Prefect, analyses and report, over a few minutes of forward passes; and "
+    "the gaps of `extraction`",
     "memory": "not looked into: the peak differs between runs",
     "efficientnet": "the gap of `extraction` in bfloat16",
 }

@@ -23,7 +23,7 @@ from u1core.lake.store import Lake
 from u1core.runtime import Runtime
 
 MODELS = ("resnet18", "resnet50", "mobilenet_v2", "regnet_y_400mf", "densenet121", "efficientnet_lite0")
-IMAGES = 800
+IMAGES = 2000
 U1 = [sys.executable, "-c", "from flows.cli import main; main()"]
 
 
@@ -63,8 +63,12 @@ def bare_seconds(
 
 
 def main() -> None:
-    options = arguments(__doc__).parse_args()
-    names, images, rounds = (MODELS[:1], 40, 1) if options.quick else (MODELS, IMAGES, (ROUNDS + 1) // 2)
+    parser = arguments(__doc__)
+    parser.add_argument("--images", type=int, default=IMAGES)
+    options = parser.parse_args()
+    names, images, rounds = (
+        (MODELS[:1], 40, 1) if options.quick else (MODELS, options.images, (ROUNDS + 1) // 2)
+    )
     pictures = workload.photographs(images)
     opened = workload.open_images(pictures)
     cells = {

@@ -4,10 +4,10 @@
 
 thingsvision (Muttenthaler and Hebart 2021, doi:10.3389/fninf.2021.679838) runs in an environment of its own,
 made on first use (it pins torch 2.0; 6 GB), by its README: `extract_features` on a `DataLoader` in the
-batch of 32 that it recommends, or a faster one of a few. Ours is the sweep's extraction: first from the JPEG
-files with nothing cached, then from the pixel cache. Weights are random, normalised on photographs, saved to
-one file that both load; that both see the same is checked on the pooled features. Building the networks
-counts for neither side.
+batch of 32 that it recommends, which the targets are about, and in the fastest of a few. Ours is the sweep's
+extraction: first from the JPEG files with nothing cached, then from the pixel cache. Weights are random,
+normalised on photographs, saved to one file that both load; that both see the same is checked on the pooled
+features. Building the networks counts for neither side.
 """
 
 from __future__ import annotations
@@ -189,7 +189,8 @@ def measure(case: Case, images: int, rounds: int) -> tuple[dict[str, float], dic
         best = max(tried, key=lambda batch: tried[batch])
         rates = alternate(
             {
-                "thingsvision": lambda: theirs.rate(best),
+                "thingsvision": lambda: theirs.rate(README_BATCH),
+                "thingsvision, its best batch": lambda: theirs.rate(best),
                 "float32": lambda: workload.first_pass(entry, cells["float32"], batches["float32"]),
                 "bfloat16": lambda: workload.first_pass(entry, cells["bfloat16"], batches["bfloat16"]),
                 "float32, cached": lambda: (
@@ -198,11 +199,15 @@ def measure(case: Case, images: int, rounds: int) -> tuple[dict[str, float], dic
             },
             rounds,
         )
-    ratios = {name: ratio(rates[name], rates["thingsvision"]) for name in list(rates)[1:]}
+    ours = [name for name in rates if not name.startswith("thingsvision")]
+    ratios = {name: ratio(rates[name], rates["thingsvision"]) for name in ours}
+    ratios |= {
+        f"{name}, its best batch": ratio(rates[name], rates["thingsvision, its best batch"]) for name in ours
+    }
     return ratios, {
         "images": images,
         "images per second": {name: median(values) for name, values in rates.items()},
-        "batches": {"thingsvision": best, **batches},
+        "batches": {"thingsvision": README_BATCH, "its best": best, **batches},
         "largest relative distance of pooled features": distance,
     }
 

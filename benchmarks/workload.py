@@ -184,10 +184,10 @@ def bare(extractor: Extractor, batch: int, *, kept: bool = True) -> Callable[[],
 
 
 def plain(cell: Cell, batch: int) -> Callable[[], float]:
-    """Return what reads the rate of the truncated network as published: NCHW, nothing folded."""
+    """Return what reads the rate of the network as published: NCHW, nothing folded, the heap not kept."""
     extractor = Extractor(cell, Runtime(), is_prepared=True)
     taps = Taps(build_network(cell.model), cell.model.layers)
-    return forward_rate(taps, _inputs(extractor, batch).contiguous(), cell.precision)
+    return forward_rate(taps, _inputs(extractor, batch).contiguous(), cell.precision, kept=False)
 
 
 def forward_rate(
