@@ -46,7 +46,7 @@ def main() -> None:
     opened = workload.open_images(entry)
     model = workload.network(workload.LITE0)
     bfloat16 = workload.limited(workload.cell_of(model, entry, opened, "bfloat16"), images // 4)
-    runtime = Runtime(batch_size=4 if options.quick else workload.best_batch(bfloat16))
+    runtime = Runtime(batch_size=4 if options.quick else workload.BATCH)
     workload.extraction(bfloat16, opened, runtime)  # fills the pixel cache
     with ProcessPoolExecutor(1, get_context("spawn")) as other:
 

@@ -34,7 +34,7 @@ def measure(name: str, precision: str, images: int, rounds: int) -> tuple[float,
     entry = workload.photographs(images)
     opened = workload.open_images(entry)
     cell = workload.cell_of(workload.network(name), entry, opened, precision)
-    batch = workload.best_batch(cell) if rounds > 1 else 4
+    batch = workload.BATCH if rounds > 1 else 4
     runtime = Runtime(batch_size=batch)
     bare = workload.bare(Extractor(cell, runtime, is_prepared=True), batch)
     # At least three batches, and about SECONDS, by classes' balance in pairs.

@@ -45,7 +45,7 @@ def measure(name: str, images: int, rounds: int) -> tuple[float, dict[str, Any]]
     entry, model = workload.photographs(images), workload.network(name)
     opened = workload.open_images(entry)
     cell = workload.cell_of(model, entry, opened)
-    batch = workload.best_batch(cell) if rounds > 1 else 4
+    batch = workload.BATCH if rounds > 1 else 4
     workload.extraction(cell, opened, Runtime(batch_size=batch))  # what is imported late is imported
     runs: dict[str, Callable[[], float]] = {
         "first pass": lambda: workload.first_pass(entry, cell, batch),

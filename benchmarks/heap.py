@@ -9,7 +9,9 @@ differs. Both count the pages that the kernel had to give them per image.
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
 from multiprocessing import get_context
 from statistics import median
 from typing import Any
@@ -25,16 +27,20 @@ CASES = (
     (workload.LITE0, "bfloat16"),
     ("torchvision:resnet50", "float32"),
 )
-BATCH = 16
 IMAGES = 40
 """Of the data set that the cells are of; none is read."""
 
 
-def side(kept: bool, name: str, precision: str) -> tuple[float, float]:
-    """Return images per second, and page faults per image, of this process."""
+@lru_cache
+def _reader(kept: bool, name: str, precision: str) -> Callable[[], float]:
     entry = workload.photographs(IMAGES)
     cell = workload.cell_of(workload.network(name), entry, workload.open_images(entry), precision)
-    read = workload.bare(Extractor(cell, Runtime(), is_prepared=True), BATCH, kept=kept)
+    return workload.bare(Extractor(cell, Runtime(), is_prepared=True), workload.BATCH, kept=kept)
+
+
+def side(kept: bool, name: str, precision: str) -> tuple[float, float]:
+    """Return images per second, and page faults per image, of this process."""
+    read = _reader(kept, name, precision)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     rate = read()
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before

@@ -37,13 +37,14 @@ TARGETS = {
 """Targets by row and ratio, where the row's own line names none."""
 
 LIMITS: dict[str, str] = {
-    "extraction": "reading every tapped activation once more: as memory gives it in float32, in three passes of "
-    "torch's in bfloat16 (share of the time below); and a short run's last part, written at its end",
-    "first_pass": "decoding wants the cores that forward passes want (what is possible stands below); the rest "
-    "is the gap of `extraction`",
+    "extraction": "reading every tapped activation once more: as fast as memory gives it in float32, in "
+    "three passes of torch's in bfloat16 (share of the time below); a short run's last part, written at its "
+    "end",
+    "first_pass": "decoding wants the cores that forward passes want (what is possible stands below); the "
+    "rest is the gap of `extraction`",
     "thingsvision": "the forward pass itself: bare, it gives the rates of row `extraction`",
-    "sweep": "the start of Python and Prefect, analyses and report, over a few minutes of forward passes; and "
-    "the gaps of `extraction`",
+    "sweep": "the start of Python and Prefect, analyses and report, over a few minutes of forward passes; "
+    "and the gaps of `extraction`",
     "memory": "not looked into: the peak differs between runs",
     "efficientnet": "the gap of `extraction` in bfloat16",
 }

@@ -37,27 +37,21 @@ def entries(names: tuple[str, ...]) -> dict[str, dict[str, object]]:
 
 
 def run_sweep(names: tuple[str, ...], pictures: Path, folder: Path) -> Watched:
-    """Run the command in an empty folder with an empty pixel cache; batch sizes are remembered already."""
+    """Run the command in an empty folder with an empty pixel cache."""
     catalog = workload.write_catalog(entries(names), {"photographs": pictures}, folder / "catalog.toml")
     command = [
         *U1, "sweep", "--models", ",".join(names), "--datasets", "photographs", "--catalog", catalog,
-        "--device", "cpu", "--lake", folder / "lake", "--report", folder / "report",
+        "--device", "cpu", "--batch-size", str(workload.BATCH),
+        "--lake", folder / "lake", "--report", folder / "report",
     ]  # fmt: skip
-    remembered = Path(workload.default_cache(), "batch_sizes.json")
-    cache = folder / "cache"
-    cache.mkdir()
-    if remembered.is_file():
-        (cache / remembered.name).write_bytes(remembered.read_bytes())
-    return watch(command, folder, {"U1_CACHE": str(cache)})
+    return watch(command, folder, {"U1_CACHE": str(folder / "cache")})
 
 
-def bare_seconds(
-    cells: dict[str, Cell], batches: dict[str, int], images: int, rounds: int
-) -> dict[str, list[float]]:
+def bare_seconds(cells: dict[str, Cell], images: int, rounds: int) -> dict[str, list[float]]:
     """Return readings of what the bare forward passes of all images take, by model."""
     found: dict[str, list[float]] = {}
     for name, cell in cells.items():
-        rate = workload.bare(Extractor(cell, Runtime(), is_prepared=True), batches[name])
+        rate = workload.bare(Extractor(cell, Runtime(), is_prepared=True), workload.BATCH)
         found[name] = [images / rate() for _ in range(rounds)]
     return found
 
@@ -77,13 +71,12 @@ def main() -> None:
         )
         for name in names
     }
-    batches = {name: 4 if options.quick else workload.best_batch(cell) for name, cell in cells.items()}
-    before = bare_seconds(cells, batches, images, rounds)
+    before = bare_seconds(cells, images, rounds)
     with tempfile.TemporaryDirectory(dir=workload.workspace()) as folder:
         swept = run_sweep(names, Path(str(pictures.options["path"])), Path(folder))
         rows = Lake.open(Path(folder, "lake")).cells().values()
         extraction_s = {row["model"]: row["seconds"] for row in rows}
-    after = bare_seconds(cells, batches, images, rounds)
+    after = bare_seconds(cells, images, rounds)
     bare_s = {name: median(before[name] + after[name]) for name in names}
     total = sum(bare_s.values())
     figures = {

@@ -181,7 +181,7 @@ def measure(case: Case, images: int, rounds: int) -> tuple[dict[str, float], dic
         f"torchvision:{case.name}", weights=f"file:{path}", preprocessing=PREPROCESSING, **tapped
     )
     cells = {p: workload.cell_of(model, entry, opened, p) for p in ("float32", "bfloat16")}
-    batches = {precision: workload.best_batch(cell) if rounds > 1 else 4 for precision, cell in cells.items()}
+    runtime = Runtime(batch_size=workload.BATCH if rounds > 1 else 4)
     with Thingsvision(case, path, pictures) as theirs:
         answer = theirs.extract(README_BATCH)
         distance = same_features(answer, cells["float32"], opened)
@@ -191,11 +191,9 @@ def measure(case: Case, images: int, rounds: int) -> tuple[dict[str, float], dic
             {
                 "thingsvision": lambda: theirs.rate(README_BATCH),
                 "thingsvision, its best batch": lambda: theirs.rate(best),
-                "float32": lambda: workload.first_pass(entry, cells["float32"], batches["float32"]),
-                "bfloat16": lambda: workload.first_pass(entry, cells["bfloat16"], batches["bfloat16"]),
-                "float32, cached": lambda: (
-                    workload.extraction(cells["float32"], opened, Runtime(batch_size=batches["float32"])).rate
-                ),
+                "float32": lambda: workload.first_pass(entry, cells["float32"], runtime.batch_size),
+                "bfloat16": lambda: workload.first_pass(entry, cells["bfloat16"], runtime.batch_size),
+                "float32, cached": lambda: workload.extraction(cells["float32"], opened, runtime).rate,
             },
             rounds,
         )
@@ -207,7 +205,7 @@ def measure(case: Case, images: int, rounds: int) -> tuple[dict[str, float], dic
     return ratios, {
         "images": images,
         "images per second": {name: median(values) for name, values in rates.items()},
-        "batches": {"thingsvision": README_BATCH, "its best": best, **batches},
+        "batches": {"thingsvision": README_BATCH, "its best": best, "ours": runtime.batch_size},
         "largest relative distance of pooled features": distance,
     }
 
