@@ -37,8 +37,8 @@ def measure(name: str, precision: str, images: int, rounds: int) -> tuple[float,
     batch = workload.BATCH if rounds > 1 else 4
     runtime = Runtime(batch_size=batch)
     bare = workload.bare(Extractor(cell, runtime, is_prepared=True), batch)
-    # At least three batches, and about SECONDS, by classes' balance in pairs.
-    limit = max(2 * batch, min(images, int(bare() * SECONDS)) // 2)
+    # About SECONDS, over both splits in whole batches: of one that is filled up some is wasted.
+    limit = max(batch, min(images, int(bare() * SECONDS)) // (2 * batch) * batch)
     cell = workload.limited(cell, limit)
     workload.extraction(cell, opened, runtime)  # fills the pixel cache
     passes: list[workload.Pass] = []

@@ -25,7 +25,7 @@ from u1core.networks import preprocessing_of
 from u1core.runtime import Runtime
 
 CASES = (workload.LITE0, "torchvision:resnet18")
-IMAGES = {workload.LITE0: 400, "torchvision:resnet18": 160}
+IMAGES = {workload.LITE0: 384, "torchvision:resnet18": 160}
 
 
 def decoding(entry: DatasetEntry, model: ModelEntry, batch: int) -> float:

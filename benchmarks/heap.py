@@ -25,7 +25,7 @@ from u1core.runtime import Runtime
 CASES = (
     (workload.LITE0, "float32"),
     (workload.LITE0, "bfloat16"),
-    ("torchvision:resnet50", "float32"),
+    ("torchvision:resnet18", "float32"),
 )
 IMAGES = 40
 """Of the data set that the cells are of; none is read."""

@@ -23,7 +23,7 @@ from u1core.lake.store import Lake
 from u1core.runtime import Runtime
 
 MODELS = ("resnet18", "resnet50", "mobilenet_v2", "regnet_y_400mf", "densenet121", "efficientnet_lite0")
-IMAGES = 2000
+IMAGES = 1920
 U1 = [sys.executable, "-c", "from flows.cli import main; main()"]
 
 

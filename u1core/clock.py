@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PHASES = ("decode", "wait", "forward", "reduce", "write")
-"""Making pixels ready and writing happen in threads of their own; the other three follow each other."""
+"""Writing happens in a thread of its own, so does decoding beside a GPU; the rest follow each other."""
 
 
 class Clock:
