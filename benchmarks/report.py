@@ -45,7 +45,7 @@ BUDGETS_S = {
     "orchestration": 150,
     "sql_scale": 180,
     "startup": 60,
-    "memory": 180,
+    "memory": 240,
     "gpu": 60,
 }
 """Seconds after which a row is given up, about half as much again as it takes; in the order of the page."""

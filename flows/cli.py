@@ -268,7 +268,12 @@ def main() -> None:
         if not (message := _usage_message(e)):
             sys.exit(0)  # `u1` alone: its help is on the screen
     except (typer.Abort, KeyboardInterrupt):
-        message = "interrupted; what is written is kept, the same command goes on from here"
+        err.print(
+            "u1: interrupted; what is written is kept, the same command goes on from here", highlight=False
+        )
+        # A query that was interrupted makes DuckDB tell of its leaks when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        sys.exit(1)
     except BrokenPipeError:
         os._exit(1)
     else:

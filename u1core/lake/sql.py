@@ -267,9 +267,16 @@ def statements(text: str) -> list[str]:
 
 @contextmanager
 def one_line_errors(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Turn whatever DuckDB cannot do in the block, such as reading a damaged file, into one line."""
+    """Turn whatever DuckDB cannot do in the block, such as reading a damaged file, into one line.
+
+    Ctrl-C during a query, of which DuckDB makes an error, is Ctrl-C again.
+    """
     try:
         yield
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from error
     except duckdb.Error as error:
         raise _query_error(connection, error) from error
 
