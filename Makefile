@@ -27,7 +27,7 @@ validate: install  ## false positives, power and coverage of every test, in minu
 test: install  ## every test, the slow ones too
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-bench: install  ## how fast, against what: docs/benchmarks.md in under 20 minutes
+bench: install  ## how fast, against what: docs/benchmarks.md
 	$(BIN)/python benchmarks/report.py
 
 catalog-check: install  ## the optical path of every network of torchvision and timm, docs/models.md

@@ -1,6 +1,6 @@
 """`make bench`: run every row of docs/benchmarks.md, one after the other, and write the page.
 
-    .venv/bin/python benchmarks/report.py                     # all rows but the long, under 20 minutes
+    .venv/bin/python benchmarks/report.py                     # all rows but the long
     .venv/bin/python benchmarks/report.py --only knn,startup  # these again, the others as they were
     .venv/bin/python benchmarks/report.py --full              # rows at full length, however long that is
     .venv/bin/python benchmarks/report.py --render            # only the page, from docs/benchmarks.json
