@@ -1,7 +1,7 @@
 """Exact k-NN by cosine: u1core.memory.nearest beside faiss IndexFlatIP, in one process, alternating.
 
     .venv/bin/python -m pip install 'u1sweep[bench]'
-    .venv/bin/python benchmarks/knn.py            # 50,000 x 10,000 x 1,280, about five minutes on two cores
+    .venv/bin/python benchmarks/knn.py            # 50,000 x 10,000 x 1,280, under two minutes on two cores
     .venv/bin/python benchmarks/knn.py --quick    # seconds; too small to compare the two
 
 faiss is given vectors of length 1 and its index, untimed; ours normalises and reads the memory block by block

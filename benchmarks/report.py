@@ -48,7 +48,7 @@ BUDGETS_S = {
     "memory": 240,
     "gpu": 60,
 }
-"""Seconds after which a row is given up, about half as much again as it takes; in the order of the page."""
+"""Seconds after which a row is given up; in the order of the page."""
 
 
 SHORTENED: dict[str, list[str]] = {

@@ -15,13 +15,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def always() -> threading.Event:
-    """Return an event that is set."""
-    event = threading.Event()
-    event.set()
-    return event
-
-
 def read_ahead(items: Iterator[T], clock: Clock, depth: int = 2) -> Generator[T]:
     """Yield items that a thread takes from an iterator `depth` ahead; close it to end the thread early."""
     end = object()
@@ -77,10 +70,10 @@ def map_ahead(
     has to be copied from one process to another, and none outlives this one. No item is begun unless `turn`
     is set.
     """
-    turn = turn or always()
 
     def take(item: T) -> R:
-        turn.wait()
+        if turn is not None:
+            turn.wait()
         return function(item)
 
     pool = ThreadPoolExecutor(workers, "u1-decode")

@@ -145,7 +145,7 @@ class _Loop:
 
     def _pixels(self, wanted: list[np.ndarray]) -> Generator[PixelBatch]:
         """Yield one batch for each array of positions; on a CPU in turn with its network."""
-        if self.extractor.runtime.kind == "cuda":
+        if self.extractor.runtime.kind != "cpu":
             return read_ahead(self.source.batches(wanted), self.clock)
         turn = threading.Event()
         return read_in_turn(self.source.batches(wanted, turn), self.clock, turn)

@@ -87,10 +87,11 @@ def collapse(activations: Tensor, *, signed: bool = True) -> Collapsed:
 
 
 def _negative_share(places: Tensor, work: Tensor) -> Tensor:
-    """Return the share of negative activations per image, (B,); `work`, `places` or not, is overwritten.
+    """Return the share of negative activations per image, (B,).
 
-    After a ReLU one look finds none; a GPU counts at once, because an answer would stop its queue. Ones are
-    summed as float32, four times as fast as counting, and exact up to 16 million a map.
+    `work`, which may be `places` themselves, is overwritten. After a ReLU one look finds none; a GPU counts
+    at once, because an answer would stop its queue. Ones are summed as float32, four times as fast as
+    counting, and exact up to 16 million a map.
     """
     if places.device.type == "cpu" and places.amin() >= 0:
         return places.new_zeros(len(places), dtype=torch.float64)

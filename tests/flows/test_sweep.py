@@ -8,8 +8,6 @@ import time
 
 import pytest
 
-from u1core.lake.store import Lake
-
 pytestmark = pytest.mark.slow
 
 CELLS = [
@@ -113,6 +111,8 @@ def test_pictures_without_a_model_follow_every_turn_exactly(u1, ask):
 
 
 def test_two_sweeps_do_not_share_a_lake(u1, ask, tmp_path):
+    from u1core.lake.store import Lake
+
     lake = Lake.open(tmp_path / "lake", create=True)
     with lake.alone():
         refused = u1("sweep", *CELLS)
@@ -122,20 +122,13 @@ def test_two_sweeps_do_not_share_a_lake(u1, ask, tmp_path):
     assert ask("select count(*) from cells") == [["0"]]
 
 
-def start(environment, tmp_path, *arguments):
-    """Start `u1` so that it hears Ctrl-C, which children of a test run in the background would ignore."""
-    return subprocess.Popen(
-        [sys.executable, "-c", "from flows.cli import main; main()", *map(str, arguments)],
-        cwd=tmp_path,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
 def test_ctrl_c_is_one_line(environment, tmp_path):
-    sweep = start(environment, tmp_path, "sweep", *CELLS)
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "sweep", *map(str, CELLS)]
+    # A test run started in the background ignores Ctrl-C, and its children would inherit that.
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    sweep = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heard
+    )
     wait_for((tmp_path / "lake" / ".work" / "sweep.lock").is_file)
     time.sleep(2)
     sweep.send_signal(signal.SIGINT)

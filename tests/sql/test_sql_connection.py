@@ -250,3 +250,10 @@ def test_a_view_brings_the_views_that_it_reads(root, view):
 def test_an_unknown_view_is_told_with_all_there_are():
     with pytest.raises(U1Error, match=r"the views are agreements, .*, vectors"):
         sql.run_query(sql.connect(None, sql.views_named("from clam")), "from clam")
+
+
+def test_ctrl_c_in_a_query_is_ctrl_c(connection):
+    with pytest.raises(KeyboardInterrupt), sql.one_line_errors(connection):
+        raise RuntimeError("Query interrupted")  # what DuckDB makes of it
+    with pytest.raises(RuntimeError, match="another"), sql.one_line_errors(connection):
+        raise RuntimeError("another")
