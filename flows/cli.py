@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from flows import catalog_cli
+from flows import catalog_cli, train_cli
 from flows.arguments import (
     BatchSize,
     CatalogFile,
@@ -54,6 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(catalog_cli.app, name="catalog")
+app.command()(train_cli.train)
 
 # typer carries its own copy of click; its public BadParameter leads to the base of all usage errors.
 UsageError = typer.BadParameter.__bases__[0]
@@ -144,7 +145,7 @@ def sweep(
     )
     with watch(err):
         result = run(options)
-    _print_result(result)
+    print_result(result)
 
 
 @app.command()
@@ -229,7 +230,7 @@ def _check_names(models: str, datasets: str, catalog: Path | None) -> None:
     loaded.select_datasets(datasets)
 
 
-def _print_result(result: Result) -> None:
+def print_result(result: Result) -> None:
     """Print what happened; exit 1 unless everything asked for was done."""
     table = Table("claim", "verdict", "evidence", title="What arXiv 2206.02220 claims", title_justify="left")
     colours = {"holds": "green", "does not hold": "red"}

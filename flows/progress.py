@@ -43,8 +43,8 @@ class _Rate(ProgressColumn):
 class Board:
     """Shows what happens as bars; called with events from any thread."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, whole: str = "sweep") -> None:
+        self.console, self._title = console, f"[bold]{whole}[/]"
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
@@ -55,7 +55,7 @@ class Board:
             disable=not console.is_terminal,
             transient=True,
         )
-        self._whole = self.progress.add_task("[bold]sweep[/]: preparing", total=None)
+        self._whole = self.progress.add_task(f"{self._title}: preparing", total=None)
         self._images: dict[str, int] = {}
         self._done: dict[str, int] = {}
         self._bars: dict[str, TaskID] = {}
@@ -72,11 +72,11 @@ class Board:
                 self._end(event)
 
     def _announce(self, event: Announced) -> None:
-        self._images = dict(event.images)
+        self._images, self._done = dict(event.images), {}
         for bar in self._bars.values():
             self.progress.remove_task(bar)
         self._bars = {}
-        self.progress.update(self._whole, total=sum(self._images.values()), description="[bold]sweep[/]")
+        self.progress.update(self._whole, total=sum(self._images.values()), description=self._title)
 
     def _move(self, event: Moved) -> None:
         if event.name not in self._bars:
@@ -114,9 +114,9 @@ def _shares(event: Moved) -> str:
 
 
 @contextmanager
-def watch(console: Console) -> Iterator[None]:
-    """Show the sweep of this process while the block runs."""
-    board = Board(console)
+def watch(console: Console, whole: str = "sweep") -> Iterator[None]:
+    """Show the sweep, or whatever the whole is, of this process while the block runs."""
+    board = Board(console, whole)
     with board.progress, listening(board):
         yield
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from prefect.flows import Flow
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.clusters import GPU, gpu_cluster, local_cluster, named_cluster
 from flows.request import Where
@@ -102,6 +105,30 @@ def _resources(client: Client, device: str) -> Mapping[str, float]:
         todo = "start them with `dask worker --nthreads 2 --resources GPU=1`, or leave --device cuda out"
         raise U1Error("workers with the resource GPU", f"{len(workers)} without it", todo)
     return GPU if device.startswith("cuda") or (device == "auto" and with_gpu) else {}
+
+
+def run_to_result(flow: Flow[[Any], Any], options: object, threads: int) -> Any:  # noqa: ANN401 (the flow's)
+    """Run a flow with a server to hear of it; return its result, also where it ended Failed.
+
+    Args:
+        flow: Its one parameter is `options`.
+        options: What it is asked for.
+        threads: As many as tasks under way, so that a task that Prefect shows as running does run.
+
+    Raises:
+        U1Error: A user's mistake that the flow met.
+    """
+    runner = ThreadPoolTaskRunner(max_workers=threads)
+    with prefect_server():
+        state = flow.with_options(task_runner=runner)(options, return_state=True)
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, U1Error):
+        # A copy: the original's traceback would hold DuckDB's objects beyond the end of the interpreter.
+        result, state = U1Error(result.expected, result.got, result.todo), None
+        gc.collect()
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 @contextmanager

@@ -6,26 +6,26 @@ Three models x two datasets of 2 x 400 images take about three minutes on two co
 """
 
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
-import gc
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Failed
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.progress import publishing
 from flows.request import Options, Request
-from flows.runners import cells_at_once, check_scheduler, prefect_server, workplace
+from flows.runners import cells_at_once, check_scheduler, run_to_result, workplace
 from tasks.cells import record_failure, run_cell
 from tasks.datasets import materialise_dataset
 from tasks.events import Announced, tell
-from tasks.jobs import Job
+from tasks.jobs import Job, Places
 from tasks.results import conclude_lake, publish
 from tasks.weights import fetch_weights
-from u1core.catalog import ModelEntry, Preprocessing
+from u1core.catalog import DatasetEntry, ModelEntry, Preprocessing
 from u1core.cells import Cell, cell_states
 from u1core.datasets import select_images
 from u1core.errors import U1Error
@@ -46,14 +46,16 @@ class Outcome:
 class Result:
     """What a sweep gave.
 
-    `left_out` has reasons by the ids of models that a glob matched but that have no optical path.
+    `left_out` has reasons by the ids of models that a glob matched but that have no optical path; `counted`
+    says what the outcomes are of.
     """
 
     outcomes: tuple[Outcome, ...]
     claims: tuple[dict[str, str], ...]
     failing_checks: dict[str, int]
     report: Path
-    left_out: dict[str, str]
+    left_out: Mapping[str, str]
+    counted: str = "cells"
 
     def count(self, status: str) -> int:
         """Return how many cells ended so."""
@@ -68,7 +70,7 @@ class Result:
     def summary(self) -> str:
         """What was done, in one line."""
         computed, found, failed = (self.count(status) for status in ("computed", "found", "failed"))
-        done = f"{computed} cells computed, {found} found done, {failed} failed"
+        done = f"{computed} {self.counted} computed, {found} found done, {failed} failed"
         return done if computed or failed else f"{done}: nothing to compute"
 
 
@@ -77,18 +79,7 @@ def sweep(options: Options) -> Result:
     request = Request.of(options)
     check_scheduler(request.where)
     Lake.open(request.places.lake, create=True)
-    # As many threads as cells under way, so that a task that Prefect shows as running does run.
-    threads = ThreadPoolTaskRunner(max_workers=cells_at_once(request.where, request.runtime.device))
-    with prefect_server():
-        state = run_sweep.with_options(task_runner=threads)(options, return_state=True)
-    result = state.result(raise_on_failure=False)
-    if isinstance(result, U1Error):
-        # A copy: the original's traceback would hold DuckDB's objects beyond the end of the interpreter.
-        result, state = U1Error(result.expected, result.got, result.todo), None
-        gc.collect()
-    if isinstance(result, BaseException):
-        raise result
-    return result
+    return run_to_result(run_sweep, options, cells_at_once(request.where, request.runtime.device))
 
 
 @flow(name="u1-sweep", flow_run_name="sweep {options.models} x {options.datasets}", persist_result=False)
@@ -103,22 +94,28 @@ def run_sweep(options: Options) -> Result | State[Result]:
     with writing_to(report.parent):
         report.parent.mkdir(parents=True, exist_ok=True)
     with lake.alone():
-        result = run_cells(request, lake, report)
+        outcomes = compute_missing(request, lake)
+        mistaken = [Outcome(model, "failed", reason) for model, reason in request.selection.failed.items()]
+        result = conclude(request.places.lake, report, (*mistaken, *outcomes), request.selection.left_out)
     return result if result.complete else Failed(message=result.summary, data=result)
 
 
-def run_cells(request: Request, lake: Lake, report: Path) -> Result:
-    """Materialise, fetch, compute the missing cells, conclude."""
-    fingerprints, lost = materialise(request)
+def compute_missing(request: Request, lake: Lake) -> list[Outcome]:
+    """Materialise, fetch, compute the missing cells."""
+    fingerprints, reasons = materialise(request.datasets, request.places)
+    lost = [
+        lose_cell(request, cell, reason)
+        for dataset, reason in reasons.items()
+        for cell in request.cells({dataset: "unknown"})
+    ]
     request, unfetched = fetch(request, fingerprints, lake)
     found, missing = sort_cells(request.cells(fingerprints), lake)
     lake.select(*(cell.id for cell in found))
-    reasons = {c.key: unfetched[c.model.id] for c in missing if c.is_trained and c.model.id in unfetched}
-    lost += [lose_cell(request, cell, reasons[cell.key]) for cell in missing if cell.key in reasons]
-    jobs = plan_jobs(request, [cell for cell in missing if cell.key not in reasons])
+    lacking = {c.key: unfetched[c.model.id] for c in missing if c.is_trained and c.model.id in unfetched}
+    lost += [lose_cell(request, cell, lacking[cell.key]) for cell in missing if cell.key in lacking]
+    jobs = plan_jobs(request, [cell for cell in missing if cell.key not in lacking])
     computed = compute(request, jobs) if jobs else []
-    outcomes = (*lost, *(Outcome(str(cell), "found") for cell in found), *computed)
-    return conclude(request, report, outcomes)
+    return [*lost, *(Outcome(str(cell), "found") for cell in found), *computed]
 
 
 def compute(request: Request, jobs: list[Job]) -> list[Outcome]:
@@ -136,17 +133,16 @@ def count_images(jobs: list[Job]) -> dict[str, int]:
     return {job.name: sizes[job.cell.dataset.id] for job in jobs}
 
 
-def materialise(request: Request) -> tuple[dict[str, str], list[Outcome]]:
-    """Decode every dataset once; return fingerprints by id, and the datasets that could not be had."""
-    fingerprints, lost = {}, []
-    for dataset in request.datasets:
-        state = materialise_dataset(dataset, request.places, return_state=True)
+def materialise(datasets: Sequence[DatasetEntry], places: Places) -> tuple[dict[str, str], dict[str, str]]:
+    """Decode every dataset once; return fingerprints by id, and reasons by the ids of those that are lost."""
+    fingerprints, lost = {}, {}
+    for dataset in datasets:
+        state = materialise_dataset(dataset, places, return_state=True)
         result = state.result(raise_on_failure=False)
         if isinstance(result, str):
             fingerprints[dataset.id] = result
         else:
-            cells, reason = request.cells({dataset.id: "unknown"}), one_line(result)
-            lost += [lose_cell(request, cell, reason) for cell in cells]
+            lost[dataset.id] = one_line(result)
     return fingerprints, lost
 
 
@@ -196,13 +192,17 @@ def gather_cell(job: Job, future: PrefectFuture[None]) -> Outcome:
     return Outcome(job.name, "failed", one_line(error))
 
 
-def conclude(request: Request, report: Path, outcomes: tuple[Outcome, ...]) -> Result:
+def conclude(
+    lake: Path | str,
+    report: Path,
+    outcomes: Sequence[Outcome],
+    left_out: Mapping[str, str] = MappingProxyType({}),
+    counted: str = "cells",
+) -> Result:
     """Check the lake, evaluate the claims, write the report, publish the artifacts."""
-    said = conclude_lake(request.places.lake, report)
-    mistaken = [Outcome(model, "failed", reason) for model, reason in request.selection.failed.items()]
-    outcomes = (*mistaken, *outcomes)
+    said = conclude_lake(lake, report)
     publish([vars(outcome) for outcome in outcomes], said.claims)
-    return Result(outcomes, said.claims, said.failing_checks, report, request.selection.left_out)
+    return Result(tuple(outcomes), said.claims, said.failing_checks, report, left_out, counted)
 
 
 def one_line(error: object) -> str:

@@ -58,10 +58,16 @@ def resolve_device(name: str) -> str:
 @contextmanager
 def arithmetic(device: str, precision: str) -> Iterator[None]:
     """Run forward passes in one precision: float32 means float32, without TF32."""
+    with torch.inference_mode(), training_arithmetic(device, precision):
+        yield
+
+
+@contextmanager
+def training_arithmetic(device: str, precision: str) -> Iterator[None]:
+    """Run forward and backward passes in one precision."""
     dtype = getattr(torch, precision)
     with (
         _without_tf32(),
-        torch.inference_mode(),
         torch.autocast(torch.device(device).type, dtype, enabled=dtype != torch.float32),
     ):
         yield

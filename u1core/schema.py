@@ -61,6 +61,20 @@ _SOMBRERO = (
     _column("sombrero_c", _real, "activation^2", "c"),
 )
 
+_RUN = (
+    _column(
+        "run_key", _text, "", "hash of task, network, recipe, arm, weight, seed and, if measured, angles"
+    ),
+    _column(
+        "experiment", _text, "", "hash of what runs share to be compared: all of that but arm, weight, seed"
+    ),
+    _column("task", _text, "", "dataset id of the catalog"),
+    _column("network", _text, "", "constructor of the network"),
+    _column("arm", _text, "", "'onehot', 'onehot+u1', 'u1', 'onehot+shuffled' or 'onehot+plane'"),
+    _column("u1_weight", _real, "1", "lambda of the loss on points beside the one-hot loss; 0 for 'onehot'"),
+    _column("seed", _int, "1", "of initial weights, order of images, augmentation and angles"),
+)
+
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "cells": (
         *_CELL,
@@ -230,8 +244,84 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("stage", _text, "", "'decode' or 'forward'"),
         _column("error", _text, "", "what went wrong"),
     ),
+    "training_runs": (
+        *_RUN,
+        _column("model", _text, "", "model id of the trained network in the catalog and in `cells`"),
+        _column("weights_sha256", _text, "", "sha256 of its weights file"),
+        _column(
+            "is_tested", _flag, "", "the test set was asked: the run's weight was chosen, or the only one"
+        ),
+        _column("site", _text, "", "where the point of the plane is read: 'head' or 'bottleneck'"),
+        _column("angles", _text, "", "where classes got their angles: 'random', 'equispaced' or 'measured'"),
+        _column(
+            "planned_angles_rad",
+            _reals,
+            "rad",
+            "angle of every class by label, in (-pi, pi]; null for 'onehot'",
+        ),
+        _column("class_names", pa.list_(_text), "", "class names by label"),
+        _column("recipe", _text, "", "what all arms share: schedule, augmentation and the rest, as JSON"),
+        _column("epochs", _int, "1", "passes over the training images"),
+        _column("parameters", _int, "1", "numbers that were trained, those of a head for points included"),
+        _column("images_train", _int, "images", "images trained on, of the memory split"),
+        _column("images_validation", _int, "images", "images of the memory split that were held out"),
+        _column("images_test", _int, "images", "images of the test set, which is the query split"),
+        _column("precision", _text, "", "arithmetic of forward and backward passes: float32 or bfloat16"),
+        _column("device", _text, "", "torch device"),
+        _column("seconds", _real, "s", "wall time of all epochs"),
+        _column("u1sweep_version", _text, "", "version of this package"),
+        _column("torch_version", _text, "", "version of torch"),
+        _column("committed_at", pa.timestamp("us", tz="UTC"), "UTC", "when the run was completed"),
+        _column(
+            "selected_at",
+            pa.timestamp("us", tz="UTC"),
+            "UTC",
+            "when it was last asked for: the latest experiment of a task and network is current",
+        ),
+    ),
+    "training_epochs": (
+        *_RUN,
+        _column("epoch", _int, "1", "passes over the training images so far, from 1"),
+        _column("learning_rate", _real, "1", "at the epoch's end"),
+        _column(
+            "loss_onehot", _real, "nat", "mean cross-entropy over the epoch's training images; null for 'u1'"
+        ),
+        _column(
+            "loss_point",
+            _real,
+            "1",
+            "mean loss on points, before its weight: 1 - cos(theta_hat - theta_c), in [0, 2]",
+        ),
+        _column(
+            "train_accuracy", _real, "1", "share of the epoch's training images, augmented, that were right"
+        ),
+        _column(
+            "validation_accuracy", _real, "1", "share of the held-out images that are right after the epoch"
+        ),
+        _column("seconds", _real, "s", "wall time of the epoch, validation included"),
+        _column("images_per_second", _real, "1/s", "training images over the time of training alone"),
+    ),
+    "training_predictions": (
+        *_RUN,
+        _column("image_id", _int, "1", "test image: position in its dataset, over all splits"),
+        _column("label", _int, "1", "class index"),
+        _column("class_name", _text, "", "class name"),
+        _column(
+            "predicted_label",
+            _int,
+            "1",
+            "by the one-hot head; for 'u1' the class with the nearest planned angle",
+        ),
+        _column(
+            "nearest_label", _int, "1", "class with the nearest planned angle; null where none were learned"
+        ),
+        _column("theta_rad", _real, "rad", "theta_hat, the angle of the image's point; null for 'onehot'"),
+    ),
 }
 """Columns of every table, by table name."""
+
+CELL_TABLES = tuple(table for table, columns in COLUMNS.items() if columns[0].name == "cell_key")
+"""Tables whose rows belong to cells; the others' belong to training runs."""
 
 
 def table_schema(table: str) -> pa.Schema:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from u1core.lake.sql import connect
-from u1core.schema import COLUMNS
+from u1core.schema import CELL_TABLES
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CLASSES = ["ant", "bee", "cow"]
@@ -64,7 +64,7 @@ class LiteralLake:
     def copy_cell(self, variant, key="k1"):
         """Insert every row of a cell again as another variant; return the copy's key columns."""
         copied = {"cell_key": f"{key}-{variant}", "variant": variant}
-        for table in COLUMNS:
+        for table in CELL_TABLES:
             self.connection.execute(
                 f"""insert into lake.{table}
                 select * replace ($cell_key as cell_key, $variant as variant)
@@ -103,7 +103,18 @@ def healthy_lake():
         lake.insert("energy_maps", _energy_map(None, 3), split=split, **keys)
         for label in range(3):
             lake.insert("energy_maps", _energy_map(label, 1), split=split, **keys)
+    _insert_training_run(lake)
     return lake
+
+
+def _insert_training_run(lake):
+    """One run of two epochs, tested on two images."""
+    keys = {"run_key": "r", "experiment": "e", "task": "toy", "network": "net", "arm": "u1", "seed": 0}
+    row = {"epochs": 2, "is_tested": True, "images_test": 2, "planned_angles_rad": [0.5, math.pi]}
+    lake.insert("training_runs", keys | row | {"selected_at": NOON})
+    for i in range(2):
+        lake.insert("training_epochs", keys | {"epoch": i + 1})
+        lake.insert("training_predictions", keys | {"image_id": i, "label": i, "theta_rad": 3.0 * i})
 
 
 def _insert_image(lake, keys, image):

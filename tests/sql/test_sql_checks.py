@@ -3,7 +3,7 @@
 import pytest
 
 from u1core.lake.sql import checks, failing_checks, materialise, run_query
-from u1core.schema import COLUMNS
+from u1core.schema import CELL_TABLES
 
 BREAK = {
     "angles_in_range": "update lake.angles set theta_image_rad = -pi()",
@@ -23,6 +23,7 @@ BREAK = {
     "neighbours_ranked": "update lake.neighbours set similarity = 2 where rank = 2 and image_id = 3",
     "records_possible": "update lake.records set energy_total = -1 where image_id = 1",
     "sombrero_is_mean": "update lake.records set sombrero_b = 2.2 where image_id = 0",
+    "training_complete": "delete from lake.training_epochs where epoch = 1",
     "splits_disjoint": "insert into lake.records select * replace ('query' as split) from lake.records",
 }
 """By check: a statement that breaks the raw tables in the way it looks for."""
@@ -61,7 +62,7 @@ def controlled_lake(healthy_lake):
     for variant in ("random-init", "channel-permuted"):
         healthy_lake.copy_cell(variant)
     pixels = healthy_lake.copy_cell("pixels")["cell_key"]
-    for table in COLUMNS:
+    for table in CELL_TABLES:
         healthy_lake.connection.execute(
             f"update lake.{table} set model = 'pixels', variant = 'original' where cell_key = $key",
             {"key": pixels},

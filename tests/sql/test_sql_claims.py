@@ -205,12 +205,12 @@ def test_training_must_improve_every_task(lake, gain, ci_low, p, verdict):
     connection.execute("create table arms as from training_effect")
     connection.execute("drop view training_effect")
     connection.execute("alter table arms rename to training_effect")
-    connection.execute("insert into training_effect by name select 'first' as task, 'one-hot' as arm")
+    connection.execute("insert into training_effect by name select 'first' as task, 'onehot' as arm")
     connection.execute(
-        "insert into training_effect by name select 'first' as task, 'u1' as arm, "
+        "insert into training_effect by name select 'first' as task, 'onehot+u1' as arm, 6 as pairs, "
         "$gain::double as difference_mean, $low::double as ci_low, $p::double as permutation_p",
         {"gain": gain, "low": ci_low, "p": p},
     )
     row = claims(lake)[5]
     assert row["verdict"] == verdict
-    assert "median best gain +0.0200" in row["evidence"]
+    assert "median gain +2.00 points" in row["evidence"]

@@ -51,9 +51,10 @@ CONTRACT = {
     "location_report": LAYER_KEYS
     + "n_memory n_query chance pooled_accuracy full_accuracy centre_accuracy corner_accuracy half_radius "
     "ee50_radius is_evidence",
-    "training_effect": "task arm seeds accuracy_mean difference_mean ci_low ci_high permutation_p",
+    "training_effect": "experiment task network arm u1_weight seeds pairs accuracy_mean accuracy_sd "
+    "difference_mean difference_sd ci_low ci_high permutation_p seeds_needed",
     "claims": "claim verdict evidence caveat",
-    "cells": " ".join(SCHEMAS["cells"].names) + " is_current is_evidence",
+    "cells": " ".join(SCHEMAS["cells"].names) + " is_current is_evidence is_from_training",
     **{
         table: " ".join(SCHEMAS[table].names)
         for table in ("vectors", "frames", "energy_maps", "neighbours", "location_neighbours", "failures")
@@ -132,7 +133,7 @@ def test_an_empty_lake_gives_empty_views_and_five_claims(tables):
 
 
 def test_every_analysis_runs_on_an_empty_lake():
-    values = {"split": "query", "scheme": "theta", "k": 1, "images": 3, "bins": 8}
+    values = {"split": "query", "scheme": "theta", "k": 1, "images": 3, "bins": 8, "task": "toy"}
     connection = sql.connect(None)
     for name in sql.analyses():
         text = sql.analysis(name)

@@ -21,16 +21,18 @@ HEADER = (
 )
 
 
-def add_model(path: Path, entry: ModelEntry, layers: Mapping[str, str]) -> None:
+def add_model(path: Path, entry: ModelEntry, layers: Mapping[str, str], *, replace: bool = False) -> None:
     """Append a model to a catalog file.
 
     Args:
         path: The file; made if it is not there.
         entry: A resolved entry.
         layers: A remark on every layer, such as its shape.
+        replace: An entry of that id goes first.
 
     Raises:
-        U1Error: The id is taken, or the file can't be read or written; it is left as it was.
+        U1Error: The id is taken (and `replace` is false), or the file can't be read or written; then it is
+            left as it was.
     """
     fields: dict[str, Any] = {
         "description": entry.description,
@@ -43,6 +45,8 @@ def add_model(path: Path, entry: ModelEntry, layers: Mapping[str, str]) -> None:
         "head": entry.head,
         "label_space": entry.label_space,
     }
+    if replace:
+        _remove(path, "models", entry.id)
     _append(path, "models", entry.id, fields)
 
 
@@ -92,6 +96,12 @@ def _append(path: Path, table: str, name: str, fields: Mapping[str, Any], remark
     if problems:
         raise U1Error(f"an entry without mistakes for {path}", " | ".join(problems), "add it by hand")
     _write(path, text)
+
+
+def _remove(path: Path, table: str, name: str) -> None:
+    document = tomlkit.parse(_read(path))
+    if document.get(table, {}).pop(name, None) is not None:
+        _write(path, tomlkit.dumps(document))
 
 
 def _read(path: Path) -> str:

@@ -134,8 +134,8 @@ _PREPROCESSING_VALID = (
 FIELDS = {
     "architecture": Check(
         _is_architecture,
-        "timm:<name>, torchvision:<name>, cifar_resnet:<6n+2>, pixels:luminance, code:<module>:<function> "
-        "or <scheme>:<name> of a plugin",
+        "timm:<name>, torchvision:<name>, cifar_resnet:<6n+2>, small_cnn:<channels>, pixels:luminance, "
+        "code:<module>:<function> or <scheme>:<name> of a plugin",
     ),
     "weights": Check(
         _is_weights,

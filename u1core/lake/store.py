@@ -10,6 +10,7 @@ a local one or a prefix of an object store (`u1core.lake.storage`).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from u1core.lake import index
 from u1core.lake.storage import WORK, NewFile, ObjectStorage, Storage, open_storage, writing_to
 from u1core.schema import SCHEMA_VERSION, SCHEMAS
 
-__all__ = ["MARK", "CellId", "Lake", "list_column", "list_matrix", "writing_to"]
+__all__ = ["MARK", "CellId", "Lake", "RunId", "list_column", "list_matrix", "writing_to"]
 
 MARK = "u1lake.json"
 
@@ -45,9 +46,41 @@ class CellId:
         """The key columns that every row of the cell carries."""
         return {"cell_key": self.key, "dataset": self.dataset, "model": self.model, "variant": self.variant}
 
+    @property
+    def folder(self) -> str:
+        """Where its files lie below each table."""
+        return f"dataset={self.dataset}/model={self.model}/variant={self.variant}"
+
     def __str__(self) -> str:
         suffix = "" if self.variant == "original" else f" ({self.variant})"
         return f"{self.model}{suffix} on {self.dataset}"
+
+
+@dataclass(frozen=True)
+class RunId:
+    """What the lake knows a training run by."""
+
+    key: str
+    experiment: str
+    task: str
+    network: str
+    arm: str
+    u1_weight: float
+    seed: int
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The key columns that every row of the run carries."""
+        fields = {name: value for name, value in vars(self).items() if name != "key"}
+        return {"run_key": self.key, **fields}
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie below each table, in names that every file system and store takes."""
+        return re.sub(r"[^\w.=/-]", "-", f"task={self.task}/network={self.network}/arm={self.arm}")
+
+
+AnyId = CellId | RunId
 
 
 class Lake:
@@ -123,14 +156,14 @@ class Lake:
 
     # -- tables -----------------------------------------------------------------------------------
 
-    def path(self, table: str, cell: CellId, *, layer: str | None = None, part: int = 0) -> Path | str:
+    def path(self, table: str, cell: AnyId, *, layer: str | None = None, part: int = 0) -> Path | str:
         """Return the full name of a part of a table."""
         return self.storage.path(_part_name(table, cell, layer, part))
 
     def write(
         self,
         table: str,
-        cell: CellId,
+        cell: AnyId,
         columns: Mapping[str, Any],
         *,
         layer: str | None = None,
@@ -154,7 +187,7 @@ class Lake:
         with self.storage.writing(_part_name(table, cell, layer, part), _work(cell)) as path:
             pq.write_table(data, path, **_encoding(data.schema))
 
-    def parts(self, table: str, cell: CellId, *, layer: str | None = None) -> list[int]:
+    def parts(self, table: str, cell: AnyId, *, layer: str | None = None) -> list[int]:
         """Return the numbers of the parts that are there, ascending."""
         folder, _, first = _part_name(table, cell, layer, 0).rpartition("/")
         start = f"{folder}/{first.partition('-')[0]}-"
@@ -164,7 +197,7 @@ class Lake:
     def read(
         self,
         table: str,
-        cell: CellId,
+        cell: AnyId,
         *,
         layer: str | None = None,
         part: int = 0,
@@ -187,30 +220,34 @@ class Lake:
 
     # -- unfinished state -------------------------------------------------------------------------
 
-    def work(self, cell: CellId) -> Path | str:
+    def work(self, cell: AnyId) -> Path | str:
         """Return the folder of a cell's unfinished state, on the lake's storage: any machine can go on."""
         return self.storage.path(_work(cell))
 
-    def save_state(self, cell: CellId, name: str, content: bytes) -> None:
+    def save_state(self, cell: AnyId, name: str, content: bytes) -> None:
         """Save a file of unfinished state atomically."""
         self.storage.write(f"{_work(cell)}/{name}", content, _work(cell))
 
-    def load_state(self, cell: CellId, name: str) -> bytes | None:
+    def load_state(self, cell: AnyId, name: str) -> bytes | None:
         """Return a file of unfinished state, None where it is not."""
         return self.storage.read(f"{_work(cell)}/{name}")
 
-    def states(self, cell: CellId) -> list[str]:
+    def states(self, cell: AnyId) -> list[str]:
         """Return the names of a cell's files of unfinished state, sorted."""
         prefix = f"{_work(cell)}/"
         return [name.removeprefix(prefix) for name in self.storage.names(_work(cell))]
 
-    def new_state(self, cell: CellId, name: str) -> NewFile:
+    def new_state(self, cell: AnyId, name: str) -> NewFile:
         """Begin a large file of unfinished state."""
         return self.storage.new_file(f"{_work(cell)}/{name}", _work(cell))
 
-    def open_state(self, cell: CellId, name: str) -> BinaryIO:
+    def open_state(self, cell: AnyId, name: str) -> BinaryIO:
         """Open a large file of unfinished state, to be read here and there."""
         return self.storage.open_local(f"{_work(cell)}/{name}")
+
+    def drop_work(self, cell: AnyId) -> None:
+        """Delete the unfinished state of what is finished."""
+        self.storage.delete_folder(_work(cell))
 
     # -- cells ------------------------------------------------------------------------------------
 
@@ -239,7 +276,7 @@ class Lake:
         for key, other in self._namesakes(cell).items():
             if other["status"] == "failed":
                 self.storage.delete(_part_name("cells", CellId(key, *_names(other)), None, 0))
-        self.storage.delete_folder(_work(cell))
+        self.drop_work(cell)
 
     def mark_failed(self, cell: CellId, row: Mapping[str, Any]) -> None:
         """Write the row of a failed cell; its unfinished state stays, so that the next try resumes."""
@@ -257,13 +294,12 @@ class Lake:
                 self.commit(cell, rows[cell.key] | {"selected_at": datetime.now(UTC)})
 
 
-def _part_name(table: str, cell: CellId, layer: str | None, part: int) -> str:
+def _part_name(table: str, cell: AnyId, layer: str | None, part: int) -> str:
     """Return where a part lies, below the lake's root."""
-    folder = f"{table}/dataset={cell.dataset}/model={cell.model}/variant={cell.variant}"
-    return f"{folder}{'' if layer is None else f'/layer={layer}'}/{cell.key}-{part:05d}.parquet"
+    return f"{table}/{cell.folder}{'' if layer is None else f'/layer={layer}'}/{cell.key}-{part:05d}.parquet"
 
 
-def _work(cell: CellId) -> str:
+def _work(cell: AnyId) -> str:
     return f"{WORK}/{cell.key}"
 
 

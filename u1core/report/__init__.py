@@ -16,6 +16,7 @@ from u1core.errors import U1Error
 from u1core.report.data import Answers, read
 from u1core.report.sections.page import dataset_sections, glance
 from u1core.report.sections.scene import MAX_DRAWN_CELLS
+from u1core.report.sections.training import training_subjects
 from u1core.report.words import count
 
 __all__ = ["render_report", "write_report"]
@@ -84,6 +85,7 @@ def render_report(
     return environment.get_template("page.html.j2").render(
         **_head(answers, written_at),
         datasets=datasets,
+        training=training_subjects(answers),
         glance=glance(answers),
         folded=sum(len(d.cells) for d in datasets) > MAX_OPEN_CELLS,
         max_drawn=MAX_DRAWN_CELLS,

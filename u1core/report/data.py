@@ -138,6 +138,11 @@ _QUERIES = {
     "concentration_by_layer": """
         select * from concentration_by_layer where split = 'query' order by cell_key, layer_index
     """,
+    "training_runs": "select * from training_runs order by task, network, arm, seed",
+    "training_effect": "select * from training_effect order by task, network, arm",
+    "training_curves": "select * from training_curves order by task, network, arm, epoch",
+    "training_directions": "select * from training_directions order by task, network, arm, seed, label",
+    "training_bias": "select * from training_bias order by task, network, measure, arm",
 }
 
 
@@ -154,8 +159,15 @@ class Answers:
 
     @property
     def cells(self) -> list[Row]:
-        """The current cells, sorted by name."""
-        return [row for row in self.tables["cells"] if row["is_current"]]
+        """The current cells, sorted by name, but for networks that were taught angles here.
+
+        Those stand in the section on training: no claim but the fifth is judged by them.
+        """
+        return [
+            row
+            for row in self.tables["cells"]
+            if row["is_current"] and (row["is_evidence"] or not row["is_from_training"])
+        ]
 
     @property
     def failed(self) -> list[Row]:

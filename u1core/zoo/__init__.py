@@ -1,7 +1,8 @@
 """The zoo: where networks and their published weights come from, by the scheme of `<scheme>:<name>`.
 
-Built in are timm, torchvision, cifar_resnet, pixels and code. Another package adds a source through an entry
-point of the group `u1sweep.models`, named by its scheme, that leads to a subclass of `ModelSource`.
+Built in are timm, torchvision, cifar_resnet, small_cnn, pixels and code. Another package adds a source
+through an entry point of the group `u1sweep.models`, named by its scheme, that leads to a subclass of
+`ModelSource`.
 Nothing here imports torch or a plugin before its scheme is asked for.
 """
 
@@ -56,6 +57,7 @@ _BUILT_IN = {
         "timm": "timm_models:Timm",
         "torchvision": "torchvision_models:Torchvision",
         "cifar_resnet": "cifar_resnet:CifarResNets",
+        "small_cnn": "small_cnn:SmallCnns",
         "pixels": "pixels:NoNetwork",
         "code": "user_code:UserCode",
     }.items()

@@ -1,0 +1,268 @@
+"""Training: every task by every arm from every seed; choose the weight, test once, sweep what was trained.
+
+    u1 train --tasks digits --seeds 5
+
+Five arms from five seeds on the digits take about five minutes on two cores, their sweep included.
+"""
+
+# No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from flows.progress import publishing
+from flows.request import Request, Where
+from flows.runners import devices_of, run_to_result
+from flows.sweep import Outcome, Result, compute_missing, conclude, materialise, one_line
+from tasks.events import Announced, tell
+from tasks.jobs import Places
+from tasks.training import Devices, RunJob, keep_run, train_run
+from u1core.catalog import Catalog, DatasetEntry, ModelEntry, load_catalog
+from u1core.datasets import Images, default_cache
+from u1core.datasets import materialise as open_images
+from u1core.errors import U1Error
+from u1core.lake import sql
+from u1core.lake.storage import resolve
+from u1core.lake.store import Lake
+from u1core.networks import Selection, preprocessing_of
+from u1core.networks import resolve as resolve_network
+from u1core.runtime import Runtime, resolve_device
+from u1core.training import outcome
+from u1core.training.arms import ARMS
+from u1core.training.augment import may_mirror
+from u1core.training.run import Division, Recipe, Run
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What a training is asked for, in plain values: the parameters of the flow.
+
+    Attributes:
+        tasks: Dataset ids, globs or references, separated by commas.
+        network: `cifar_resnet:20`, `small_cnn:64`, `timm:<name>`, ...; 'auto' goes by the pictures' size.
+        size: Pixels that the network is shown; None for its usual ones.
+        arms: Names of arms, separated by commas; 'all'.
+        seeds: How many.
+        weights: Of the loss on points beside the one-hot loss, to choose from.
+        recipe: What all arms share; its `mirror` is left to the task.
+        lake: Folder of the lake, or s3://bucket/prefix.
+        report: Folder of the report.
+        to: Folder of the trained networks and of their catalog.
+        sweep_limit: Images per split when the trained networks are swept; 0 leaves that out.
+        device: A torch device, or 'auto'.
+        catalog: TOML file with entries of one's own.
+        data_dir: Folder of datasets already on this machine.
+    """
+
+    tasks: str
+    network: str = "auto"
+    size: int | None = None
+    arms: str = "all"
+    seeds: int = 5
+    weights: tuple[float, ...] = (0.3,)
+    recipe: Recipe = field(default_factory=Recipe)
+    lake: Path | str = Path("lake")
+    report: Path = Path("report")
+    to: Path = Path("trained")
+    sweep_limit: int = 1000
+    device: str = "auto"
+    catalog: Path | None = None
+    data_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """A training's options, checked and resolved against the catalog and this machine."""
+
+    tasks: tuple[DatasetEntry, ...]
+    arms: tuple[str, ...]
+    places: Places
+    device: str
+    folder: Path
+
+    @classmethod
+    def of(cls, options: TrainOptions) -> Self:
+        """Check every option before anything runs.
+
+        Raises:
+            U1Error: An option names something that does not exist.
+        """
+        catalog: Catalog = load_catalog(options.catalog)
+        if len(options.weights) > 1 and not options.recipe.validation:
+            todo = "raise --validation, or name one weight"
+            raise U1Error("held-out images to choose a weight by", "--validation 0", todo)
+        return cls(
+            tasks=tuple(catalog.select_datasets(options.tasks)),
+            arms=_arms(options.arms),
+            places=Places(resolve(options.lake), default_cache().resolve(), options.data_dir),
+            device=resolve_device(options.device),
+            folder=options.to.resolve(),
+        )
+
+    def of_trained(self, task: DatasetEntry, trained: Sequence[ModelEntry], limit: int) -> Request:
+        """Return the sweep of trained networks over their task."""
+        return Request(
+            selection=Selection(tuple(trained), {}, {}),
+            datasets=(task,),
+            variants=("original",),
+            precision="float32",
+            limit=limit,
+            location_limit=0,
+            places=self.places,
+            runtime=Runtime(self.device, models_dir=self.folder),
+            where=Where(),
+        )
+
+
+def _arms(names: str) -> tuple[str, ...]:
+    chosen = tuple(ARMS) if names == "all" else tuple(filter(None, (n.strip() for n in names.split(","))))
+    unknown = [name for name in chosen if name not in ARMS]
+    if unknown or not chosen:
+        raise U1Error(f"--arms from {', '.join(ARMS)}", repr(", ".join(unknown)), "name some, or all")
+    return chosen
+
+
+def train(options: TrainOptions) -> Result:
+    """Train. A failed run is an outcome, never an exception."""
+    request = TrainRequest.of(options)
+    Lake.open(request.places.lake, create=True)
+    return run_to_result(run_training, options, threads=len(devices_of(request.device)))
+
+
+@flow(name="u1-train", flow_run_name="train {options.arms} on {options.tasks}", persist_result=False)
+def run_training(options: TrainOptions) -> Result | State[Result]:
+    """Train the missing runs, choose weights, test, sweep what was trained, judge the claims, report."""
+    request = TrainRequest.of(options)
+    lake = Lake.open(request.places.lake, create=True)
+    with lake.alone():
+        runs, outcomes = plan_runs(request, options)
+        outcomes += train_missing(request, lake, runs)
+        trained = keep_trained(request, lake, [run for run in runs if is_trained(run, outcomes)])
+        if options.sweep_limit:
+            for task in request.tasks:
+                if entries := trained.get(task.id):
+                    outcomes += compute_missing(request.of_trained(task, entries, options.sweep_limit), lake)
+        report = options.report.resolve() / "index.html"
+        result = conclude(request.places.lake, report, outcomes, counted="runs and cells")
+    return result if result.complete else Failed(message=result.summary, data=result)
+
+
+def plan_runs(request: TrainRequest, options: TrainOptions) -> tuple[list[Run], list[Outcome]]:
+    """Make the grid: task by task, seed by seed, all arms of a seed; tasks without images are lost."""
+    fingerprints, reasons = materialise(request.tasks, request.places)
+    runs = []
+    for task in request.tasks:
+        if task.id not in fingerprints:
+            continue
+        images = open_images(task, request.places.cache, request.places.data_dir)
+        recipe = replace(options.recipe, mirror=may_mirror(task))
+        Division.of(images, recipe)  # says at once if too few are left
+        network = choose_network(options.network, options.size, images)
+        measured = measured_angles(request, task, images) if recipe.angles == "measured" else ()
+        runs += [
+            Run(task, images.fingerprint, network, recipe, arm, weight, seed, measured)
+            for seed in range(options.seeds)
+            for arm in request.arms
+            for weight in weights_of(arm, options.weights)
+        ]
+    return runs, [Outcome(f"training on {task}", "failed", reason) for task, reason in reasons.items()]
+
+
+def weights_of(arm: str, weights: Sequence[float]) -> Sequence[float]:
+    """Return the weights that an arm is trained with: those asked for, where it has both losses."""
+    if ARMS[arm].point == "nothing":
+        return (0.0,)
+    return weights if ARMS[arm].has_onehot else (1.0,)
+
+
+def choose_network(named: str, size: int | None, images: Images) -> ModelEntry:
+    """Resolve the network, without weights; 'auto' goes by the size of the pictures."""
+    if named == "auto":
+        side = 224 if images.pixels is None else max(images.pixels.shape[1:3])
+        named = next(n for n, most in _NETWORKS.items() if side <= most)
+    entry = ModelEntry("network", named, "none", "", None, (), "", None, "none")
+    if size:
+        numbers = preprocessing_of(resolve_network(replace(entry, layers=("",))))
+        entry = replace(entry, preprocessing=replace(numbers, size=size))
+    return resolve_network(entry)
+
+
+_NETWORKS = {"small_cnn:64": 28, "cifar_resnet:20": 64, "torchvision:resnet18": 10**9}
+"""Networks by the largest pictures, in pixels, that they are taken for."""
+
+
+def measured_angles(request: TrainRequest, task: DatasetEntry, images: Images) -> tuple[float, ...]:
+    """Ask the lake where the classes of a task lie in networks that were not trained here."""
+    with sql.connect(request.places.lake) as connection, sql.one_line_errors(connection):
+        rows = sql.run_query(connection, sql.analysis("measured_angles"), {"task": task.id}).to_pylist()
+    angles = {row["label"]: row["angle_rad"] for row in rows}
+    return tuple(angles.get(label) or np.nan for label in range(len(images.class_names)))
+
+
+def train_missing(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> list[Outcome]:
+    """Train what the lake does not hold; runs end in any order and are gathered in that of the grid."""
+    missing = [run for run in runs if outcome.kept_entry(run, lake) is None]
+    jobs = [RunJob(run, request.places) for run in missing]
+    tell(Announced({job.name: images_of(job) for job in jobs}))
+    devices = Devices(devices_of(request.device))
+    with publishing():
+        running = [(job, train_run.submit(job, devices)) for job in jobs]
+        errors = {job.name: future.result(raise_on_failure=False) for job, future in running}
+    return [
+        Outcome(str(run), "failed", one_line(errors[str(run)]))
+        if isinstance(errors.get(str(run)), BaseException)
+        else Outcome(str(run), "computed" if str(run) in errors else "found")
+        for run in runs
+    ]
+
+
+def images_of(job: RunJob) -> int:
+    """Return how many images a run sees in all its epochs."""
+    return job.run.recipe.epochs * len(Division.of(job.open_images(), job.run.recipe).train)
+
+
+def is_trained(run: Run, outcomes: Iterable[Outcome]) -> bool:
+    """Tell whether a run has come to its end."""
+    return any(one.name == str(run) and one.status != "failed" for one in outcomes)
+
+
+def keep_trained(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> dict[str, list[ModelEntry]]:
+    """Test the runs whose weight validation chooses, once each; return the networks by the task's id."""
+    best = best_weights(request)
+    trained: dict[str, list[ModelEntry]] = {}
+    for run in runs:
+        is_chosen = (run.experiment, run.arm, run.weight) in best
+        entry = outcome.kept_entry(run, lake)
+        if entry is None:
+            job = RunJob(run, request.places)
+            entry = keep_run(job, request.device, request.folder, is_tested=is_chosen)
+        if entry is not None and is_chosen:
+            trained.setdefault(run.task.id, []).append(entry)
+    others = overtaken(request)
+    for run in {run.experiment: run for run in runs if run.experiment in others}.values():
+        outcome.select(run, lake)
+    return trained
+
+
+def overtaken(request: TrainRequest) -> set[str]:
+    """Return the experiments that are not the current ones of their task and network."""
+    rows = ask(request, "select distinct experiment from training_runs where not is_current")
+    return {experiment for (experiment,) in rows}
+
+
+def best_weights(request: TrainRequest) -> set[tuple[str, str, float]]:
+    """Return the experiment, arm and weight of every choice that validation makes."""
+    return set(ask(request, "select experiment, arm, u1_weight from training_weights where is_best"))
+
+
+def ask(request: TrainRequest, query: str) -> list[tuple[Any, ...]]:
+    """Ask the lake."""
+    lake, needed = request.places.lake, sql.views_named(query)
+    with sql.connect(lake, needed) as connection, sql.one_line_errors(connection):
+        return connection.execute(query).fetchall()

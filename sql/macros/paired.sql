@@ -1,0 +1,86 @@
+-- Question: what do a few paired differences say?
+-- Grain: macros; differences are lists, one entry per pair
+-- Reads: nothing
+-- Params: none
+
+-- 97.5 % quantile of Student's t with 1, 2, ... degrees of freedom. From 10 on
+-- the expansion about the normal quantile (Abramowitz & Stegun 26.7.5) is
+-- within 1e-5; below, the values are R's qt(0.975, dof). Null without any.
+create macro t_quantile_975(dof) as
+    case
+        when dof < 1 then null
+        when dof < 10
+            then [
+                12.7062047361747,
+                4.3026527297495,
+                3.1824463052837,
+                2.7764451051978,
+                2.5705818356363,
+                2.4469118511450,
+                2.3646242515928,
+                2.3060041352042,
+                2.2621571627982
+            ][dof::integer]
+        else 1.9599639845401
+            + 2.3722712302986 / dof
+            + 2.8224985157396 / dof ** 2
+            + 2.5558496796774 / dof ** 3
+            + 1.5895340533938 / dof ** 4
+    end;
+
+-- Half width of the 95 % t-interval of a mean; null for one value.
+create macro mean_half_width(n, standard_deviation) as
+    t_quantile_975(n - 1) * standard_deviation / sqrt(n);
+
+-- Ways to flip signs, the one that was seen left out: all of them up to 15
+-- pairs, 9,999 drawn ones beyond.
+create macro flip_count(n) as
+    case when n <= 15 then (2 ** n)::bigint - 1 else 9999 end;
+
+-- Is the sign of a pair (from 1) turned by this flip (from 1)? By the bits of
+-- its number, or drawn by md5, so that it is the same on every machine.
+create macro is_turned(flip, pair, n) as
+    case
+        when n <= 15 then (flip >> (pair - 1)) & 1 = 1
+        else md5_number_lower(concat(flip, ':', pair)) % 2 = 1
+    end;
+
+create macro flipped_sum(differences, flip) as
+    list_sum(
+        list_transform(
+            differences,
+            lambda difference, pair:
+                case
+                    when is_turned(flip, pair, len(differences))
+                        then -difference
+                    else difference
+                end
+        )
+    );
+
+-- One-sided sign-flip permutation p of paired differences, exact up to 15 pairs
+-- (Fisher 1935, section 21): the share of sign patterns whose sum is at least
+-- the one seen. With n pairs it is never below 2^-n. Null without pairs.
+create macro sign_flip_p(differences) as
+    case
+        when len(differences) > 0
+            then exceedance_p(
+                list_transform(
+                    range(1, flip_count(len(differences)) + 1),
+                    lambda flip: flipped_sum(differences, flip)
+                ),
+                list_sum(differences)
+            )
+    end;
+
+-- Pairs that a two-sided t-test at 5 % needs to see a mean difference with 80 %
+-- power: (z_.975 + z_.8)^2 sd^2 / difference^2 + z_.975^2 / 2, at least 2
+-- (Guenther 1981).
+create macro pairs_needed(standard_deviation, difference) as
+    greatest(
+        2,
+        ceil(
+            7.8488797343549 * (standard_deviation / difference) ** 2
+            + 1.9207294103471
+        )::bigint
+    );

@@ -1,0 +1,65 @@
+-- Question: which networks were trained, how, and how good are they?
+-- Grain: training run. is_current: of its task and network this experiment was
+--   asked for last. is_chosen: tested, with the weight that validation chooses
+--   (training_weights). Accuracies are shares of the test set: by the one-hot
+--   head ('u1': by nearest angle), and by nearest planned angle
+-- Reads: lake.training_runs, lake.training_predictions, training_weights
+-- Params: none
+with
+
+runs as (
+    select * from lake.training_runs
+),
+
+predictions as (
+    select
+        run_key,
+        label,
+        predicted_label,
+        nearest_label,
+    from lake.training_predictions
+),
+
+best_weights as (
+    select experiment, arm, u1_weight
+    from training_weights
+    where is_best
+),
+
+scores as (
+    select
+        run_key,
+        avg((predicted_label = label)::integer) as test_accuracy,
+        avg((nearest_label = label)::integer) as angle_accuracy,
+    from predictions
+    group by run_key
+),
+
+latest as (
+    select
+        task,
+        network,
+        arg_max(experiment, (selected_at, experiment)) as experiment,
+    from runs
+    group by
+        task,
+        network
+),
+
+described as (
+    select
+        runs.*,
+        scores.test_accuracy,
+        scores.angle_accuracy,
+        latest.experiment is not null as is_current,
+        runs.is_tested and best_weights.experiment is not null as is_chosen,
+    from runs
+    left join scores
+        using (run_key)
+    left join latest
+        using (task, network, experiment)
+    left join best_weights
+        using (experiment, arm, u1_weight)
+)
+
+select * from described

@@ -1,0 +1,314 @@
+"""The training loop: epochs of one run, each of which may be the last before a crash.
+
+After every epoch weights, momentum and the rows so far are saved as one file of the run's unfinished state in
+the lake, and the rows are written to `training_epochs`. Whatever is drawn in an epoch comes from generators
+seeded by the run's seed and the epoch's number, so a run that was interrupted ends with the same weights.
+Shapes: B images, S x S pixels with C colours, N channels at the bottleneck, K classes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.torch
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from u1core import zoo
+from u1core.ahead import read_ahead
+from u1core.clock import Clock
+from u1core.datasets import Images
+from u1core.errors import U1Error
+from u1core.heap import kept_heap
+from u1core.lake.store import Lake
+from u1core.networks import describe_path, preprocessing_of, preprocessor
+from u1core.pixels import PixelBatch, PixelSource
+from u1core.resize import resize
+from u1core.runtime import arithmetic, training_arithmetic
+from u1core.taps import Taps
+from u1core.training.arms import planned_points
+from u1core.training.augment import shift_and_mirror
+from u1core.training.objective import PlaneHead, nearest_angle, point_loss
+from u1core.training.run import Division, Run
+
+CHECKPOINT = "checkpoint.safetensors"
+_ROWS = "rows"
+
+EpochRow = dict[str, float | int | None]
+Progress = Callable[[list[EpochRow], int, int], None]
+"""Called with the rows so far, images seen and images in all."""
+
+
+class Answers(NamedTuple):
+    """What a network says of some images."""
+
+    positions: npt.NDArray[np.int64]  # (n,)
+    predicted: npt.NDArray[np.int64]  # (n,)
+    nearest: npt.NDArray[np.int64]  # (n,) by planned angle
+    points: npt.NDArray[np.float64]  # (n, 2)
+
+
+class Training:
+    """One run: its network, its optimiser and the epochs that are done.
+
+    Args:
+        run: What to train.
+        images: The task's.
+        source: Its pixels, entered.
+        device: A torch device.
+
+    Attributes:
+        rows: One per epoch done, as columns of `training_epochs`.
+    """
+
+    def __init__(self, run: Run, images: Images, source: PixelSource, device: str) -> None:
+        self.run, self.images, self.source, self.device = run, images, source, device
+        self.recipe, self.arm = run.recipe, run.of_arm
+        self.division = Division.of(images, run.recipe)
+        self.rows: list[EpochRow] = []
+        self._build()
+        angles = run.angles(len(images.class_names))
+        self.of_classes = self._points(np.stack([np.cos(angles), np.sin(angles)], axis=1))  # (K, 2)
+        self.targets = self._points(planned_points(self.arm, angles, images.labels, run.seed))  # (n, 2)
+        self.labels = torch.from_numpy(images.labels).to(device)  # (n,)
+        self._scale = preprocessor(run.network, is_prepared=True)
+
+    def _build(self) -> None:
+        """Build network, head and optimiser; the head draws from a generator of its own."""
+        run, recipe = self.run, self.recipe
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(run.seed)
+            network = zoo.build(run.network.architecture, classes=len(self.images.class_names))
+            channels = {layer.path: layer.channels for layer in describe_path(run.network)}
+            self.head = PlaneHead(channels[run.network.bottleneck], recipe.site, run.seed).to(self.device)
+        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.taps = Taps(self.network, [run.network.bottleneck], head="")
+        self.parameters = [
+            *self.network.parameters(),
+            *(self.head.parameters() if self._learns_points else ()),
+        ]
+        self.optimiser = torch.optim.SGD(
+            self.parameters,
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.momentum > 0,
+        )
+
+    @property
+    def _learns_points(self) -> bool:
+        return self.arm.point != "nothing"
+
+    def _points(self, points: npt.NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(points.astype(np.float32)).to(self.device)
+
+    # -- epochs -----------------------------------------------------------------------------------
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch; images that do not fill the last batch wait for another epoch's order."""
+        return max(1, len(self.division.train) // self.recipe.batch_size)
+
+    def epoch(self, report: Callable[[int], None]) -> None:
+        """Train for one epoch and append its row; `report` is called with images seen in it.
+
+        Raises:
+            U1Error: The loss is no longer finite.
+        """
+        number, begun = len(self.rows), time.monotonic()
+        sums = torch.zeros(3, device=self.device)  # one-hot loss, loss on points, right answers
+        seen = 0
+        self.network.train()
+        with _drawing(self.run.seed, number, self.device) as draw:
+            order = np.random.default_rng([self.run.seed, 3, number]).permutation(self.division.train)
+            size = min(self.recipe.batch_size, len(order))
+            wanted = [np.sort(order[i * size : (i + 1) * size]) for i in range(self.steps)]
+            for step, batch in enumerate(self._batches(wanted)):
+                progress = (number + step / self.steps) / self.recipe.epochs
+                pictures = shift_and_mirror(self._prepared(batch), draw, mirror=self.recipe.mirror)
+                sums += self._step(pictures, torch.from_numpy(batch.positions), progress)
+                seen += len(batch.positions)
+                report(seen)
+        onehot, point, right = (sums / max(seen, 1)).tolist()
+        trained = time.monotonic()
+        if not math.isfinite(onehot + point):
+            todo = "lower --learning-rate, or train in float32"
+            raise U1Error(f"a finite loss in epoch {number + 1} of {self.run}", f"{onehot + point}", todo)
+        validation = self.accuracy(self.division.validation)
+        self.rows.append(
+            {
+                "epoch": number + 1,
+                "learning_rate": self.recipe.learning_rate_at((number + 1) / self.recipe.epochs),
+                "loss_onehot": onehot if self.arm.has_onehot else None,
+                "loss_point": point if self._learns_points else None,
+                "train_accuracy": right,
+                "validation_accuracy": validation,
+                "seconds": time.monotonic() - begun,
+                "images_per_second": seen / (trained - begun),
+            }
+        )
+
+    def _step(self, pictures: Tensor, positions: Tensor, progress: float) -> Tensor:
+        """Take one step of the optimiser; return sums over the batch as `epoch` keeps them, (3,)."""
+        labels, targets = self.labels[positions], self.targets[positions]
+        with training_arithmetic(self.device, self.recipe.precision):
+            outputs = self.taps(self._scale(pictures))
+            points = self.head(outputs[self.run.network.bottleneck])
+        logits = outputs["head"].float()
+        loss, onehot, point = logits.new_zeros(()), logits.new_zeros(()), logits.new_zeros(())
+        if self.arm.has_onehot:
+            loss = onehot = functional.cross_entropy(logits, labels)
+        if self._learns_points:
+            point = point_loss(self.arm, points.float(), targets).mean()
+            loss = loss + self._weight(progress) * point
+        self.optimiser.param_groups[0]["lr"] = self.recipe.learning_rate_at(progress)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        with torch.no_grad():
+            right = (self._predict(logits, points) == labels).sum()
+            return torch.stack([len(labels) * onehot.detach(), len(labels) * point.detach(), right])
+
+    def _weight(self, progress: float) -> float:
+        return self.recipe.weight_at(self.run.weight, progress) if self.arm.has_onehot else 1.0
+
+    def _predict(self, logits: Tensor, points: Tensor) -> Tensor:
+        return logits.argmax(dim=1) if self.arm.has_onehot else nearest_angle(points, self.of_classes)
+
+    # -- pixels -----------------------------------------------------------------------------------
+
+    def _batches(self, wanted: list[npt.NDArray[np.int64]]) -> Iterator[PixelBatch]:
+        """Yield a batch for each array of positions; beside a GPU a thread reads ahead."""
+        batches = iter(self.source.batches(wanted))
+        if torch.device(self.device).type == "cpu":
+            yield from batches
+            return
+        with closing(read_ahead(batches, Clock())) as ahead:
+            yield from ahead
+
+    def _prepared(self, batch: PixelBatch) -> Tensor:
+        """Return the pictures of a batch as the network's size asks for, (B, S, S, C) uint8."""
+        pictures = torch.from_numpy(batch.pixels).to(self.device)
+        return pictures if self.source.is_prepared else resize(pictures, preprocessing_of(self.run.network))
+
+    # -- answers ----------------------------------------------------------------------------------
+
+    def answers(self, positions: npt.NDArray[np.int64]) -> Answers:
+        """Ask the network about images, without augmentation."""
+        size = 4 * self.recipe.batch_size
+        wanted = [positions[i : i + size] for i in range(0, len(positions), size)]
+        found = [self._answer(batch) for batch in self._batches(wanted) if len(batch.positions)]
+        return Answers(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+    def _answer(self, batch: PixelBatch) -> Answers:
+        self.network.eval()
+        with arithmetic(self.device, self.recipe.precision):
+            outputs = self.taps(self._scale(self._prepared(batch)))
+            points = self.head(outputs[self.run.network.bottleneck]).float()
+            predicted = self._predict(outputs["head"].float(), points)
+            nearest = nearest_angle(points, self.of_classes)
+        return Answers(
+            batch.positions, predicted.cpu().numpy(), nearest.cpu().numpy(), points.cpu().double().numpy()
+        )
+
+    def accuracy(self, positions: npt.NDArray[np.int64]) -> float | None:
+        """Return the share of images that are classified as labelled; None where there are none."""
+        if not len(positions):
+            return None
+        found = self.answers(positions)
+        return float((found.predicted == self.images.labels[found.positions]).mean())
+
+    # -- state ------------------------------------------------------------------------------------
+
+    def state(self) -> bytes:
+        """Return everything that the next epoch needs, as one safetensors file."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors |= {f"head.{name}": value for name, value in self.head.state_dict().items()}
+        for index, parameter in enumerate(self.parameters):
+            momentum = self.optimiser.state[parameter].get("momentum_buffer")
+            if momentum is not None:
+                tensors[f"momentum.{index}"] = momentum
+        text = bytearray(json.dumps(self.rows).encode())
+        tensors[_ROWS] = torch.frombuffer(text, dtype=torch.uint8)
+        return safetensors.torch.save({name: _plain(tensor) for name, tensor in tensors.items()})
+
+    def resume(self, state: bytes) -> None:
+        """Go on from a saved state."""
+        tensors = safetensors.torch.load(state)
+        self.rows = json.loads(bytes(tensors.pop(_ROWS).numpy()))
+        self.network.load_state_dict(_below(tensors, "network."))
+        self.head.load_state_dict(_below(tensors, "head."))
+        for index, momentum in _below(tensors, "momentum.").items():
+            parameter = self.parameters[int(index)]
+            self.optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
+
+    def weights(self) -> bytes:
+        """Return the trained network's state dict as a safetensors file."""
+        return safetensors.torch.save({n: _plain(t) for n, t in self.network.state_dict().items()})
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Return a tensor as safetensors stores it: on the CPU, rows one behind the other."""
+    return tensor.detach().cpu().contiguous()
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+@contextmanager
+def _drawing(seed: int, epoch: int, device: str) -> Iterator[torch.Generator]:
+    """Yield the generator of an epoch's augmentation, with torch's own seeded for dropout meanwhile."""
+    number = int(np.random.SeedSequence([seed, 4, epoch]).generate_state(1)[0])
+    devices = [device] if torch.device(device).type == "cuda" else []
+    found = torch.backends.cudnn.deterministic
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(number)
+        torch.backends.cudnn.deterministic = True
+        try:
+            yield torch.Generator().manual_seed(number)
+        finally:
+            torch.backends.cudnn.deterministic = found
+
+
+def train(run: Run, images: Images, lake: Lake, device: str, progress: Progress | None = None) -> None:
+    """Train a run to its last epoch, from wherever an earlier try was stopped.
+
+    Args:
+        run: What to train.
+        images: The task's.
+        lake: Keeps the state between epochs, and `training_epochs`.
+        device: A torch device.
+        progress: Told how far it is after every batch.
+
+    Raises:
+        U1Error: The network has no optical path, or the loss is no longer finite.
+    """
+    with kept_heap(), images.open_pixels(preprocessing_of(run.network)) as source:
+        training = Training(run, images, source, device)
+        if state := lake.load_state(run.id, CHECKPOINT):
+            training.resume(state)
+        per_epoch = len(training.division.train)
+        for _ in range(len(training.rows), run.recipe.epochs):
+            done = len(training.rows) * per_epoch
+
+            def report(seen: int, done: int = done) -> None:
+                if progress:
+                    progress(training.rows, done + seen, run.recipe.epochs * per_epoch)
+
+            training.epoch(report)
+            lake.save_state(run.id, CHECKPOINT, training.state())
+            write_epochs(run, training.rows, lake)
+
+
+def write_epochs(run: Run, rows: list[EpochRow], lake: Lake) -> None:
+    """Write the epochs so far, one file per run."""
+    lake.write("training_epochs", run.id, {name: [row[name] for row in rows] for name in rows[0]})
