@@ -1,4 +1,4 @@
--- Question: has every training run all its epochs, and an answer per test image?
+-- Question: has every training run all its epochs, and all its answers?
 -- Grain: training run; healthy: no row. Its angles lie in (-pi, pi], and all
 --   tested runs of a task and experiment answered about the same images
 -- Reads: training_runs, training_epochs, training_predictions

@@ -74,13 +74,10 @@ create macro sign_flip_p(differences) as
     end;
 
 -- Pairs that a two-sided t-test at 5 % needs to see a mean difference with 80 %
--- power: (z_.975 + z_.8)^2 sd^2 / difference^2 + z_.975^2 / 2, at least 2
+-- power: (z_.975 + z_.8)^2 sd^2 / difference^2 + z_.975^2 / 2, so at least 2
 -- (Guenther 1981).
 create macro pairs_needed(standard_deviation, difference) as
-    greatest(
-        2,
-        ceil(
-            7.8488797343549 * (standard_deviation / difference) ** 2
-            + 1.9207294103471
-        )::bigint
-    );
+    ceil(
+        7.8488797343549 * (standard_deviation / difference) ** 2
+        + 1.9207294103471
+    )::bigint;

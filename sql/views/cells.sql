@@ -44,7 +44,8 @@ marked as (
             and weights is distinct from 'none'
             and weights is distinct from 'random, seed 0'
             and not starts_with(dataset, 'phantom')
-            and coalesce(weights_sha256, '') not in (from taught) as is_evidence,
+            and coalesce(weights_sha256, '') not in (from taught)
+            as is_evidence,
         coalesce(weights_sha256, '') in (from trained) as is_from_training,
     from newest_first
 )

@@ -8,7 +8,35 @@
 with
 
 runs as (
-    select * from lake.training_runs
+    select
+        run_key,
+        experiment,
+        task,
+        network,
+        arm,
+        u1_weight,
+        seed,
+        model,
+        weights_sha256,
+        is_tested,
+        site,
+        angles,
+        planned_angles_rad,
+        class_names,
+        recipe,
+        epochs,
+        parameters,
+        images_train,
+        images_validation,
+        images_test,
+        precision,
+        device,
+        seconds,
+        u1sweep_version,
+        torch_version,
+        committed_at,
+        selected_at,
+    from lake.training_runs
 ),
 
 predictions as (

@@ -123,7 +123,7 @@ def test_check_catches_broken_rows(healthy_lake, check):
     healthy_lake.connection.execute(BREAK[check])
     found = offending(healthy_lake, check)
     assert found
-    assert "cell_key" in found[0] or "dataset" in found[0]
+    assert {"cell_key", "dataset", "run_key"} & set(found[0])
 
 
 @pytest.mark.parametrize("check", BREAK_VIEW)

@@ -126,7 +126,7 @@ class Training:
         number, begun = len(self.rows), time.monotonic()
         sums = torch.zeros(3, device=self.device)  # one-hot loss, loss on points, right answers
         seen = 0
-        self.network.train()
+        self.network.train(), self.head.train()
         with _drawing(self.run.seed, number, self.device) as draw:
             order = np.random.default_rng([self.run.seed, 3, number]).permutation(self.division.train)
             size = min(self.recipe.batch_size, len(order))
@@ -171,7 +171,7 @@ class Training:
             loss = loss + self._weight(progress) * point
         self.optimiser.param_groups[0]["lr"] = self.recipe.learning_rate_at(progress)
         self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimiser.step()
         with torch.no_grad():
             right = (self._predict(logits, points) == labels).sum()
@@ -209,7 +209,7 @@ class Training:
         return Answers(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
     def _answer(self, batch: PixelBatch) -> Answers:
-        self.network.eval()
+        self.network.eval(), self.head.eval()
         with arithmetic(self.device, self.recipe.precision):
             outputs = self.taps(self._scale(self._prepared(batch)))
             points = self.head(outputs[self.run.network.bottleneck]).float()

@@ -14,11 +14,35 @@ from u1core.training.arms import Arm
 SITES = ("head", "bottleneck")
 
 
-class PlaneHead(nn.Module):
-    """Reads a point of the plane from the pooled bottleneck p = mean of A over (x,y).
+class Centre(nn.Module):
+    """Subtracts the mean over images, as batch norm does, and leaves the scale of every channel alone.
 
-    'head' has a linear layer of two outputs. 'bottleneck' has no parameter: it projects p onto a fixed plane
-    orthogonal to the medial vector (1,...,1), so that the point's angle is one about the principal ray.
+    While training the mean is the batch's; then it is the running one.
+
+    Args:
+        channels: N.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Map vectors (B, N) to vectors (B, N)."""
+        if not self.training:
+            return pooled - self.get_buffer("mean")
+        mean = pooled.mean(dim=0)
+        self.get_buffer("mean").lerp_(mean.detach(), 0.1)
+        return pooled - mean
+
+
+class PlaneHead(nn.Module):
+    """Reads a point of the plane from the pooled bottleneck p = mean of A over (x,y), about its mean.
+
+    theta_feature is an angle about the mean, too (`u1core.frames`). Without that all images begin at one
+    angle, that of the mean, which a step of the optimiser can only turn as a whole. 'head' has a linear layer
+    of two outputs. 'bottleneck' has no parameter: it projects p onto a fixed plane orthogonal to the medial
+    vector (1,...,1), so that the point's angle is one about the principal ray.
 
     Args:
         channels: N; at least 3, for a plane beside the medial vector.
@@ -29,6 +53,8 @@ class PlaneHead(nn.Module):
     def __init__(self, channels: int, site: str, seed: int) -> None:
         super().__init__()
         draw = torch.Generator().manual_seed(seed)
+        self.centre = Centre(channels)
+        self.plane_is_fixed = site == "bottleneck"
         if site == "head":
             self.linear = nn.Linear(channels, 2)
             bound = channels**-0.5  # torch's own default, from a generator of its own
@@ -41,10 +67,8 @@ class PlaneHead(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map activations (B, N, H, W) to points (B, 2)."""
-        pooled = maps.float().mean((2, 3))
-        if "plane" in self._buffers:
-            return pooled @ self.get_buffer("plane")
-        points: Tensor = self.linear(pooled)
+        pooled: Tensor = self.centre(maps.float().mean((2, 3)))
+        points: Tensor = pooled @ self.get_buffer("plane") if self.plane_is_fixed else self.linear(pooled)
         return points
 
 
