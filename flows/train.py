@@ -34,7 +34,7 @@ from u1core.networks import Selection, preprocessing_of
 from u1core.networks import resolve as resolve_network
 from u1core.runtime import Runtime, resolve_device
 from u1core.training import outcome
-from u1core.training.arms import ARMS
+from u1core.training.arms import ARMS, planned_angles
 from u1core.training.augment import may_mirror
 from u1core.training.run import Division, Recipe, Run
 
@@ -198,11 +198,17 @@ _NETWORKS = {"small_cnn:64": 28, "cifar_resnet:20": 64, "torchvision:resnet18": 
 
 
 def measured_angles(request: TrainRequest, task: DatasetEntry, images: Images) -> tuple[float, ...]:
-    """Ask the lake where the classes of a task lie in networks that were not trained here."""
+    """Ask the lake where the classes of a task lie in networks that were not trained here.
+
+    Raises:
+        U1Error: It does not know that of every class.
+    """
     with sql.connect(request.places.lake) as connection, sql.one_line_errors(connection):
         rows = sql.run_query(connection, sql.analysis("measured_angles"), {"task": task.id}).to_pylist()
-    angles = {row["label"]: row["angle_rad"] for row in rows}
-    return tuple(angles.get(label) or np.nan for label in range(len(images.class_names)))
+    angles = {row["label"]: row["angle_rad"] for row in rows if row["angle_rad"] is not None}
+    classes = len(images.class_names)
+    measured = np.array([angles.get(label, np.nan) for label in range(classes)])
+    return tuple(planned_angles("measured", classes, 0, measured).tolist())
 
 
 def train_missing(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> list[Outcome]:

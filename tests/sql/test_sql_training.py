@@ -1,13 +1,13 @@
 """Training in SQL: effects against scipy, chosen weights, curves, directions, bias, what is evidence."""
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from conftest import NOON
 from scipy import stats
 
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ONEHOT = [0.90, 0.91, 0.92, 0.89, 0.90]
 U1 = [0.92, 0.91, 0.95, 0.90, 0.93]
 

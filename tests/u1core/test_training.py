@@ -277,6 +277,15 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(run, digits, lake, mo
     assert seen[0][0] == at and seen[-1][2] == 3 * len(Division.of(digits, RECIPE).train)
 
 
+def test_a_kill_between_the_state_and_its_rows_loses_no_row(run, digits, lake):
+    stopped = run()
+    train(stopped, digits, lake, "cpu")
+    (file,) = lake.root.glob("training_epochs/**/*.parquet")
+    file.unlink()
+    train(stopped, digits, lake, "cpu")
+    assert lake.read("training_epochs", stopped.id)["epoch"].to_pylist() == [1, 2]
+
+
 def test_a_loss_that_is_not_finite_is_one_line(run, digits, lake):
     wild = run(recipe=replace(RECIPE, learning_rate=1e30, warm_up=0.01))
     with pytest.raises(

@@ -296,6 +296,7 @@ def train(run: Run, images: Images, lake: Lake, device: str, progress: Progress 
         training = Training(run, images, source, device)
         if state := lake.load_state(run.id, CHECKPOINT):
             training.resume(state)
+            write_epochs(run, training.rows, lake)  # the state may be one epoch ahead of them
         per_epoch = len(training.division.train)
         for _ in range(len(training.rows), run.recipe.epochs):
             done = len(training.rows) * per_epoch
