@@ -6,7 +6,7 @@ Five arms from five seeds on the digits take about five minutes on two cores, th
 """
 
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -203,8 +203,7 @@ def measured_angles(request: TrainRequest, task: DatasetEntry, images: Images) -
     Raises:
         U1Error: It does not know that of every class.
     """
-    with sql.connect(request.places.lake) as connection, sql.one_line_errors(connection):
-        rows = sql.run_query(connection, sql.analysis("measured_angles"), {"task": task.id}).to_pylist()
+    rows = ask(request, sql.analysis("measured_angles"), {"task": task.id})
     angles = {row["label"]: row["angle_rad"] for row in rows if row["angle_rad"] is not None}
     classes = len(images.class_names)
     measured = np.array([angles.get(label, np.nan) for label in range(classes)])
@@ -259,16 +258,16 @@ def keep_trained(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> dict
 def overtaken(request: TrainRequest) -> set[str]:
     """Return the experiments that are not the current ones of their task and network."""
     rows = ask(request, "select distinct experiment from training_runs where not is_current")
-    return {experiment for (experiment,) in rows}
+    return {row["experiment"] for row in rows}
 
 
 def best_weights(request: TrainRequest) -> set[tuple[str, str, float]]:
     """Return the experiment, arm and weight of every choice that validation makes."""
-    return set(ask(request, "select experiment, arm, u1_weight from training_weights where is_best"))
+    rows = ask(request, "select experiment, arm, u1_weight from training_weights where is_best")
+    return {(row["experiment"], row["arm"], row["u1_weight"]) for row in rows}
 
 
-def ask(request: TrainRequest, query: str) -> list[tuple[Any, ...]]:
-    """Ask the lake."""
-    lake, needed = request.places.lake, sql.views_named(query)
-    with sql.connect(lake, needed) as connection, sql.one_line_errors(connection):
-        return connection.execute(query).fetchall()
+def ask(request: TrainRequest, query: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Ask the lake; return rows by column."""
+    with sql.connect(request.places.lake, sql.views_named(query)) as connection:
+        return sql.run_query(connection, query, params).to_pylist()
