@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from u1core.lake.store import CellId, Lake
+from u1core.lake.store import CellId, Lake, RunId
 from u1core.schema import SCHEMA_VERSION, SCHEMAS
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -127,6 +127,56 @@ def write_synthetic_lake(
                 cell, 0, 0, "failed", "expected the weights file; got no network; download it first"
             )
             _write(root, "cells", cell, [row])
+    return root
+
+
+def write_synthetic_training(root: Path, task: str = "cifar10", *, seeds: int = 3, images: int = 200) -> Path:
+    """Write runs of three arms, whose accuracy follows from arm and seed, and return the lake's root."""
+    lake = Lake.open(root, create=True)
+    rng = np.random.default_rng(0)
+    planned = np.linspace(-3, 3, len(CLASSES))
+    for seed in range(seeds):
+        for arm, accuracy in (("onehot", 0.80), ("onehot+u1", 0.82), ("u1", 0.5)):
+            run = RunId(f"{arm}{seed}", "e", task, "small_cnn:64", arm, 0.0 if arm == "onehot" else 0.3, seed)
+            has_points, epochs = arm != "onehot", 4
+            lake.write(
+                "training_epochs",
+                run,
+                {
+                    "epoch": list(range(1, epochs + 1)),
+                    "loss_onehot": [1 / e for e in range(1, epochs + 1)] if arm != "u1" else None,
+                    "loss_point": [0.5 / e for e in range(1, epochs + 1)] if has_points else None,
+                    "validation_accuracy": [accuracy - 0.3 / e + 0.01 * seed for e in range(1, epochs + 1)],
+                },
+            )
+            labels = np.arange(images) % len(CLASSES)
+            right = rng.random(images) < accuracy
+            theta = planned[labels] + rng.normal(0, 0.2, images)
+            lake.write(
+                "training_predictions",
+                run,
+                {
+                    "image_id": np.arange(images),
+                    "label": labels,
+                    "class_name": [CLASSES[label] for label in labels],
+                    "predicted_label": np.where(right, labels, (labels + 1) % len(CLASSES)),
+                    "theta_rad": np.arctan2(np.sin(theta), np.cos(theta)) if has_points else None,
+                },
+            )
+            row = {
+                "is_tested": True,
+                "planned_angles_rad": planned.tolist() if has_points else None,
+                "class_names": list(CLASSES),
+                "epochs": epochs,
+                "images_train": 900,
+                "images_validation": 100,
+                "images_test": images,
+                "angles": "random",
+                "site": "head",
+                "model": f"{arm}{seed}",
+                "selected_at": SELECTED_AT,
+            }
+            lake.write("training_runs", run, {name: [value] for name, value in row.items()})
     return root
 
 

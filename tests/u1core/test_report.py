@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from synthetic_lake import CLASSES, LAYERS, write_synthetic_lake
+from synthetic_lake import CLASSES, LAYERS, write_synthetic_lake, write_synthetic_training
 
 from u1core import report
 from u1core.errors import U1Error
@@ -128,6 +128,25 @@ def test_every_section_is_there(page_):
         )  # pixels: one plane, energy only
     for variant in TURNED:
         assert f"resnet20, {variant}." in page_.text
+
+
+def test_training_stands_on_the_page_before_the_data_sets(tmp_path):
+    page_ = render(write_synthetic_training(tmp_path / "lake"))
+    assert page_.ids.index("training") < page_.ids.index("training-cifar10-small_cnn_64")
+    for title in (
+        "Gain over the one-hot arm",
+        "Accuracy on held-out images",
+        "Loss on points",
+        "onehot+u1: planned and measured",
+        "u1: planned and measured",
+    ):
+        assert page_.text.count(f"{title}.") == 1, title
+    assert "3 seeds of every arm, 4 epochs over 900 images, 100 held out, tested once on 200." in page_.text
+    assert len(page_.pictures) == 5
+
+
+def test_without_training_there_is_no_section_on_it(page_):
+    assert "training" not in page_.ids
 
 
 def test_every_claim_is_shown_with_its_verdict_evidence_and_caveat(connection, page_):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from matplotlib.ticker import FixedLocator
+
 from u1core.report.figures.canvas import (
     FAINT,
     Mark,
@@ -14,6 +16,10 @@ from u1core.report.figures.canvas import (
     missing_as_nan,
     picture,
 )
+
+LINEAR_POINTS = 5
+"""Beyond so many points the axis of effects is logarithmic outside +-1, so that small ones stay readable."""
+TICKS = (-50, -10, -2, -1, -0.5, 0, 0.5, 1, 2, 10, 50)
 
 
 @dataclass(frozen=True)
@@ -96,5 +102,10 @@ def effects(data: Sequence[Effect], rows: Mapping[str, str], xlabel: str) -> Pic
             )
         axes.axvline(0, color=FAINT, lw=0.8)
         axes.margins(x=0.1)
+        ends = [abs(x) for effect in data for x in (effect.mean, effect.low, effect.high) if x is not None]
+        if max(ends, default=0) > LINEAR_POINTS:
+            axes.set_xscale("symlog", linthresh=1, linscale=2)
+            axes.xaxis.set_major_locator(FixedLocator(TICKS))
+            axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}".replace("-", "−"))
         axes.set_xlabel(xlabel)
         return picture(figure, xlabel)

@@ -117,8 +117,8 @@ def _effect_card(experiment: Experiment) -> Iterator[Card]:
         yield Card(
             "Gain over the one-hot arm",
             "Paired difference in test accuracy, mean over seeds with its 95 % t-interval; filled where that "
-            "leaves out 0. onehot+shuffled has the same head with other images' angles, onehot+plane a point "
-            "off the circle for every class.",
+            "leaves out 0; logarithmic beyond one point where an arm is far off. onehot+shuffled has the "
+            "same head with other images' angles, onehot+plane a point off the circle for every class.",
             effects(data, {effect.row: effect.row for effect in data}, "gain in test accuracy (points)"),
             ("training_effect",),
         )
@@ -126,6 +126,11 @@ def _effect_card(experiment: Experiment) -> Iterator[Card]:
 
 def _points(share: float | None) -> float | None:
     return None if share is None else 100 * share
+
+
+def _signed(points: float | None) -> str:
+    """Write a gain with its sign and two decimals: the test set rarely resolves more."""
+    return "—" if points is None else f"{round(points, 2) + 0.0:+.2f}".replace("-", "−")
 
 
 def _effect_table(experiment: Experiment) -> Table:
@@ -148,8 +153,8 @@ def _effect_row(row: Row) -> list[str | Value]:
         count(row["seeds"]),
         percent(row["accuracy_mean"]),
         number(sd, 2),
-        number(_points(row["difference_mean"]), 2),
-        "—" if low is None else f"{number(low, 2)} to {number(high, 2)}",
+        _signed(_points(row["difference_mean"])),
+        "—" if low is None else f"{_signed(low)} to {_signed(high)}",
         number(row["permutation_p"], 2),
         count(row["seeds_needed"]),
     ]
