@@ -265,7 +265,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("parameters", _int, "1", "numbers that were trained, those of a head for points included"),
         _column("images_train", _int, "images", "images trained on, of the memory split"),
         _column("images_validation", _int, "images", "images of the memory split that were held out"),
-        _column("images_test", _int, "images", "images of the test set, which is the query split"),
+        _column(
+            "images_test",
+            _int,
+            "images",
+            "readable images of the test set, which is the query split; null if untested",
+        ),
         _column("precision", _text, "", "arithmetic of forward and backward passes: float32 or bfloat16"),
         _column("device", _text, "", "torch device"),
         _column("seconds", _real, "s", "wall time of all epochs"),

@@ -9,8 +9,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from u1core.catalog import ModelEntry, load_catalog
+from u1core.catalog.dataset_references import dataset_reference
+from u1core.datasets import materialise
 from u1core.errors import U1Error
 from u1core.networks import build_network, preprocessing_of, preprocessor, resolve
 from u1core.resize import resize
@@ -351,6 +354,30 @@ def test_a_weight_that_is_not_chosen_keeps_its_state_and_never_meets_the_test_se
     assert lake.parts("training_predictions", done.id) == []
     assert lake.load_state(done.id, CHECKPOINT) is not None
     assert list(tmp_path.glob("*.safetensors")) == []
+
+
+def test_folders_of_large_pictures_are_trained_on_and_one_that_is_torn_costs_itself(lake, tmp_path):
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("test", 5)):
+        for name, grey in (("dark", 40), ("light", 210)):
+            (tmp_path / "set" / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.normal(grey, 10, (48, 40 + i, 3)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "set" / split / name / f"{i}.png")
+    torn = tmp_path / "set" / "test" / "dark" / "3.png"
+    torn.write_bytes(torn.read_bytes()[:200])
+    task = dataset_reference(f"folder:{tmp_path / 'set'}")
+    images = materialise(task, tmp_path / "cache")
+    assert images.pixels is None
+    network = resolve(ModelEntry("network", "small_cnn:8", "none", "", None, (), "", None, "none"))
+    recipe = Recipe(epochs=8, batch_size=8, learning_rate=0.05, validation=0)
+    done = Run(task, images.fingerprint, network, recipe, "onehot+u1", 0.3, 0)
+    train(done, images, lake, "cpu")
+    outcome.conclude(done, images, lake, "cpu", tmp_path / "trained", is_tested=True)
+    rows = lake.read("training_predictions", done.id).to_pylist()
+    assert len(rows) == 9
+    assert all(row["predicted_label"] == row["label"] for row in rows)
+    assert lake.read("training_runs", done.id)["images_test"].to_pylist() == [9]
 
 
 def test_an_unfinished_run_is_not_concluded(run, digits, lake, tmp_path):

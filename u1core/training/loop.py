@@ -132,6 +132,8 @@ class Training:
             size = min(self.recipe.batch_size, len(order))
             wanted = [np.sort(order[i * size : (i + 1) * size]) for i in range(self.steps)]
             for step, batch in enumerate(self._batches(wanted)):
+                if len(batch.positions) < 2:  # pictures that can't be read; batch norm needs two
+                    continue
                 progress = (number + step / self.steps) / self.recipe.epochs
                 pictures = shift_and_mirror(self._prepared(batch), draw, mirror=self.recipe.mirror)
                 sums += self._step(pictures, torch.from_numpy(batch.positions), progress)
@@ -193,6 +195,17 @@ class Training:
             return
         with closing(read_ahead(batches, Clock())) as ahead:
             yield from ahead
+
+    def decode(self) -> None:
+        """Go through large pictures once, in the order of their files, so that a random order meets pixels.
+
+        What is decoded stays in the pixel cache while its budget lasts.
+        """
+        if self.images.pixels is None:
+            positions = np.sort(np.concatenate(self.division))
+            chunks = np.array_split(positions, range(1024, len(positions), 1024))
+            for _ in self.source.batches(chunks):
+                pass
 
     def _prepared(self, batch: PixelBatch) -> Tensor:
         """Return the pictures of a batch as the network's size asks for, (B, S, S, C) uint8."""
@@ -297,6 +310,8 @@ def train(run: Run, images: Images, lake: Lake, device: str, progress: Progress 
         if state := lake.load_state(run.id, CHECKPOINT):
             training.resume(state)
             write_epochs(run, training.rows, lake)  # the state may be one epoch ahead of them
+        if len(training.rows) < run.recipe.epochs:
+            training.decode()
         per_epoch = len(training.division.train)
         for _ in range(len(training.rows), run.recipe.epochs):
             done = len(training.rows) * per_epoch

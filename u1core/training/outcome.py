@@ -57,11 +57,13 @@ def conclude(
         if len(training.rows) != run.recipe.epochs:
             got = f"{len(training.rows)}"
             raise U1Error(f"{run.recipe.epochs} epochs of {run}", got, "run `u1 train` again")
-        entry = None
+        entry, answered = None, None
         if is_tested:
             entry = _keep_network(run, training.weights(), folder)
-            lake.write("training_predictions", run.id, _predictions(training, images))
-        lake.write("training_runs", run.id, _row(training, entry))
+            predictions = _predictions(training, images)
+            answered = len(predictions["image_id"])
+            lake.write("training_predictions", run.id, predictions)
+        lake.write("training_runs", run.id, _row(training, entry, answered))
     if is_tested:
         lake.drop_work(run.id)
     return entry
@@ -112,7 +114,7 @@ def _predictions(training: Training, images: Images) -> dict[str, Any]:
     }
 
 
-def _row(training: Training, entry: ModelEntry | None) -> dict[str, list[Any]]:
+def _row(training: Training, entry: ModelEntry | None, answered: int | None) -> dict[str, list[Any]]:
     run, division = training.run, training.division
     angles = run.angles(len(training.images.class_names)).tolist()
     now = datetime.now(UTC)
@@ -129,7 +131,7 @@ def _row(training: Training, entry: ModelEntry | None) -> dict[str, list[Any]]:
         "parameters": sum(parameter.numel() for parameter in training.parameters),
         "images_train": len(division.train),
         "images_validation": len(division.validation),
-        "images_test": len(division.test),
+        "images_test": answered,
         "precision": run.recipe.precision,
         "device": training.device,
         "seconds": sum(float(row["seconds"] or 0) for row in training.rows),
