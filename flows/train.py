@@ -6,7 +6,7 @@ Five arms from five seeds on the digits take about five minutes on two cores, th
 """
 
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +23,7 @@ from flows.sweep import Outcome, Result, compute_missing, conclude, materialise,
 from tasks.events import Announced, tell
 from tasks.jobs import Places
 from tasks.training import Devices, RunJob, keep_run, train_run
+from u1core import zoo
 from u1core.catalog import Catalog, DatasetEntry, ModelEntry, load_catalog
 from u1core.datasets import Images, default_cache
 from u1core.datasets import materialise as open_images
@@ -30,7 +31,7 @@ from u1core.errors import U1Error
 from u1core.lake import sql
 from u1core.lake.storage import resolve
 from u1core.lake.store import Lake
-from u1core.networks import Selection, preprocessing_of
+from u1core.networks import Selection
 from u1core.networks import resolve as resolve_network
 from u1core.runtime import Runtime, resolve_device
 from u1core.training import outcome
@@ -142,8 +143,9 @@ def run_training(options: TrainOptions) -> Result | State[Result]:
     lake = Lake.open(request.places.lake, create=True)
     with lake.alone():
         runs, outcomes = plan_runs(request, options)
-        outcomes += train_missing(request, lake, runs)
-        trained = keep_trained(request, lake, [run for run in runs if is_trained(run, outcomes)])
+        ends = train_missing(request, lake, runs)
+        outcomes += ends.values()
+        trained = keep_trained(request, lake, [run for run in runs if ends[run.key].status != "failed"])
         if options.sweep_limit:
             for task in request.tasks:
                 if entries := trained.get(task.id):
@@ -188,8 +190,8 @@ def choose_network(named: str, size: int | None, images: Images) -> ModelEntry:
         named = next(n for n, most in _NETWORKS.items() if side <= most)
     entry = ModelEntry("network", named, "none", "", None, (), "", None, "none")
     if size:
-        numbers = preprocessing_of(resolve_network(replace(entry, layers=("",))))
-        entry = replace(entry, preprocessing=replace(numbers, size=size))
+        numbers = zoo.default_preprocessing(named)
+        entry = replace(entry, preprocessing=numbers and replace(numbers, size=size))
     return resolve_network(entry)
 
 
@@ -210,31 +212,29 @@ def measured_angles(request: TrainRequest, task: DatasetEntry, images: Images) -
     return tuple(planned_angles("measured", classes, 0, measured).tolist())
 
 
-def train_missing(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> list[Outcome]:
-    """Train what the lake does not hold; runs end in any order and are gathered in that of the grid."""
-    missing = [run for run in runs if outcome.kept_entry(run, lake) is None]
+def train_missing(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> dict[str, Outcome]:
+    """Train what the lake does not hold; return how every run ended, by its key."""
+    missing = [run for run in runs if not outcome.is_trained(run, lake)]
     jobs = [RunJob(run, request.places) for run in missing]
     tell(Announced({job.name: images_of(job) for job in jobs}))
     devices = Devices(devices_of(request.device))
     with publishing():
-        running = [(job, train_run.submit(job, devices)) for job in jobs]
-        errors = {job.name: future.result(raise_on_failure=False) for job, future in running}
-    return [
-        Outcome(str(run), "failed", one_line(errors[str(run)]))
-        if isinstance(errors.get(str(run)), BaseException)
-        else Outcome(str(run), "computed" if str(run) in errors else "found")
-        for run in runs
-    ]
+        running = {job.run.key: train_run.submit(job, devices) for job in jobs}
+        errors = {key: future.result(raise_on_failure=False) for key, future in running.items()}
+    return {run.key: ended(run, errors) for run in runs}
+
+
+def ended(run: Run, errors: Mapping[str, object]) -> Outcome:
+    """Say how a run ended: `errors` has what each run that was missing gave, None where it went well."""
+    error = errors.get(run.key)
+    if isinstance(error, BaseException):
+        return Outcome(str(run), "failed", one_line(error))
+    return Outcome(str(run), "computed" if run.key in errors else "found")
 
 
 def images_of(job: RunJob) -> int:
     """Return how many images a run sees in all its epochs."""
     return job.run.recipe.epochs * len(Division.of(job.open_images(), job.run.recipe).train)
-
-
-def is_trained(run: Run, outcomes: Iterable[Outcome]) -> bool:
-    """Tell whether a run has come to its end."""
-    return any(one.name == str(run) and one.status != "failed" for one in outcomes)
 
 
 def keep_trained(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> dict[str, list[ModelEntry]]:
@@ -244,7 +244,7 @@ def keep_trained(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> dict
     for run in runs:
         is_chosen = (run.experiment, run.arm, run.weight) in best
         entry = outcome.kept_entry(run, lake)
-        if entry is None:
+        if entry is None and (is_chosen or not outcome.is_trained(run, lake)):
             job = RunJob(run, request.places)
             entry = keep_run(job, request.device, request.folder, is_tested=is_chosen)
         if entry is not None and is_chosen:

@@ -80,6 +80,8 @@ def test_the_weight_is_chosen_before_the_test_set_is_asked(u1, ask, tmp_path):
     ]
     assert ask("select count(distinct run_key) from training_predictions") == [["1"]]
     assert len(list((tmp_path / "trained").glob("*.safetensors"))) == 1
+    again = u1("train", *SMALL, "--arms", "onehot+u1", "--seeds", 1, "--weight", "0.1,1", "--sweep-limit", 0)
+    assert "0 runs and cells computed, 2 found done, 0 failed: nothing to compute" in again.stdout
 
 
 @pytest.mark.parametrize(

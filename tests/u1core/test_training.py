@@ -350,10 +350,12 @@ def test_a_weight_that_is_not_chosen_keeps_its_state_and_never_meets_the_test_se
     done = run()
     train(done, digits, lake, "cpu")
     assert outcome.conclude(done, digits, lake, "cpu", tmp_path, is_tested=False) is None
-    assert outcome.kept_entry(done, lake) is None
+    assert outcome.kept_entry(done, lake) is None and outcome.is_trained(done, lake)
     assert lake.parts("training_predictions", done.id) == []
     assert lake.load_state(done.id, CHECKPOINT) is not None
     assert list(tmp_path.glob("*.safetensors")) == []
+    lake.drop_work(done.id)
+    assert not outcome.is_trained(done, lake), "without its state it could never be tested"
 
 
 def test_folders_of_large_pictures_are_trained_on_and_one_that_is_torn_costs_itself(lake, tmp_path):

@@ -69,18 +69,28 @@ def conclude(
     return entry
 
 
+def is_trained(run: Run, lake: Lake) -> bool:
+    """Tell whether a run came to its end, and is tested or can still be."""
+    row = _row_of(run, lake)
+    return row is not None and (row["is_tested"] or bool(lake.states(run.id)))
+
+
 def kept_entry(run: Run, lake: Lake) -> ModelEntry | None:
     """Return the entry of a run that was tested; None of one that was not."""
+    row = _row_of(run, lake)
+    return run.entry(row["weights_sha256"]) if row and row["is_tested"] else None
+
+
+def _row_of(run: Run, lake: Lake) -> dict[str, Any] | None:
     if not lake.parts("training_runs", run.id):
         return None
-    row = lake.read("training_runs", run.id).to_pylist()[0]
-    return run.entry(row["weights_sha256"]) if row["is_tested"] else None
+    row: dict[str, Any] = lake.read("training_runs", run.id).to_pylist()[0]
+    return row
 
 
 def select(run: Run, lake: Lake) -> None:
     """Make the experiment of a run that the lake holds the current one of its task and network."""
-    row = lake.read("training_runs", run.id).to_pylist()[0]
-    row["selected_at"] = datetime.now(UTC)
+    row = lake.read("training_runs", run.id).to_pylist()[0] | {"selected_at": datetime.now(UTC)}
     lake.write("training_runs", run.id, {name: [value] for name, value in row.items()})
 
 

@@ -183,7 +183,6 @@ class Run:
 
     def entry(self, sha256: str) -> ModelEntry:
         """Return the catalog's entry of the trained network."""
-        lam = f", lambda {self.weight:g}" if self.weight else ""
         return replace(
             self.network,
             id=self.model_id,
@@ -191,12 +190,13 @@ class Run:
             sha256=sha256,
             # Where no one-hot loss was, the network's own head has learned nothing.
             label_space=self.task.label_space if self.of_arm.has_onehot else "none",
-            description=f"trained on {self.task.id}: {self.arm}{lam}, seed {self.seed}",
+            description=f"trained here: {self}",
         )
 
     def __str__(self) -> str:
-        lam = f" {self.weight:g}" if self.weight else ""
-        return f"{self.arm}{lam} on {self.task.id}, seed {self.seed}"
+        has_both = self.of_arm.has_onehot and self.of_arm.point != "nothing"
+        weight = f" {self.weight:g}" if has_both else ""
+        return f"{self.arm}{weight} on {self.task.id}, seed {self.seed}"
 
 
 def _hash(content: Mapping[str, Any]) -> str:
