@@ -84,6 +84,18 @@ def test_the_weight_is_chosen_before_the_test_set_is_asked(u1, ask, tmp_path):
     assert "0 runs and cells computed, 2 found done, 0 failed: nothing to compute" in again.stdout
 
 
+def test_a_run_that_fails_is_told_and_the_rest_is_kept(u1, ask):
+    done = u1(
+        "train", *SMALL, "--arms", "onehot", "--seeds", 1, "--learning-rate", "1e30", "--sweep-limit", 0
+    )
+    assert done.returncode == 1
+    assert "0 runs and cells computed, 0 found done, 1 failed" in done.stdout
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("u1:")]
+    assert line.startswith("u1: onehot on digits, seed 0 failed: expected a finite loss in epoch")
+    assert "Traceback" not in done.stderr
+    assert ask("select count(*) from training_runs") == [["0"]]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
