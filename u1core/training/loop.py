@@ -126,7 +126,8 @@ class Training:
         number, begun = len(self.rows), time.monotonic()
         sums = torch.zeros(3, device=self.device)  # one-hot loss, loss on points, right answers
         seen = 0
-        self.network.train(), self.head.train()
+        self.network.train()
+        self.head.train()
         with _drawing(self.run.seed, number, self.device) as draw:
             order = np.random.default_rng([self.run.seed, 3, number]).permutation(self.division.train)
             size = min(self.recipe.batch_size, len(order))
@@ -222,7 +223,8 @@ class Training:
         return Answers(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
     def _answer(self, batch: PixelBatch) -> Answers:
-        self.network.eval(), self.head.eval()
+        self.network.eval()
+        self.head.eval()
         with arithmetic(self.device, self.recipe.precision):
             outputs = self.taps(self._scale(self._prepared(batch)))
             points = self.head(outputs[self.run.network.bottleneck]).float()
