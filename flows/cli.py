@@ -9,10 +9,9 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from flows import catalog_cli, train_cli
 from flows.arguments import (
@@ -41,10 +40,8 @@ from flows.arguments import (
     out,
     read_catalog,
 )
+from flows.result_view import print_result
 from u1core.errors import U1Error
-
-if TYPE_CHECKING:
-    from flows.sweep import Result
 
 app = typer.Typer(
     name="u1",
@@ -54,7 +51,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(catalog_cli.app, name="catalog")
-app.command()(train_cli.train)
 
 # typer carries its own copy of click; its public BadParameter leads to the base of all usage errors.
 UsageError = typer.BadParameter.__bases__[0]
@@ -148,6 +144,9 @@ def sweep(
     print_result(result)
 
 
+app.command()(train_cli.train)
+
+
 @app.command()
 def sql(
     query: Annotated[str | None, typer.Argument(help="A query over the views; without one, a shell.")] = None,
@@ -228,29 +227,6 @@ def _check_names(models: str, datasets: str, catalog: Path | None) -> None:
     loaded = read_catalog(catalog)
     loaded.select_models(models)
     loaded.select_datasets(datasets)
-
-
-def print_result(result: Result) -> None:
-    """Print what happened; exit 1 unless everything asked for was done."""
-    table = Table("claim", "verdict", "evidence", title="What arXiv 2206.02220 claims", title_justify="left")
-    colours = {"holds": "green", "does not hold": "red"}
-    for claim in result.claims:
-        colour = colours.get(claim["verdict"], "yellow")
-        evidence = claim["evidence"] + (f"\n[dim]Controls: {claim['caveat']}[/]" if claim["caveat"] else "")
-        table.add_row(claim["claim"], f"[{colour}]{claim['verdict']}[/]", evidence)
-    out.print(table)
-    out.print(f"{result.summary}\nreport: {result.report}", highlight=False)
-    for model, reason in result.left_out.items():
-        err.print(f"u1: left out: {model}: {reason}", highlight=False, markup=False)
-    for outcome in result.outcomes:
-        if outcome.status == "failed":
-            err.print(f"u1: {outcome.name} failed: {outcome.error}", highlight=False, markup=False)
-    for name, rows in result.failing_checks.items():
-        err.print(
-            f"u1: sql/checks/{name}.sql returns {rows} rows, expected none", highlight=False, markup=False
-        )
-    if not result.complete:
-        raise typer.Exit(1)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from flows.arguments import CatalogFile, DataDir, Device, Lake_, Report_, catalog_file, err, out, read_catalog
+from flows.result_view import print_result
 from u1core.errors import U1Error
 
 if TYPE_CHECKING:
@@ -142,8 +143,6 @@ def train(
         catalog=catalog_file(catalog),
         data_dir=data_dir,
     )
-    from flows.cli import print_result
-
     with watch(err, "training"):
         result = run(options)
     _print_effects(options)

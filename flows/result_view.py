@@ -1,0 +1,36 @@
+"""What a sweep or a training gave, printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+from rich.table import Table
+
+from flows.arguments import err, out
+
+if TYPE_CHECKING:
+    from flows.sweep import Result
+
+
+def print_result(result: Result) -> None:
+    """Print what happened; exit 1 unless everything asked for was done."""
+    table = Table("claim", "verdict", "evidence", title="What arXiv 2206.02220 claims", title_justify="left")
+    colours = {"holds": "green", "does not hold": "red"}
+    for claim in result.claims:
+        colour = colours.get(claim["verdict"], "yellow")
+        evidence = claim["evidence"] + (f"\n[dim]Controls: {claim['caveat']}[/]" if claim["caveat"] else "")
+        table.add_row(claim["claim"], f"[{colour}]{claim['verdict']}[/]", evidence)
+    out.print(table)
+    out.print(f"{result.summary}\nreport: {result.report}", highlight=False)
+    for model, reason in result.left_out.items():
+        err.print(f"u1: left out: {model}: {reason}", highlight=False, markup=False)
+    for outcome in result.outcomes:
+        if outcome.status == "failed":
+            err.print(f"u1: {outcome.name} failed: {outcome.error}", highlight=False, markup=False)
+    for name, rows in result.failing_checks.items():
+        err.print(
+            f"u1: sql/checks/{name}.sql returns {rows} rows, expected none", highlight=False, markup=False
+        )
+    if not result.complete:
+        raise typer.Exit(1)
