@@ -140,7 +140,7 @@ def test_training_stands_on_the_page_before_the_data_sets(tmp_path):
         "onehot+u1: planned and measured",
         "u1: planned and measured",
     ):
-        assert page_.text.count(f"{title}.") == 1, title
+        assert page_.text.count(f" {title}.") == 1, title
     assert "3 seeds of every arm, 4 epochs over 900 images, 100 held out, tested once on 200." in page_.text
     assert len(page_.pictures) == 5
 
