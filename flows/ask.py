@@ -44,11 +44,16 @@ def parse_params(pairs: list[str], option: str = "--param") -> dict[str, Any]:
     return params
 
 
-def answer(lake: Path | str, query: str, params: dict[str, Any], format_: str, out: Console) -> None:
-    """Run one query and print its rows."""
+def ask(lake: Path | str, query: str, params: dict[str, Any] | None = None) -> pa.Table:
+    """Run one query over the views of a lake."""
     Lake.open(lake)
     with sql.connect(lake, sql.views_named(query)) as connection:
-        rows = sql.run_query(connection, query, params)
+        return sql.run_query(connection, query, params)
+
+
+def answer(lake: Path | str, query: str, params: dict[str, Any], format_: str, out: Console) -> None:
+    """Run one query and print its rows."""
+    rows = ask(lake, query, params)
     if format_ == "table":
         _print_table(rows, out)
     elif format_ == "csv":

@@ -1,28 +1,30 @@
 """Training: every task by every arm from every seed; choose the weight, test once, sweep what was trained.
 
-    u1 train --tasks digits --seeds 5
+    u1 train --tasks digits --batch-size 32
 
-Five arms from five seeds on the digits take about five minutes on two cores, their sweep included.
+Five arms from five seeds on the digits take about six minutes on two cores, their sweep included.
 """
 
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
+from flows.ask import ask
 from flows.progress import publishing
 from flows.request import Request, Where
 from flows.runners import devices_of, run_to_result
 from flows.sweep import Outcome, Result, compute_missing, conclude, materialise, one_line
 from tasks.events import Announced, tell
 from tasks.jobs import Places
-from tasks.training import Devices, RunJob, keep_run, train_run
+from tasks.training import RunJob, keep_run, train_run
+from tasks.workplace import Devices
 from u1core import zoo
 from u1core.catalog import Catalog, DatasetEntry, ModelEntry, load_catalog
 from u1core.datasets import Images, default_cache
@@ -205,7 +207,7 @@ def measured_angles(request: TrainRequest, task: DatasetEntry, images: Images) -
     Raises:
         U1Error: It does not know that of every class.
     """
-    rows = ask(request, sql.analysis("measured_angles"), {"task": task.id})
+    rows = ask(request.places.lake, sql.analysis("measured_angles"), {"task": task.id}).to_pylist()
     angles = {row["label"]: row["angle_rad"] for row in rows if row["angle_rad"] is not None}
     classes = len(images.class_names)
     measured = np.array([angles.get(label, np.nan) for label in range(classes)])
@@ -257,17 +259,12 @@ def keep_trained(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> dict
 
 def overtaken(request: TrainRequest) -> set[str]:
     """Return the experiments that are not the current ones of their task and network."""
-    rows = ask(request, "select distinct experiment from training_runs where not is_current")
-    return {row["experiment"] for row in rows}
+    query = "select distinct experiment from training_runs where not is_current"
+    return set(ask(request.places.lake, query)["experiment"].to_pylist())
 
 
 def best_weights(request: TrainRequest) -> set[tuple[str, str, float]]:
     """Return the experiment, arm and weight of every choice that validation makes."""
-    rows = ask(request, "select experiment, arm, u1_weight from training_weights where is_best")
+    query = "select experiment, arm, u1_weight from training_weights where is_best"
+    rows = ask(request.places.lake, query).to_pylist()
     return {(row["experiment"], row["arm"], row["u1_weight"]) for row in rows}
-
-
-def ask(request: TrainRequest, query: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Ask the lake; return rows by column."""
-    with sql.connect(request.places.lake, sql.views_named(query)) as connection:
-        return sql.run_query(connection, query, params).to_pylist()

@@ -161,11 +161,10 @@ def _numbers(text: str) -> tuple[float, ...]:
 
 def _print_effects(options: TrainOptions) -> None:
     """Print the paired effects of every arm in the lake."""
-    from u1core.lake import sql
+    from flows.ask import ask
 
     query = "select * from training_effect order by task, network, arm = 'onehot' desc, arm"
-    with sql.connect(options.lake, sql.views_named(query)) as connection, sql.one_line_errors(connection):
-        rows = sql.run_query(connection, query).to_pylist()
+    rows = ask(options.lake, query).to_pylist()
     table = Table(
         "task", "network", "arm", "lambda", "seeds", "accuracy", "gain (points)", "95 % interval", "p",
         "seeds needed",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,34 +12,15 @@ from prefect.cache_policies import NO_CACHE
 from tasks.cells import worth_retrying
 from tasks.events import Ended, Moved, tell
 from tasks.jobs import Places
+from tasks.workplace import Devices
 from u1core.datasets import Images, materialise
 from u1core.lake.store import Lake
 from u1core.training import loop, outcome
 from u1core.training.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from u1core.catalog import ModelEntry
     from u1core.training.loop import EpochRow
-
-
-class Devices:
-    """Devices of this machine, each of which trains one run at a time."""
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
-        for name in names:
-            self._free.put(name)
-
-    @contextmanager
-    def one(self) -> Iterator[str]:
-        """Wait for a free device, and have it."""
-        device = self._free.get()
-        try:
-            yield device
-        finally:
-            self._free.put(device)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,24 @@ class Workplace(Protocol):
         """Extract a cell, finish and commit it; return when that is done."""
 
 
+class Devices:
+    """Devices of this machine, each for one at a time."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for name in names:
+            self._free.put(name)
+
+    @contextmanager
+    def one(self) -> Iterator[str]:
+        """Wait for a free device, and have it."""
+        device = self._free.get()
+        try:
+            yield device
+        finally:
+            self._free.put(device)
+
+
 class Here:
     """Threads of this process. Each device has one extraction at a time.
 
@@ -45,20 +63,15 @@ class Here:
     """
 
     def __init__(self, devices: Sequence[str]) -> None:
-        self._free: queue.SimpleQueue[str] = queue.SimpleQueue()
-        for device in devices:
-            self._free.put(device)
+        self._devices = Devices(devices)
         self.cells_at_once = sum(1 if device == "cpu" else 2 for device in devices)
         self._room = threading.Semaphore(self.cells_at_once)
 
     def compute(self, job: Job) -> None:
         """Extract on the next free device, then finish."""
         with self._room:
-            device = self._free.get()
-            try:
+            with self._devices.one() as device:
                 steps.extract_images(job.on(device))
-            finally:
-                self._free.put(device)
             steps.finish(job.on(device))
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from u1core.lake import sql
+
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ONEHOT = [0.90, 0.91, 0.92, 0.89, 0.90]
 U1 = [0.92, 0.91, 0.95, 0.90, 0.93]
@@ -250,6 +252,19 @@ def test_networks_that_were_taught_angles_are_no_evidence(lake):
         ("e-u1-0.3-0", False, True),
         ("other", True, False),
     ]
+
+
+def test_measured_angles_are_means_over_networks_that_were_not_trained_here(lake):
+    insert_cell(lake, insert_run(lake, "onehot", 0, 0.9), 2.0)
+    for model, turn in (("a", 0.3), ("b", 0.5)):
+        keys = lake.cell(
+            model, dataset="toy", model=model, weights="file:y.safetensors", weights_sha256=model
+        )
+        lake.insert("frames", {"layer": "last", "channels": 16, "is_bottleneck": True}, **keys)
+        lake.angles(keys, {0: [turn - 0.1, turn + 0.1], 1: [turn + 0.9, turn + 1.1]}, split="memory")
+    rows = lake.rows(sql.analysis("measured_angles"), task="toy")
+    assert [(row["label"], row["networks"]) for row in rows] == [(0, 2), (1, 2)]
+    assert [row["angle_rad"] for row in rows] == pytest.approx([0.4, 1.4])
 
 
 # --- the claim ---

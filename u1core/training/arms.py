@@ -35,6 +35,11 @@ class Arm:
     point: str
 
     @property
+    def is_control(self) -> bool:
+        """Whether the point is there only to be compared with the class's angle."""
+        return self.point in ("shuffled", "plane")
+
+    @property
     def slug(self) -> str:
         """The name without characters that ids and paths do not take."""
         return self.name.replace("+", "-")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -18,7 +17,7 @@ from u1core.catalog import ModelEntry
 from u1core.catalog.edit import add_model
 from u1core.datasets import Images
 from u1core.errors import U1Error
-from u1core.lake.storage import writing_to
+from u1core.lake.storage import LocalStorage
 from u1core.lake.store import Lake
 from u1core.networks import describe_path, preprocessing_of
 from u1core.training.loop import CHECKPOINT, Answers, Training
@@ -97,12 +96,7 @@ def select(run: Run, lake: Lake) -> None:
 def _keep_network(run: Run, weights: bytes, folder: Path) -> ModelEntry:
     """Write the weights file whole or not at all, and the network's entry beside it."""
     entry = run.entry(hashlib.sha256(weights).hexdigest())
-    target = folder / f"{entry.id}.safetensors"
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    with writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(weights)
-        temporary.replace(target)
+    LocalStorage(folder).write(f"{entry.id}.safetensors", weights, beside=".")
     add_model(
         folder / CATALOG, entry, {layer.path: str(layer) for layer in describe_path(entry)}, replace=True
     )

@@ -22,9 +22,7 @@ from u1core.report.figures.training import Curve, Effect, curves, effects
 from u1core.report.sections.agreement import direction
 from u1core.report.sections.scene import PLANES, SYMBOLS
 from u1core.report.words import count, number, percent, plural
-
-ARMS = ("onehot", "onehot+u1", "u1", "onehot+shuffled", "onehot+plane")
-"""The order of lines and rows."""
+from u1core.training.arms import ARMS
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Experiment:
 
     def mark(self, arm: str) -> Mark:
         """Return how an arm is drawn everywhere."""
-        return Mark(arm, ARMS.index(arm), is_control=arm in ("onehot+shuffled", "onehot+plane"))
+        return Mark(arm, list(ARMS).index(arm), is_control=ARMS[arm].is_control)
 
     def first(self, arm: str) -> Row:
         """Return the arm's run of the smallest seed."""
