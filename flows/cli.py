@@ -198,6 +198,14 @@ def doctor(lake: Lake_ = "lake", catalog: CatalogFile = None, models_dir: Models
 
 
 @app.command()
+def migrate(lake: Lake_ = "lake") -> None:
+    """Bring a lake of an earlier release to this one's schema, in place; cells stay done."""
+    from u1core.lake.migrate import migrate as run
+
+    out.print(f"{lake}: {run(lake)} files rewritten", highlight=False, markup=False)
+
+
+@app.command()
 def validate(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer and smaller data sets.")] = False,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the generated data.")] = None,

@@ -176,6 +176,7 @@ def _identity_row(cell: Cell) -> dict[str, Any]:
         **{name: identity[name] for name in ("architecture", "preprocessing")},
         "weights": model.weights if cell.is_trained or model.is_baseline else "random, seed 0",
         "weights_sha256": model.sha256 or None if cell.is_trained else None,
+        "objective": model.objective if cell.is_trained else None,
         "layers": list(model.layers),
         "bottleneck": model.bottleneck,
         "dataset_fingerprint": cell.fingerprint,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
-"""Part of every cell key: raise it when the meaning or the set of columns changes."""
+SCHEMA_VERSION = 4
+"""Of a lake: raise it when columns change, and say in `u1core.lake.migrate` how the last version gets there."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,10 @@ _reals = pa.list_(pa.float64())
 
 _CELL = (
     _column(
-        "cell_key", _text, "", "hash of weights, preprocessing, layers, precision, images and schema version"
+        "cell_key",
+        _text,
+        "",
+        "hash of weights, preprocessing, layers, precision, images and the version of what is measured",
     ),
     _column("dataset", _text, "", "dataset id of the catalog"),
     _column("model", _text, "", "model id of the catalog"),
@@ -83,6 +86,13 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("architecture", _text, "", "constructor of the network"),
         _column("weights", _text, "", "where the weights come from; 'random, seed 0' where untrained"),
         _column("weights_sha256", _text, "", "sha256 of the weights file; null for random weights"),
+        _column(
+            "objective",
+            _text,
+            "",
+            "what the weights were trained by: 'onehot' (classes), or another arm of training; null for "
+            "random weights",
+        ),
         _column("preprocessing", _text, "", "resize, crop and normalisation, as JSON"),
         _column("layers", pa.list_(_text), "", "layers recorded, in order of execution"),
         _column("bottleneck", _text, "", "the layer with the last H x W > 1 before the collapse"),

@@ -22,6 +22,9 @@ from u1core.catalog.models import SUFFIXES
 from u1core.errors import U1Error
 from u1core.zoo.files import LocalFile, WeightsFile
 
+EMBEDDED = Path(__file__).with_name("embedded")
+"""Weights that come with this package, each beside the record of its training."""
+
 _NESTED = ("state_dict", "model")
 """Where training scripts put the state dict beside other things."""
 
@@ -93,6 +96,8 @@ def _file(entry: ModelEntry, models_dir: Path | None) -> WeightsFile:
     kind, _, name = entry.weights.partition(":")
     if kind == "package":
         return LocalFile(_package_file(entry, name))
+    if kind == "embedded":
+        return LocalFile(EMBEDDED / f"{name}.safetensors")
     if kind == "file":
         return LocalFile(_named_file(entry, name, models_dir))
     return zoo.published(entry.weights).file

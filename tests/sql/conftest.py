@@ -35,6 +35,7 @@ class LiteralLake:
             "layers": ["last"],
             "bottleneck": "last",
             "class_names": CLASSES,
+            "objective": None if more.get("weights") == "none" else "onehot",
             "rows": 0,
             "failures": 0,
             "images_memory": 0,

@@ -215,6 +215,7 @@ def insert_cell(lake, run, lean, weights="file:x.safetensors"):
         f"cell-{run['run_key']}",
         dataset=run["task"],
         model=run["run_key"],
+        objective=run["arm"],
         weights_sha256=sha,
         weights=weights,
     )

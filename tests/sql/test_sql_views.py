@@ -134,8 +134,8 @@ def test_focus_is_judged_from_the_first_layer_to_the_bottleneck(lake, ee50, pola
     [
         ({}, True),
         ({"weights": "torchvision"}, True),
-        ({"weights": "none"}, False),
-        ({"weights": "random, seed 0"}, False),
+        ({"objective": None}, False),
+        ({"objective": "onehot+u1"}, False),
         ({"variant": "hflip"}, False),
         ({"dataset": "phantom_null"}, False),
     ],

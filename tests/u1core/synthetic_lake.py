@@ -233,6 +233,7 @@ def _cell_row(cell: Cell, n_memory: int, n_query: int, status: str, error: str |
         "architecture": cell.model,
         "weights": "none" if cell.model == "pixels" else "synthetic",
         "weights_sha256": None,
+        "objective": None if cell.model == "pixels" else "onehot",
         "preprocessing": json.dumps({"resize": 32}),
         "layers": [layer.name for layer in cell.layers],
         "bottleneck": next((layer.name for layer in cell.layers if layer.is_bottleneck), None),

@@ -44,6 +44,7 @@ def add_model(path: Path, entry: ModelEntry, layers: Mapping[str, str], *, repla
         "bottleneck": entry.bottleneck,
         "head": entry.head,
         "label_space": entry.label_space,
+        "objective": "" if entry.objective == "onehot" else entry.objective,
     }
     if replace:
         _remove(path, "models", entry.id)

@@ -39,7 +39,9 @@ class ModelEntry:
     What an entry leaves out, `u1core.networks.resolve` fills in: `layers` (empty), `bottleneck` (empty),
     `label_space` (empty) and `preprocessing` (None; it stays None where it belongs to torchvision's weights
     enum). `sha256` is empty where nobody promised it: `u1core.weights.pin` asks the file. `head` is None
-    where the network's output is the logits. `code_version` is of the user's own code, filled in too.
+    where the network's output is the logits. `objective` is the arm of `u1 train` that the weights were
+    trained by, 'onehot' for networks that learned nothing but classes. `code_version` is of the user's own
+    code, filled in too.
     """
 
     id: str
@@ -51,6 +53,7 @@ class ModelEntry:
     bottleneck: str
     head: str | None
     label_space: str
+    objective: str = "onehot"
     description: str = ""
     code_version: str = ""
 

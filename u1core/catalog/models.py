@@ -28,6 +28,7 @@ _WEIGHTS = {
     "timm": re.compile(r"[A-Za-z0-9_]+\.[A-Za-z0-9_.]+"),
     "torchvision": re.compile(r"[a-z0-9_]+@[A-Z0-9_]+"),
     "package": re.compile(r"[A-Za-z0-9_.-]+"),
+    "embedded": re.compile(r"[A-Za-z0-9_-]+"),
 }
 
 
@@ -44,6 +45,7 @@ def parse(name: str, fields: Mapping[str, Any]) -> ModelEntry:
         bottleneck=fields.get("bottleneck", ""),
         head=fields.get("head"),
         label_space=fields["label_space"],
+        objective=fields.get("objective", "onehot"),
         description=fields.get("description", ""),
     )
 
@@ -126,6 +128,12 @@ def _is_weights(value: object) -> bool:
     return matches(_WEIGHTS[scheme])(name) if scheme in _WEIGHTS else _has_source(scheme)
 
 
+def _is_objective(value: object) -> bool:
+    from u1core.training.arms import ARMS
+
+    return value in ARMS
+
+
 _PREPROCESSING_VALID = (
     f"a table of size (px), crop_pct (0 to 1), interpolation ({', '.join(INTERPOLATIONS)}), "
     "mean and std (3 numbers each), and perhaps crop_mode (center, squash)"
@@ -139,7 +147,7 @@ FIELDS = {
     ),
     "weights": Check(
         _is_weights,
-        f"package:<distribution>, file:<path> ({', '.join(SUFFIXES)}; no '..'), "
+        f"package:<distribution>, embedded:<name>, file:<path> ({', '.join(SUFFIXES)}; no '..'), "
         "torchvision:<name>@<WEIGHTS>, timm:<name>.<tag>, those of a plugin, or none",
     ),
     "sha256": Check(matches(_SHA256), "8 to 64 lower-case hexadecimal digits", required=False),
@@ -150,5 +158,10 @@ FIELDS = {
     "bottleneck": Check(text, "one of the layers", required=False),
     "head": Check(text, "the node path of the logits", required=False),
     "label_space": Check(text, "a name, such as imagenet1k or cifar10"),
+    "objective": Check(
+        _is_objective,
+        "what the weights were trained by: an arm of `u1 train`; left out, onehot",
+        required=False,
+    ),
     "description": Check(text, "text", required=False),
 }

@@ -103,16 +103,14 @@ class Lake:
                 be reached.
         """
         lake = cls(address)
-        with lake._reaching():
-            mark = lake.storage.read(MARK)
-            if mark is None:
-                mark = lake._create(create)
-        version = _version(mark, lake.storage.path(MARK))
+        version = lake.version()
+        if version is None:
+            version = lake._create(create)
         if version != SCHEMA_VERSION:
+            is_older = version < SCHEMA_VERSION
+            todo = f"run `u1 migrate --lake {lake.root}`" if is_older else "use a newer u1sweep"
             raise U1Error(
-                f"a lake of schema version {SCHEMA_VERSION}",
-                f"version {version} in {lake.root}",
-                "name another folder with --lake, or use the u1sweep release that wrote it",
+                f"a lake of schema version {SCHEMA_VERSION}", f"version {version} in {lake.root}", todo
             )
         return lake
 
@@ -123,6 +121,22 @@ class Lake:
         with lake._reaching():
             nothing = lake.storage.is_empty() and lake.storage.read(MARK) is None
         return None if nothing else cls.open(address)
+
+    def version(self) -> int | None:
+        """Return the schema version of the lake; None where there is no lake yet.
+
+        Raises:
+            U1Error: The mark can't be read, or the lake not be reached.
+        """
+        with self._reaching():
+            mark = self.storage.read(MARK)
+        return None if mark is None else _version(mark, self.storage.path(MARK))
+
+    def write_mark(self) -> None:
+        """Say that this is a lake of the present schema version."""
+        mark = json.dumps({"format": "u1sweep lake", "schema_version": SCHEMA_VERSION}) + "\n"
+        with self._reaching():
+            self.storage.write(MARK, mark.encode())
 
     def alone(self) -> AbstractContextManager[None]:
         """Be the only sweep that writes to this lake.
@@ -137,8 +151,10 @@ class Lake:
     def _reaching(self) -> AbstractContextManager[None]:
         return self.storage.reaching() if isinstance(self.storage, ObjectStorage) else nullcontext()
 
-    def _create(self, create: bool) -> bytes:
-        if not self.storage.is_empty():
+    def _create(self, create: bool) -> int:
+        with self._reaching():
+            is_empty = self.storage.is_empty()
+        if not is_empty:
             raise U1Error(
                 f"--lake to name a lake (a folder with {MARK}) or a new folder",
                 f"{self.root}, which holds something else",
@@ -150,9 +166,8 @@ class Lake:
                 f"{self.root}, where none is",
                 "run `u1 sweep` first, or name its lake",
             )
-        mark = json.dumps({"format": "u1sweep lake", "schema_version": SCHEMA_VERSION}) + "\n"
-        self.storage.write(MARK, mark.encode())
-        return mark.encode()
+        self.write_mark()
+        return SCHEMA_VERSION
 
     # -- tables -----------------------------------------------------------------------------------
 

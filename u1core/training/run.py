@@ -190,6 +190,7 @@ class Run:
             sha256=sha256,
             # Where no one-hot loss was, the network's own head has learned nothing.
             label_space=self.task.label_space if self.of_arm.has_onehot else "none",
+            objective=self.arm,
             description=f"trained here: {self}",
         )
 
