@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 SCHEMA_VERSION = 4
-"""Of a lake: raise it when columns change, and say in `u1core.lake.migrate` how the last version gets there."""
+"""Of a lake: raise it when columns change, and say in `u1core.lake.migrate` how the last one gets there."""
 
 
 @dataclass(frozen=True)
