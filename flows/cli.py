@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -239,6 +240,7 @@ def _check_names(models: str, datasets: str, catalog: Path | None) -> None:
 
 def main() -> None:
     """Run `u1`; a user's mistake is one line on stderr and exit status 1, never a traceback."""
+    _heed_signals()
     # A name that the terminal cannot show is no reason to stop.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -265,6 +267,13 @@ def main() -> None:
         sys.exit(status if isinstance(status, int) else 0)
     err.print(f"u1: {message}", highlight=False, markup=False)
     sys.exit(1)
+
+
+def _heed_signals() -> None:
+    """Take `kill` and a closed terminal as Ctrl-C; by default they would leave Prefect's server behind."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _usage_message(error: typer.BadParameter) -> str:

@@ -27,7 +27,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tasks.events import Announced, Ended, Event, Moved, listening
+from tasks.events import Announced, Ended, Event, Moved, listening, stoppable
 
 _ARTIFACT_S = 5.0
 
@@ -157,7 +157,7 @@ def _text(event: Moved) -> str:
 
 @contextmanager
 def publishing() -> Iterator[None]:
-    """Keep progress artifacts of the flow run up to date while the block runs."""
+    """Keep progress artifacts of the flow run up to date while the block runs; a signal stops its tasks."""
     artifacts, stop = _Artifacts(), threading.Event()
 
     def loop() -> None:
@@ -168,7 +168,7 @@ def publishing() -> Iterator[None]:
             with suppress(httpx.HTTPError, PrefectException):
                 artifacts.publish()
 
-    with _thread(loop, stop), listening(artifacts):
+    with _thread(loop, stop), listening(artifacts), stoppable():
         yield
 
 

@@ -55,6 +55,25 @@ Listener = Callable[[Event], None]
 
 _listeners: list[Listener] = []
 _lock = threading.Lock()
+_stop = threading.Event()
+
+
+class Stopped(BaseException):
+    """The sweep was interrupted: whatever tells an event ends there, with what it wrote kept."""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Stop the work of other threads at their next event if the block ends by a signal or another error.
+
+    Python gives signals to the main thread alone; a pool's threads would work on to the end of their cells.
+    """
+    _stop.clear()
+    try:
+        yield
+    except BaseException:
+        _stop.set()
+        raise
 
 
 @contextmanager
@@ -70,7 +89,13 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def tell(event: Event) -> None:
-    """Tell an event to the listeners, or send it to the scheduler if this is a worker without any."""
+    """Tell an event to the listeners, or send it to the scheduler if this is a worker without any.
+
+    Raises:
+        Stopped: The work is to end here.
+    """
+    if _stop.is_set():
+        raise Stopped
     with _lock:
         listeners = list(_listeners)
     for listener in listeners:

@@ -1,0 +1,76 @@
+"""Ctrl-C, `kill` and a closed terminal: one line, no process left behind, and the same command goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SWEEP = [
+    "sweep",
+    "--models",
+    "efficientnet_lite0",
+    "--datasets",
+    "digits",
+    "--limit",
+    400,
+    "--location-limit",
+    0,
+]
+TRAIN = ["train", "--tasks", "digits", "--network", "small_cnn:16", "--arms", "onehot", "--seeds", 1]
+LONG = [*TRAIN, "--epochs", 60, "--batch-size", 32, "--sweep-limit", 0]
+RECORDS = "count(*), count(distinct (layer, image_id)) from records"
+EPOCHS = "count(*), count(distinct epoch) from training_epochs"
+# `default_int_handler`: a test runner in the background may have told its children to ignore Ctrl-C.
+U1 = """
+import signal
+from flows.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "begun", "sent", "counted"),
+    [
+        (SWEEP, "records", signal.SIGINT, RECORDS),
+        (SWEEP, "records", signal.SIGHUP, RECORDS),
+        ([*SWEEP, "--runner", "dask"], "records", signal.SIGTERM, RECORDS),
+        (LONG, "training_epochs", signal.SIGTERM, EPOCHS),
+    ],
+)
+def test_a_signal_ends_it_cleanly(u1, ask, environment, tmp_path, arguments, begun, sent, counted):
+    command = [sys.executable, "-c", U1, *map(str, arguments)]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True, text=True
+    )
+    wait_until(lambda: any((tmp_path / "lake" / begun).rglob("*.parquet")) or process.poll() is not None)
+    os.kill(process.pid, sent)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert said.strip() == "u1: interrupted; what is written is kept, the same command goes on from here"
+    wait_until(lambda: not is_alive(process.pid))
+    resumed = u1(*arguments)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "1 cells computed" in resumed.stdout or "1 runs and cells computed" in resumed.stdout
+    ((rows, different),) = ask(f"select {counted}")
+    assert rows == different == {"records": str(800 * 6), "training_epochs": "60"}[begun]
+
+
+def wait_until(condition):
+    end = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_alive(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
