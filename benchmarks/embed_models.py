@@ -28,19 +28,12 @@ with
 last_epochs as (
     select run_key, validation_accuracy from training_epochs
     qualify row_number() over (partition by run_key order by epoch desc) = 1
-),
-
-tested as (
-    select run_key, avg((predicted_label = label)::int) as test_accuracy
-    from training_predictions
-    group by run_key
 )
 
-select training_runs.* exclude (is_current), validation_accuracy, test_accuracy
+select training_runs.*, validation_accuracy
 from training_runs
 join last_epochs using (run_key)
-join tested using (run_key)
-where is_current and arm = $arm and task = 'cifar10' and network = 'cifar_resnet:20'
+where is_current and is_chosen and arm = $arm and task = 'cifar10' and network = 'cifar_resnet:20'
 order by validation_accuracy desc, seed
 limit 1
 """

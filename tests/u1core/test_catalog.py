@@ -39,6 +39,8 @@ def test_built_in_ids():
             "efficientnet_lite2",
             "cifar10_resnet20",
             "cifar10_resnet32",
+            "resnet20_onehot",
+            "resnet20_onehot_u1",
             "pixels",
         ),
         *("resnet50", "vgg16", "densenet201", "mobilenet_v3_large", "convnext_tiny", "inception_v3"),
