@@ -95,7 +95,7 @@ def test_wrong_references(text, message):
 
 @pytest.mark.parametrize("weights", ["file:../w.pth", "file:w.pkl", "ftp:w", "", "file:"])
 def test_wrong_weights_beside_a_reference(weights):
-    with pytest.raises(U1Error, match=r"weights as package:<distribution>, file:<path>"):
+    with pytest.raises(U1Error, match=r"weights as package:<distribution>, embedded:<name>, file:<path>"):
         model_reference("timm:resnet18", weights)
 
 
