@@ -25,11 +25,12 @@ TRAIN = ["train", "--tasks", "digits", "--network", "small_cnn:16", "--arms", "o
 LONG = [*TRAIN, "--epochs", 60, "--batch-size", 32, "--sweep-limit", 0]
 RECORDS = "count(*), count(distinct (layer, image_id)) from records"
 EPOCHS = "count(*), count(distinct epoch) from training_epochs"
-# `default_int_handler`: a test runner in the background may have told its children to ignore Ctrl-C.
+# A test runner in the background, or under nohup, has its children ignore what is sent here.
 U1 = """
 import signal
 from flows.cli import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 main()
 """
 
