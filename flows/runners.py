@@ -119,6 +119,7 @@ def run_to_result(flow: Flow[[Any], Any], options: object, threads: int) -> Any:
         U1Error: A user's mistake that the flow met.
     """
     runner = ThreadPoolTaskRunner(max_workers=threads)
+    events.begin()
     with prefect_server():
         state = flow.with_options(task_runner=runner)(options, return_state=True)
     result = state.result(raise_on_failure=False)

@@ -67,13 +67,18 @@ def stoppable() -> Iterator[None]:
     """Stop the work of other threads at their next event if the block ends by a signal or another error.
 
     Python gives signals to the main thread alone; a pool's threads would work on to the end of their cells.
+    They stay stopped until `begin`.
     """
-    _stop.clear()
     try:
         yield
     except BaseException:
         _stop.set()
         raise
+
+
+def begin() -> None:
+    """Let a new sweep tell events, whatever became of the one before it in this process."""
+    _stop.clear()
 
 
 @contextmanager

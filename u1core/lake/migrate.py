@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from u1core.errors import U1Error
+from u1core.lake import index
 from u1core.lake.store import Lake
 from u1core.schema import SCHEMA_VERSION, SCHEMAS
 
@@ -26,7 +26,7 @@ def migrate(address: Path | str) -> int:
         How many files were rewritten; 0 for a lake of the present version.
 
     Raises:
-        U1Error: There is no lake, a sweep is writing to it, or its version is not one that can be migrated.
+        U1Error: There is no lake, a sweep is writing to it, a file is damaged, or its version is too old.
     """
     lake = Lake(address)
     version = lake.version()
@@ -46,26 +46,19 @@ def migrate(address: Path | str) -> int:
 
 def _add_objectives(lake: Lake) -> int:
     """3 to 4: `cells` says by which arm weights were trained, which `training_runs` alone knew."""
-    arms = {row["weights_sha256"]: row["arm"] for _, rows in _files(lake, "training_runs") for row in rows}
-    rewritten = 0
-    for name, rows in _files(lake, "cells"):
-        if "objective" in rows[0]:
-            continue
-        for row in rows:
-            is_trained = row["weights"] not in ("none", "random, seed 0")
-            row["objective"] = arms.get(row["weights_sha256"], "onehot") if is_trained else None
-        with lake.storage.writing(name) as path:
-            pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMAS["cells"]), path, compression="zstd")
-        rewritten += 1
-    return rewritten
+    arms = {row["weights_sha256"]: row["arm"] for row in _rows(lake, "training_runs")}
+    old = [row for row in _rows(lake, "cells") if "objective" not in row]
+    for row in old:
+        is_trained = row["weights"] not in ("none", "random, seed 0")
+        row["objective"] = arms.get(row["weights_sha256"], "onehot") if is_trained else None
+        with lake.storage.writing(row.pop("file")) as path:
+            pq.write_table(pa.Table.from_pylist([row], schema=SCHEMAS["cells"]), path, compression="zstd")
+    return len(old)
 
 
-def _files(lake: Lake, table: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield the name and the rows of every file of a table."""
-    for name in sorted(lake.storage.modified(table)):
-        if name.endswith(".parquet"):
-            with lake.storage.files.open_input_file(name) as file, pq.ParquetFile(file) as parquet:
-                yield name, parquet.read().to_pylist()
+def _rows(lake: Lake, table: str) -> list[index.Row]:
+    """Read a table of one row a file; every row says which `file` it is from."""
+    return index.read_files(lake.storage, [n for n in lake.storage.names(table) if n.endswith(".parquet")])
 
 
 _STEPS: dict[int, Callable[[Lake], int]] = {3: _add_objectives}
