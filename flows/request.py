@@ -1,7 +1,7 @@
 """What a sweep or a plan is asked for, checked. Prefect is not imported: a plan does without it."""
 
 # No postponed annotations here: Prefect reads the fields of Options from them.
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -36,6 +36,8 @@ class Options:
         catalog: TOML file with entries of one's own.
         models_dir: Folder of weights files.
         data_dir: Folder of datasets already on this machine.
+        drift: Shift of a figure above which the sweep does not end well; None for any.
+        only: Names of the cells to be looked at; empty for all.
         runner: Where cells are computed: 'local' or 'dask'.
         dask_address: Scheduler of a running cluster.
         cluster: `module:Class` of a cluster to start.
@@ -55,6 +57,8 @@ class Options:
     catalog: Path | None = None
     models_dir: Path | None = None
     data_dir: Path | None = None
+    drift: float | None = None
+    only: Sequence[str] = ()
     runner: str = "local"
     dask_address: str | None = None
     cluster: str | None = None
@@ -107,6 +111,7 @@ class Request:
     places: Places
     runtime: Runtime
     where: Where
+    only: Sequence[str] = ()
 
     @classmethod
     def of(cls, options: Options) -> Self:
@@ -137,11 +142,12 @@ class Request:
             places=Places(resolve(options.lake), default_cache().resolve(), data_dir),
             runtime=Runtime(device, options.batch_size, models_dir),
             where=where,
+            only=options.only,
         )
 
     def cells(self, fingerprints: dict[str, str]) -> list[Cell]:
         """Return the grid over the datasets with a known fingerprint, dataset by dataset."""
-        return [
+        grid = (
             Cell(
                 model,
                 dataset,
@@ -157,7 +163,8 @@ class Request:
             for model in self.selection.models
             for variant in self.variants
             if not model.is_baseline or VARIANTS[variant].shows_in_pictures
-        ]
+        )
+        return [cell for cell in grid if not self.only or str(cell) in self.only]
 
 
 def _folder(option: str, path: Path | None) -> Path | None:

@@ -136,7 +136,7 @@ def run_to_result(flow: Flow[[Any], Any], options: object, threads: int) -> Any:
 def prefect_server() -> Iterator[None]:
     """Have one Prefect server for this process and its children: the configured one, or an embedded one."""
     if configured := PREFECT_API_URL.value():
-        _check_server(configured)
+        check_server(configured)
         yield
         return
     server = SubprocessASGIServer()
@@ -154,7 +154,8 @@ def prefect_server() -> Iterator[None]:
         del os.environ["PREFECT_API_URL"]
 
 
-def _check_server(url: str) -> None:
+def check_server(url: str) -> None:
+    """Raise U1Error unless the Prefect server at an address answers."""
     try:
         httpx.get(f"{url}/health", timeout=10).raise_for_status()
     except httpx.HTTPError as e:
