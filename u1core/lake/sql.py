@@ -1,11 +1,12 @@
 """DuckDB over the lake: raw tables in schema `lake`, the public views in `main`, read-only queries.
 
 Nothing is stored: a connection lives in memory and reads Parquet, so it can be opened while a sweep
-writes. The SQL itself lies in sql/ (macros, views, analyses, checks); `docs/lake.md` describes it.
+writes. It reaches no file outside the lake, and its settings are locked. The SQL itself lies in sql/ (macros, views, analyses, checks); `docs/lake.md` describes it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -60,7 +61,6 @@ _ASKS_WHAT_THERE_IS = frozenset(
 )
 """Words of queries whose answer depends on which views there are."""
 
-_READ_ONLY = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
 _SPACE = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*"
 _EXPLAIN = re.compile(rf"{_SPACE}explain\b(?:{_SPACE}\([^)]*\))?(?:{_SPACE}analy[sz]e\b)?", re.I | re.S)
 _PIVOT = re.compile(rf"{_SPACE}(?:with|from|select|pivot|unpivot)\b", re.I | re.S)
@@ -123,7 +123,8 @@ def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duc
 
     Returns:
         A connection with one relation per table in schema `lake` and the public views in `main`. A table
-        without a file yet is typed and empty, and stays so until the next connect.
+        without a file yet is typed and empty, and stays so until the next connect. Whatever is asked, it
+        opens files of this lake only and keeps its settings.
 
     Raises:
         U1Error: A file of the lake is damaged.
@@ -132,12 +133,14 @@ def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duc
         config={
             # Nothing is fetched from anywhere, whatever a query names.
             "autoinstall_known_extensions": False,
-            "temp_directory": str(Path(tempfile.gettempdir()) / "u1-duckdb"),
+            "temp_directory": str(Path(tempfile.gettempdir()) / f"u1-duckdb-{os.getuid()}"),
         }
     )
+    address = None if root is None else resolve(root)
     with one_line_errors(connection):
         _bound_memory(connection)
-        _create_relations(connection, root, needed)
+        _create_relations(connection, address, needed)
+        _lock(connection, address)
     return connection
 
 
@@ -151,12 +154,12 @@ def _bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _create_relations(
-    connection: duckdb.DuckDBPyConnection, root: Path | str | None, needed: Iterable[str] | None
+    connection: duckdb.DuckDBPyConnection, address: Path | str | None, needed: Iterable[str] | None
 ) -> None:
     # Timestamps are stored in UTC and shown so, on every machine.
     connection.execute("set timezone = 'UTC'")
     connection.execute("create schema lake")
-    patterns = _patterns(connection, root)
+    patterns = _patterns(connection, address)
     for table, schema in SCHEMAS.items():
         _create_raw(connection, patterns.get(table), table, schema)
     for text in _texts("macros").values():
@@ -165,9 +168,27 @@ def _create_relations(
         connection.execute(f"create view {name} as\n{text}")
 
 
-def _patterns(connection: duckdb.DuckDBPyConnection, root: Path | str | None) -> dict[str, str]:
+def _lock(connection: duckdb.DuckDBPyConnection, address: Path | str | None) -> None:
+    """Shut everything outside the lake, variables of this process included, and lock the settings."""
+    folders: list[str] = []
+    if isinstance(address, Path):
+        # DuckDB compares the pattern, escaped, and each file that it finds; a table may be a link to a folder.
+        names = (str(address), *(str(address / table) for table in SCHEMAS))
+        folders = sorted({*names, *map(_glob_escape, names)})
+    elif address is not None:
+        from u1core.lake import remote
+
+        folders = [f"{remote.PROTOCOL}://"]
+    connection.execute(f"""
+        set allowed_directories = [{", ".join(map(_quoted, folders))}];
+        set python_enable_replacements = false;
+        set enable_external_access = false;
+        set lock_configuration = true;
+    """)
+
+
+def _patterns(connection: duckdb.DuckDBPyConnection, address: Path | str | None) -> dict[str, str]:
     """Return what names the Parquet files of each table that has some."""
-    address = None if root is None else resolve(root)
     if address is None:
         return {}
     if isinstance(address, Path):
@@ -199,10 +220,9 @@ def _create_raw(
         columns = ", ".join(f"{field.name} {_sql_type(field.type)}" for field in schema)
         connection.execute(f"create table lake.{table} ({columns})")
         return
-    # A view takes no bound parameter, so the one text that goes into SQL is quoted here.
-    quoted = pattern.replace("'", "''")
+    files = _quoted(pattern)
     connection.execute(
-        f"create view lake.{table} as select * from read_parquet('{quoted}', hive_partitioning = false)"
+        f"create view lake.{table} as select * from read_parquet({files}, hive_partitioning = false)"
     )
 
 
@@ -211,6 +231,11 @@ def _sql_type(type_: pa.DataType) -> str:
     if pa.types.is_list(type_):
         return f"{_sql_type(type_.value_type)}[]"
     return _SQL_TYPES[type_]
+
+
+def _quoted(text: str) -> str:
+    """Return a text as SQL, for statements that take no bound parameter."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _glob_escape(path: str) -> str:
@@ -260,8 +285,7 @@ def _execute(connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[st
 
 def statements(text: str) -> list[str]:
     """Split a text into its statements; U1Error where DuckDB cannot."""
-    connection = connect(None)
-    with one_line_errors(connection):
+    with duckdb.connect() as connection, one_line_errors(connection):
         return [statement.query for statement in connection.extract_statements(text)]
 
 
@@ -284,15 +308,21 @@ def one_line_errors(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def _is_read_only(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
     """Tell whether a statement only reads; an explained or a pivot statement is looked into."""
     text = statement.query
-    if statement.type == duckdb.StatementType.EXPLAIN:
+    try:
+        kind = statement.type
+    except (
+        ValueError
+    ):  # DuckDB has kinds that its Python package has no name for, such as `update extensions`
+        return False
+    if kind == duckdb.StatementType.EXPLAIN:
         prefix = _EXPLAIN.match(text)
         inner = connection.extract_statements(text[prefix.end() :]) if prefix else []
         return len(inner) == 1 and inner[0].type == duckdb.StatementType.SELECT
-    if statement.type == duckdb.StatementType.MULTI:
+    if kind == duckdb.StatementType.MULTI:
         return _PIVOT.match(text) is not None
-    if statement.type == duckdb.StatementType.PRAGMA:
+    if kind == duckdb.StatementType.PRAGMA:
         return _PRAGMA.match(text) is not None
-    return statement.type in _READ_ONLY
+    return bool(kind == duckdb.StatementType.SELECT)
 
 
 def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> U1Error:
@@ -301,6 +331,8 @@ def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> 
         todo = f"the views are {', '.join(sorted(view_files()))}"
     elif isinstance(error, duckdb.BinderException):
         todo = "`describe <view>` lists its columns; see docs/lake.md"
+    elif isinstance(error, duckdb.PermissionException):
+        todo = "ask the lake's own tables and views: nothing else is opened, no link out of the lake followed"
     elif "not provided for the following parameters" in str(error):
         todo = "give each one a value: `--param split=query`"
     return U1Error("a query DuckDB can run", _first_line(str(error)), todo)
