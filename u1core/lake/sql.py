@@ -1,7 +1,8 @@
 """DuckDB over the lake: raw tables in schema `lake`, the public views in `main`, read-only queries.
 
 Nothing is stored: a connection lives in memory and reads Parquet, so it can be opened while a sweep
-writes. It reaches no file outside the lake, and its settings are locked. The SQL itself lies in sql/ (macros, views, analyses, checks); `docs/lake.md` describes it.
+writes. It opens no file outside the lake, and its settings are locked. The SQL itself lies in sql/ (macros,
+views, analyses, checks); `docs/lake.md` describes it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -158,6 +160,8 @@ def _create_relations(
 ) -> None:
     # Timestamps are stored in UTC and shown so, on every machine.
     connection.execute("set timezone = 'UTC'")
+    # The bar would be printed among the rows.
+    connection.execute("set enable_progress_bar = false")
     connection.execute("create schema lake")
     patterns = _patterns(connection, address)
     for table, schema in SCHEMAS.items():
@@ -172,7 +176,7 @@ def _lock(connection: duckdb.DuckDBPyConnection, address: Path | str | None) -> 
     """Shut everything outside the lake, variables of this process included, and lock the settings."""
     folders: list[str] = []
     if isinstance(address, Path):
-        # DuckDB compares the pattern, escaped, and each file that it finds; a table may be a link to a folder.
+        # DuckDB looks at the escaped pattern and at each file it finds; a table may be a link to a folder.
         names = (str(address), *(str(address / table) for table in SCHEMAS))
         folders = sorted({*names, *map(_glob_escape, names)})
     elif address is not None:
@@ -257,6 +261,7 @@ def run_query(
 
     Raises:
         U1Error: The statement would write or set something, is not exactly one, or DuckDB can't run it.
+        KeyboardInterrupt: Ctrl-C; the connection serves on.
     """
     try:
         statements = connection.extract_statements(sql)
@@ -278,9 +283,23 @@ def _execute(connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[st
     connection.execute("begin transaction read only")
     try:
         relation = connection.sql(sql, params=dict(params) if params else None)
-        return relation.to_arrow_table()
+        return _interruptible(connection, relation.to_arrow_table)
     finally:
         connection.execute("rollback")
+
+
+def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], pa.Table]) -> pa.Table:
+    """Do the work beside the main thread, so that Ctrl-C ends it; DuckDB alone does not always notice."""
+    with ThreadPoolExecutor(1) as beside:
+        future = beside.submit(work)
+        try:
+            return future.result()
+        except BaseException:
+            # Again and again: an interruption that comes before the query begins is lost.
+            while not future.done():
+                connection.interrupt()
+                wait([future], timeout=0.05)
+            raise
 
 
 def statements(text: str) -> list[str]:
@@ -341,6 +360,18 @@ def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> 
 def _first_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0] if lines else "nothing"
+
+
+def words() -> list[str]:
+    """Return what a query is made of, sorted: SQL's keywords, raw tables, views and all their columns."""
+    with connect(None) as connection:
+        rows = connection.execute("""
+            select keyword_name from duckdb_keywords()
+            union select column_name from duckdb_columns() where not internal
+            union select view_name from duckdb_views() where not internal
+            union select 'lake.' || table_name from duckdb_tables()
+        """).fetchall()
+    return sorted(str(word) for (word,) in rows)
 
 
 def views(connection: duckdb.DuckDBPyConnection) -> list[str]:
