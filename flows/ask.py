@@ -53,6 +53,8 @@ def ask(lake: Path | str, query: str, params: dict[str, Any] | None = None) -> p
     """Run one query over the views of a lake."""
     Lake.open(lake)
     with sql.connect(lake, sql.views_named(query)) as connection:
+        if sql.shows_comments(query):
+            sql.comment(connection)
         return sql.run_query(connection, query, params)
 
 

@@ -348,3 +348,52 @@ def test_what_does_not_fit_in_memory_goes_to_disk(root, monkeypatch, tmp_path):
     monkeypatch.setattr(sql.tempfile, "tempdir", "/proc")  # where nothing can be written
     with pytest.raises(U1Error, match="/proc"):
         sql.run_query(sql.connect(root, ()), query)
+
+
+def test_everything_there_is_describes_itself(root):
+    connection = sql.connect(root)
+    sql.comment(connection)
+    query = (
+        "select column_name, comment from duckdb_columns() where schema_name = $schema and table_name = $name"
+    )
+    raw = rows(connection, query, schema="lake", name="records")
+    view = rows(connection, query, schema="main", name="records")
+    assert raw == view
+    assert [row["column_name"] for row in raw] == SCHEMAS["records"].names
+    texts = {row["column_name"]: row["comment"] for row in raw}
+    assert texts["ee50_radius"] == "radius that encircles 50 % of the energy [half image]"
+    assert texts["label"] == "class index"
+    assert None not in texts.values()
+    views = dict(
+        connection.sql("select view_name, comment from duckdb_views() where not internal").fetchall()
+    )
+    assert views["class_bias"].startswith(
+        "do the classes of an image set sit at different angles? One row per split"
+    )
+    assert all(views[name] for name in sql.view_files())
+    (raw,) = rows(connection, "select comment from duckdb_tables() where table_name = 'frames'")
+    assert "superseded" in raw["comment"]
+
+
+def test_a_column_of_another_meaning_has_no_borrowed_description(connection):
+    """The arithmetic of `cells` is no precision of a class: same name, another type."""
+    sql.comment(connection)
+    query = (
+        "select comment from duckdb_columns() where table_name = 'memory_per_class' and column_name = $name"
+    )
+    assert rows(connection, query, name="precision") == [{"comment": None}]
+    (label,) = rows(connection, query, name="label")
+    assert label["comment"] == "class index"
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("select 1", False),
+        ("describe records", False),
+        ("FROM duckdb_columns()", True),
+        ("select comment from (from duckdb_views())", True),
+    ],
+)
+def test_descriptions_are_made_for_queries_that_may_show_them(query, shown):
+    assert sql.shows_comments(query) == shown

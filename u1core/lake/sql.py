@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from u1core.errors import U1Error
 from u1core.lake.storage import open_storage, resolve
-from u1core.schema import SCHEMAS
+from u1core.schema import COLUMNS, SCHEMAS, Column
 
 HEADER_KEYS = ("Question", "Grain", "Reads", "Params")
 
@@ -51,7 +51,7 @@ _SQL_TYPES = {
     pa.float32(): "float",
     pa.float64(): "double",
     pa.bool_(): "boolean",
-    pa.timestamp("us", tz="UTC"): "timestamptz",
+    pa.timestamp("us", tz="UTC"): "timestamp with time zone",
 }
 
 _WORD = re.compile(r"\w+")
@@ -63,6 +63,14 @@ _ASKS_WHAT_THERE_IS = frozenset(
 )
 """Words of queries whose answer depends on which views there are."""
 
+_SHOWS_COMMENTS = frozenset({"comment", "duckdb_columns", "duckdb_tables", "duckdb_views"})
+_RELATIONS = """
+    select 'view' as kind, schema_name, view_name from duckdb_views() where not internal
+    union all select 'table', schema_name, table_name from duckdb_tables()
+"""
+_TYPED_COLUMNS = """
+    select schema_name, table_name, column_name, data_type from duckdb_columns() where not internal
+"""
 _SPACE = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*"
 _EXPLAIN = re.compile(rf"{_SPACE}explain\b(?:{_SPACE}\([^)]*\))?(?:{_SPACE}analy[sz]e\b)?", re.I | re.S)
 _PIVOT = re.compile(rf"{_SPACE}(?:with|from|select|pivot|unpivot)\b", re.I | re.S)
@@ -114,6 +122,11 @@ def views_named(query: str) -> list[str]:
     texts = view_files()
     words = set(_WORD.findall(query.lower()))
     return list(texts) if words & _ASKS_WHAT_THERE_IS else [name for name in texts if name in words]
+
+
+def shows_comments(query: str) -> bool:
+    """Tell whether a query may show the descriptions that `comment` writes, which takes a moment."""
+    return not _SHOWS_COMMENTS.isdisjoint(_WORD.findall(query.lower()))
 
 
 def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
@@ -205,6 +218,39 @@ def _patterns(connection: duckdb.DuckDBPyConnection, address: Path | str | None)
     connection.register_filesystem(files)
     globs = {table: f"{remote.PROTOCOL}://{table}/**/*.parquet" for table in SCHEMAS}
     return {table: pattern for table, pattern in globs.items() if files.glob(pattern)}
+
+
+def comment(connection: duckdb.DuckDBPyConnection) -> None:
+    """Describe every table, view and column there is, so that duckdb_columns() and duckdb_views() show it.
+
+    A view is described by its header, the columns of a table by its schema. A column of a view is described
+    like the one of its name and type in what the view reads; what a view derives is in its own description.
+    """
+    headers = {name: read_header(text) for name, text in view_files().items()}
+    described = {
+        f"lake.{table}": {(c.name, _sql_type(c.type).upper()): _with_unit(c) for c in columns}
+        for table, columns in COLUMNS.items()
+    }
+    for name, header in headers.items():
+        # What is read first has the last word.
+        read = (described.get(other, {}) for other in reversed(header["Reads"].split(", ")))
+        described[name] = {column: text for texts in read for column, text in texts.items()}
+    script = []
+    for kind, schema, name in connection.execute(_RELATIONS).fetchall():
+        raw = "All rows, those of superseded and unfinished cells too"
+        grain = raw if schema == "lake" else f"One row per {headers[name]['Grain']}"
+        text = _quoted(f"{headers[name]['Question']} {grain}")
+        script.append(f"comment on {kind} {schema}.{name} is {text}")
+    for schema, name, column, type_ in connection.execute(_TYPED_COLUMNS).fetchall():
+        texts = described[f"lake.{name}" if schema == "lake" else name]
+        if (column, type_) in texts:
+            text = _quoted(texts[column, type_])
+            script.append(f'comment on column {schema}.{name}."{column}" is {text}')
+    connection.execute(";".join(script))
+
+
+def _with_unit(column: Column) -> str:
+    return column.description + (f" [{column.unit}]" if column.unit not in ("", "1") else "")
 
 
 def _with_their_views(needed: Iterable[str] | None) -> dict[str, str]:
