@@ -382,8 +382,8 @@ def test_a_column_of_another_meaning_has_no_borrowed_description(connection):
         "select comment from duckdb_columns() where table_name = 'memory_per_class' and column_name = $name"
     )
     assert rows(connection, query, name="precision") == [{"comment": None}]
-    (label,) = rows(connection, query, name="label")
-    assert label["comment"] == "class index"
+    (model,) = rows(connection, query, name="model")
+    assert model["comment"] == "model id of the catalog"
 
 
 @pytest.mark.parametrize(
