@@ -130,10 +130,34 @@ def test_the_index_of_cells_follows_every_change(lake, monkeypatch):
     lake.mark_failed(cells[0], {"status": "failed", "error": "why"})
     found = lake.cells()
     assert (found["k0"]["status"], found["k1"]["status"], len(found)) == ("failed", "done", 4)
+    assert cells_in_sql(lake) == [("k0", "failed"), ("k1", "done"), ("k2", "done"), ("k3", "done")]
     lake.storage.delete("cells/dataset=digits/model=net1/variant=original/k1-00000.parquet")
     assert set(lake.cells()) == {"k0", "k2", "k3"}
+    assert cells_in_sql(lake) == [("k0", "failed"), ("k2", "done"), ("k3", "done")]
     lake.storage.write(index.INDEX, b"damaged")
     assert set(lake.cells()) == {"k0", "k2", "k3"}
+    assert cells_in_sql(lake) == [("k0", "failed"), ("k2", "done"), ("k3", "done")]
+
+
+def cells_in_sql(lake):
+    with sql.connect(lake.root, ["cells"]) as connection:
+        return connection.execute("select cell_key, status from cells order by all").fetchall()
+
+
+def test_sql_reads_new_cells_beside_the_index(lake, monkeypatch):
+    for i in range(3):
+        lake.commit(CellId(f"k{i}", "digits", f"net{i}", "original"), {"status": "done"})
+    monkeypatch.setattr(index, "_NEW_FILES", 2)
+    monkeypatch.setattr(index, "_CLOCK_TICK", -index._CLOCK_TICK)
+    lake.cells()
+    time.sleep(1.1)
+    lake.commit(CellId("k3", "digits", "net3", "original"), {"status": "done"})
+    lake.mark_failed(CellId("k1", "digits", "net1", "original"), {"status": "failed", "error": "why"})
+    monkeypatch.setattr(index, "_NEW_FILES", 3)
+    new, void = index.outside_index(lake.storage)
+    assert [name.rpartition("/")[2] for name in new] == ["k1-00000.parquet", "k3-00000.parquet"]
+    assert void == [new[0]]
+    assert [status for _, status in cells_in_sql(lake)] == ["done", "failed", "done", "done"]
 
 
 def test_files_of_the_same_second_are_read_again(lake, monkeypatch):
