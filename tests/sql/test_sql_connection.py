@@ -285,7 +285,6 @@ OUTSIDE = [
     "from which_secret('s3://bucket', 's3')",
     "from enable_logging(storage = 'file', storage_path = '{outside}/log')",
     "from enable_profiling(save_location = '{outside}/profile')",
-    "from variable_of_the_caller",
 ]
 
 
@@ -297,13 +296,20 @@ def test_nothing_outside_the_lake_can_be_read(tmp_path, query):
     pq.write_table(pa.Table.from_pylist([CELL], schema=SCHEMAS["cells"]), outside / "cells" / "a.parquet")
     (outside / "note.csv").write_text("a,b\n1,2\n")
     (lake / "out").symlink_to(outside)
-    variable_of_the_caller = pa.table({"a": [1]})
     before = sorted(tmp_path.rglob("*"))
     connection = sql.connect(lake, ["cells"])
     with pytest.raises(U1Error, match=r"^expected .*; got .*; [^\n]*\Z"):
         sql.run_query(connection, query.format(lake=lake, outside=outside))
     assert sorted(tmp_path.rglob("*")) == before
-    assert len(variable_of_the_caller) == len(rows(connection, "from cells")) == 1
+    assert rows(connection, "select dataset from cells") == [{"dataset": "toy"}]
+
+
+def test_no_variable_of_the_process_can_be_read(connection):
+    variable_of_the_process = pa.table({"a": [1]})
+    with pytest.raises(duckdb.CatalogException, match="variable_of_the_process does not exist"):
+        connection.sql("from variable_of_the_process")
+    connection.register("given", variable_of_the_process)
+    assert rows(connection, "from given") == [{"a": 1}]
 
 
 def test_without_a_lake_no_file_can_be_read(connection, tmp_path):

@@ -358,8 +358,8 @@ def _execute(connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[st
     # The transaction is the second fence: whatever slipped past the first can't write.
     connection.execute("begin transaction read only")
     try:
-        relation = connection.sql(sql, params=dict(params) if params else None)
-        return _interruptible(connection, relation.to_arrow_table)
+        values = dict(params) if params else None
+        return _interruptible(connection, lambda: connection.sql(sql, params=values).to_arrow_table())
     finally:
         connection.execute("rollback")
 
