@@ -248,8 +248,9 @@ def comment(connection: duckdb.DuckDBPyConnection) -> None:
     script = []
     for kind, schema, name in connection.execute(_RELATIONS).fetchall():
         raw = "All rows, those of superseded and unfinished cells too"
-        grain = raw if schema == "lake" else f"One row per {headers[name]['Grain']}"
-        text = _quoted(f"{headers[name]['Question']} {grain}")
+        header = headers.get(name, {"Question": ""})
+        grain = raw if schema == "lake" else f"One row per {header['Grain']}"
+        text = _quoted(f"{header['Question']} {grain}".strip())
         script.append(f"comment on {kind} {schema}.{name} is {text}")
     for schema, name, column, type_ in connection.execute(_TYPED_COLUMNS).fetchall():
         texts = described[f"lake.{name}" if schema == "lake" else name]
