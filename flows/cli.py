@@ -18,6 +18,7 @@ from flows import catalog_cli, train_cli
 from flows.arguments import (
     BatchSize,
     CatalogFile,
+    CellTimeout,
     Cluster,
     ClusterOption,
     DaskAddress,
@@ -113,6 +114,7 @@ def sweep(
     dask_address: DaskAddress = None,
     cluster: Cluster = None,
     cluster_option: ClusterOption = None,
+    cell_timeout: CellTimeout = None,
     catalog: CatalogFile = None,
     models_dir: ModelsDir = None,
     data_dir: DataDir = None,
@@ -138,6 +140,7 @@ def sweep(
         catalog=catalog_file(catalog),
         models_dir=models_dir,
         data_dir=data_dir,
+        cell_timeout=cell_timeout,
         **cluster_of(runner.value, dask_address, cluster, cluster_option or [], catalog_file(catalog)),
     )
     with watch(err):
