@@ -98,7 +98,7 @@ Cluster = Annotated[
     typer.Option(
         "--cluster",
         help="module:Class of a cluster to start, such as dask_jobqueue:SLURMCluster; "
-        "else `class` of [cluster] in the catalog file.",
+        "else `class` of \\[cluster] in the catalog file.",
         envvar="U1_CLUSTER",
     ),
 ]

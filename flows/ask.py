@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import json
+import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from u1core.lake import sql
 from u1core.lake.store import Lake
 
 _SHOWN_ROWS = 200
+_HISTORY_LINES = 2000
 
 
 def read_file(path: Path) -> str:
@@ -48,6 +53,8 @@ def ask(lake: Path | str, query: str, params: dict[str, Any] | None = None) -> p
     """Run one query over the views of a lake."""
     Lake.open(lake)
     with sql.connect(lake, sql.views_named(query)) as connection:
+        if sql.shows_comments(query):
+            sql.comment(connection)
         return sql.run_query(connection, query, params)
 
 
@@ -95,24 +102,83 @@ def shell(lake: Path | str, out: Console) -> None:
         for query in sql.statements(sys.stdin.read()):
             answer(lake, query, {}, "table", out)
         return
-    out.print(f"DuckDB over {lake}, read-only. End a query with ; and leave with Ctrl-D. Try `show tables;`")
-    # Line editing and history, where the terminal offers it.
-    with contextlib.suppress(ImportError):
-        import readline  # noqa: F401
-    lines: list[str] = []
-    while True:
-        try:
-            line = input("u1> " if not lines else "...> ")
-        except EOFError:
-            return
-        if not lines and line.strip() in ("exit", "quit", ".exit", ".quit", ""):
-            if line.strip():
-                return
-            continue
-        lines.append(line)
-        if line.rstrip().endswith(";"):
+    out.print(
+        f"DuckDB over {lake}, read-only. End a query with ; and leave with Ctrl-D. Tab completes. "
+        "Try `show tables;`",
+        highlight=False,
+        markup=False,
+    )
+    # `u1` takes these as Ctrl-C, after which a shell would go on.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    with _line_editing():
+        while (query := _typed()) is not None:
             try:
-                answer(lake, "\n".join(lines), {}, "table", out)
+                answer(lake, query, {}, "table", out)
             except U1Error as e:
                 out.print(f"u1: {e}", highlight=False, markup=False)
+            except KeyboardInterrupt:
+                out.print("u1: interrupted; the shell goes on, Ctrl-D leaves it", highlight=False)
+
+
+def _typed() -> str | None:
+    """Read lines up to a semicolon; None to leave. Ctrl-C throws away what was typed."""
+    lines: list[str] = []
+    while not lines or not lines[-1].rstrip().endswith(";"):
+        try:
+            line = input("...> " if lines else "u1> ")
+        except EOFError:
+            return None
+        except KeyboardInterrupt:
+            print()
             lines = []
+            continue
+        if not lines and line.strip().rstrip(";") in ("exit", "quit", ".exit", ".quit"):
+            return None
+        if lines or line.strip():
+            lines.append(line)
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def _line_editing() -> Iterator[None]:
+    """Edit lines, recall those of earlier sessions and complete by Tab, where Python has readline."""
+    try:
+        import readline
+    except ImportError:
+        yield
+        return
+    libedit = "libedit" in (readline.__doc__ or "")
+    readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
+    readline.set_completer(lambda text, state: dict(enumerate(completions(text))).get(state))
+    readline.set_history_length(_HISTORY_LINES)
+    history = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "u1sweep/sql_history"
+    with contextlib.suppress(OSError):
+        readline.read_history_file(history)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            history.parent.mkdir(parents=True, exist_ok=True)
+            readline.write_history_file(history)
+
+
+def completions(text: str) -> list[str]:
+    """Return the keywords, tables, views and columns that begin with a text, or with what follows its dot.
+
+    Example:
+        >>> completions("theta_image_s")
+        ['theta_image_sd_rad']
+        >>> completions("u.theta_image_s")
+        ['u.theta_image_sd_rad']
+    """
+    found = [word for word in _words() if word.startswith(text.lower())]
+    alias, dot, start = text.rpartition(".")
+    if dot and not found:
+        found = [f"{alias}.{word}" for word in _words() if word.startswith(start.lower())]
+    return found
+
+
+@functools.cache
+def _words() -> list[str]:
+    return sql.words()

@@ -6,6 +6,7 @@ Heavy imports happen inside the commands, so that `--help` and `u1 sql` start at
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -14,35 +15,17 @@ from typing import Annotated
 
 import typer
 
-from flows import catalog_cli, train_cli
+from flows import catalog_cli, sweep_cli, train_cli
 from flows.arguments import (
-    BatchSize,
     CatalogFile,
-    CellTimeout,
-    Cluster,
-    ClusterOption,
-    DaskAddress,
-    DataDir,
-    Datasets,
-    Device,
     Format,
     Lake_,
-    Limit,
-    LocationLimit,
-    Models,
     ModelsDir,
-    Precision,
-    Precision_,
     Report_,
-    Runner,
-    Runner_,
-    Variants,
     catalog_file,
     err,
     out,
-    read_catalog,
 )
-from flows.result_view import print_result
 from u1core.errors import U1Error
 
 app = typer.Typer(
@@ -61,93 +44,10 @@ _INTERRUPTED = 130
 """What typer returns after Ctrl-C."""
 
 
-@app.command()
-def plan(
-    models: Models = "*",
-    datasets: Datasets = "*",
-    lake: Lake_ = "lake",
-    limit: Limit = None,
-    location_limit: LocationLimit = 1000,
-    variants: Variants = "original",
-    precision: Precision_ = Precision.float32,
-    device: Device = "auto",
-    batch_size: BatchSize = None,
-    catalog: CatalogFile = None,
-    models_dir: ModelsDir = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Show the cells a sweep would run: to do, done, stale, failed. Runs nothing."""
-    _check_names(models, datasets, catalog)
-    from flows.plan import print_plan
-    from flows.request import Options, Request
-
-    options = Options(
-        models=models,
-        datasets=datasets,
-        lake=lake,
-        limit=limit,
-        location_limit=location_limit,
-        variants=variants,
-        precision=precision.value,
-        device=device,
-        batch_size=batch_size,
-        catalog=catalog_file(catalog),
-        models_dir=models_dir,
-        data_dir=data_dir,
-    )
-    print_plan(Request.of(options), out)
-
-
-@app.command()
-def sweep(
-    models: Models = "*",
-    datasets: Datasets = "*",
-    lake: Lake_ = "lake",
-    report: Report_ = Path("report"),
-    limit: Limit = None,
-    location_limit: LocationLimit = 1000,
-    variants: Variants = "original",
-    precision: Precision_ = Precision.float32,
-    device: Device = "auto",
-    batch_size: BatchSize = None,
-    runner: Runner_ = Runner.local,
-    dask_address: DaskAddress = None,
-    cluster: Cluster = None,
-    cluster_option: ClusterOption = None,
-    cell_timeout: CellTimeout = None,
-    catalog: CatalogFile = None,
-    models_dir: ModelsDir = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Run the missing cells, then the analyses and the report."""
-    _check_names(models, datasets, catalog)
-    from flows.clusters import cluster_of
-    from flows.progress import watch
-    from flows.request import Options
-    from flows.sweep import sweep as run
-
-    options = Options(
-        models=models,
-        datasets=datasets,
-        lake=lake,
-        report=report,
-        limit=limit,
-        location_limit=location_limit,
-        variants=variants,
-        precision=precision.value,
-        device=device,
-        batch_size=batch_size,
-        catalog=catalog_file(catalog),
-        models_dir=models_dir,
-        data_dir=data_dir,
-        cell_timeout=cell_timeout,
-        **cluster_of(runner.value, dask_address, cluster, cluster_option or [], catalog_file(catalog)),
-    )
-    with watch(err):
-        result = run(options)
-    print_result(result)
-
-
+app.command()(sweep_cli.plan)
+app.command()(sweep_cli.sweep)
+app.command()(sweep_cli.retry)
+app.command()(sweep_cli.serve)
 app.command()(train_cli.train)
 
 
@@ -210,6 +110,33 @@ def migrate(lake: Lake_ = "lake") -> None:
 
 
 @app.command()
+def verify(
+    lake: Lake_ = "lake",
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Take damaged cells out; the next sweep computes them anew.")
+    ] = False,
+) -> None:
+    """Prove every committed cell of a lake against its checksums."""
+    from flows.upkeep import print_damage
+
+    if print_damage(lake, out, err, take_out=drop):
+        raise typer.Exit(1)
+
+
+@app.command()
+def gc(
+    lake: Lake_ = "lake",
+    remove: Annotated[
+        str, typer.Option("--remove", help="temporary, unfinished, superseded, or several, with commas.")
+    ] = "",
+) -> None:
+    """List what lies in a lake and no view shows, and remove it where asked to."""
+    from flows.upkeep import print_orphans
+
+    print_orphans(lake, remove, out)
+
+
+@app.command()
 def validate(
     quick: Annotated[bool, typer.Option("--quick", help="Fewer and smaller data sets.")] = False,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the generated data.")] = None,
@@ -234,16 +161,11 @@ def validate(
     out.print(f"all {len(outcome.findings)} passed", highlight=False)
 
 
-def _check_names(models: str, datasets: str, catalog: Path | None) -> None:
-    """Refuse unknown names at once, before torch and Prefect take seconds to import."""
-    loaded = read_catalog(catalog)
-    loaded.select_models(models)
-    loaded.select_datasets(datasets)
-
-
 def main() -> None:
     """Run `u1`; a user's mistake is one line on stderr and exit status 1, never a traceback."""
     _heed_signals()
+    # Of a log that could not be sent to Prefect's server nothing is said on the terminal.
+    logging.raiseExceptions = False
     # A name that the terminal cannot show is no reason to stop.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

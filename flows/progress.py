@@ -27,7 +27,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tasks.events import Announced, Ended, Event, Moved, listening, stoppable
+from tasks.events import Announced, Ended, Event, Moved, Waiting, listening, stoppable
 
 _ARTIFACT_S = 5.0
 
@@ -59,6 +59,7 @@ class Board:
         self._images: dict[str, int] = {}
         self._done: dict[str, int] = {}
         self._bars: dict[str, TaskID] = {}
+        self._waiting: Waiting | None = None
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
@@ -68,8 +69,15 @@ class Board:
                 self._announce(event)
             elif isinstance(event, Moved):
                 self._move(event)
+            elif isinstance(event, Waiting):
+                self._wait(event)
             else:
                 self._end(event)
+
+    def _wait(self, event: Waiting) -> None:
+        if event != self._waiting:
+            self.console.print(f"waiting for another sweep on this lake: {event.whose}", highlight=False)
+        self._waiting = event
 
     def _announce(self, event: Announced) -> None:
         self._images, self._done = dict(event.images), {}

@@ -1,7 +1,7 @@
 """What a sweep or a plan is asked for, checked. Prefect is not imported: a plan does without it."""
 
 # No postponed annotations here: Prefect reads the fields of Options from them.
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -36,6 +36,8 @@ class Options:
         catalog: TOML file with entries of one's own.
         models_dir: Folder of weights files.
         data_dir: Folder of datasets already on this machine.
+        drift: Shift of a figure above which the sweep does not end well; None for any.
+        only: Names of the cells to be looked at; empty for all.
         runner: Where cells are computed: 'local' or 'dask'.
         dask_address: Scheduler of a running cluster.
         cluster: `module:Class` of a cluster to start.
@@ -56,6 +58,8 @@ class Options:
     catalog: Path | None = None
     models_dir: Path | None = None
     data_dir: Path | None = None
+    drift: float | None = None
+    only: Sequence[str] = ()
     runner: str = "local"
     dask_address: str | None = None
     cluster: str | None = None
@@ -95,7 +99,9 @@ class Where:
                     f"{option} to go with --runner dask", f"--runner {self.runner}", "add --runner dask"
                 )
         if self.cell_timeout is not None and self.cell_timeout <= 0:
-            raise U1Error("--cell-timeout above 0 minutes", f"{self.cell_timeout:g}", "raise it or leave it out")
+            raise U1Error(
+                "--cell-timeout above 0 minutes", f"{self.cell_timeout:g}", "raise it or leave it out"
+            )
         if self.dask_address and self.cluster:
             raise U1Error("--dask-address or --cluster", "both", "leave one of them out")
 
@@ -118,6 +124,7 @@ class Request:
     places: Places
     runtime: Runtime
     where: Where
+    only: Sequence[str] = ()
 
     @classmethod
     def of(cls, options: Options) -> Self:
@@ -154,11 +161,12 @@ class Request:
             places=Places(resolve(options.lake), default_cache().resolve(), data_dir),
             runtime=Runtime(device, options.batch_size, models_dir),
             where=where,
+            only=options.only,
         )
 
     def cells(self, fingerprints: dict[str, str]) -> list[Cell]:
         """Return the grid over the datasets with a known fingerprint, dataset by dataset."""
-        return [
+        grid = (
             Cell(
                 model,
                 dataset,
@@ -174,7 +182,8 @@ class Request:
             for model in self.selection.models
             for variant in self.variants
             if not model.is_baseline or VARIANTS[variant].shows_in_pictures
-        ]
+        )
+        return [cell for cell in grid if not self.only or str(cell) in self.only]
 
 
 def _folder(option: str, path: Path | None) -> Path | None:

@@ -22,7 +22,7 @@ def print_result(result: Result) -> None:
         evidence = claim["evidence"] + (f"\n[dim]Controls: {claim['caveat']}[/]" if claim["caveat"] else "")
         table.add_row(claim["claim"], f"[{colour}]{claim['verdict']}[/]", evidence)
     out.print(table)
-    out.print(f"{result.summary}\nreport: {result.report}", highlight=False)
+    out.print(f"{result.summary}\nreport: {result.report}\ndigest: {result.digest}", highlight=False)
     for model, reason in result.left_out.items():
         err.print(f"u1: left out: {model}: {reason}", highlight=False, markup=False)
     for outcome in result.outcomes:
@@ -32,5 +32,7 @@ def print_result(result: Result) -> None:
         err.print(
             f"u1: sql/checks/{name}.sql returns {rows} rows, expected none", highlight=False, markup=False
         )
+    if result.drift is not None and result.moved:
+        err.print(f"u1: {result.moved} figures moved by more than {result.drift:g}: see {result.digest}")
     if not result.complete:
         raise typer.Exit(1)

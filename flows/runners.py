@@ -125,7 +125,7 @@ def run_to_result(flow: Flow[[Any], Any], options: object, threads: int) -> Any:
         try:
             state = flow.with_options(task_runner=runner)(options, return_state=True)
         except httpx.HTTPError as e:
-            todo = "run the same command again, with a server or without PREFECT_API_URL: it goes on from here"
+            todo = "run the same command again, with a server or no PREFECT_API_URL: it goes on from here"
             raise U1Error("the Prefect server to stay", f"no answer from {url} ({e})", todo) from e
     result = state.result(raise_on_failure=False)
     if isinstance(result, U1Error):
@@ -141,7 +141,7 @@ def run_to_result(flow: Flow[[Any], Any], options: object, threads: int) -> Any:
 def prefect_server() -> Iterator[str]:
     """Have one Prefect server for this process and its children, configured or embedded; give its address."""
     if configured := PREFECT_API_URL.value():
-        _check_server(configured)
+        check_server(configured)
         yield configured
         return
     server = SubprocessASGIServer()
@@ -159,7 +159,8 @@ def prefect_server() -> Iterator[str]:
         del os.environ["PREFECT_API_URL"]
 
 
-def _check_server(url: str) -> None:
+def check_server(url: str) -> None:
+    """Raise U1Error unless the Prefect server at an address answers."""
     try:
         httpx.get(f"{url}/health", timeout=10).raise_for_status()
     except httpx.HTTPError as e:

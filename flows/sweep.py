@@ -6,6 +6,7 @@ Three models x two datasets of 2 x 400 images take about three minutes on two co
 """
 
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +15,16 @@ from types import MappingProxyType
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
-from prefect.states import Failed
+from prefect.states import Completed, Failed
 
 from flows.progress import publishing
 from flows.request import Options, Request
 from flows.runners import cells_at_once, check_scheduler, run_to_result, workplace
 from tasks.cells import record_failure, run_cell
 from tasks.datasets import materialise_dataset
-from tasks.events import Announced, tell
+from tasks.events import Announced, Waiting, tell
 from tasks.jobs import Job, Places
-from tasks.results import conclude_lake, publish
+from tasks.results import DIGEST, conclude_lake, publish
 from tasks.weights import fetch_weights
 from u1core.catalog import DatasetEntry, ModelEntry, Preprocessing
 from u1core.cells import Cell, cell_states
@@ -47,7 +48,7 @@ class Result:
     """What a sweep gave.
 
     `left_out` has reasons by the ids of models that a glob matched but that have no optical path; `counted`
-    says what the outcomes are of.
+    says what the outcomes are of. `moved` figures moved by more than `drift`, where that was asked for.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -56,6 +57,8 @@ class Result:
     report: Path
     left_out: Mapping[str, str]
     counted: str = "cells"
+    moved: int = 0
+    drift: float | None = None
 
     def count(self, status: str) -> int:
         """Return how many cells ended so."""
@@ -63,15 +66,26 @@ class Result:
 
     @property
     def complete(self) -> bool:
-        """Whether everything asked for was done."""
-        return not self.count("failed") and not self.failing_checks
+        """Whether everything asked for was done, and no more moved than was asked for."""
+        has_drifted = self.drift is not None and self.moved > 0
+        return not self.count("failed") and not self.failing_checks and not has_drifted
+
+    @property
+    def digest(self) -> Path:
+        """What was done and what moved, as Markdown."""
+        return self.report.with_name(DIGEST)
 
     @property
     def summary(self) -> str:
         """What was done, in one line."""
-        computed, found, failed = (self.count(status) for status in ("computed", "found", "failed"))
-        done = f"{computed} {self.counted} computed, {found} found done, {failed} failed"
-        return done if computed or failed else f"{done}: nothing to compute"
+        return summarise(self.outcomes, self.counted)
+
+
+def summarise(outcomes: Sequence[Outcome], counted: str) -> str:
+    """Say in one line how outcomes ended."""
+    ends = Counter(outcome.status for outcome in outcomes)
+    done = f"{ends['computed']} {counted} computed, {ends['found']} found done, {ends['failed']} failed"
+    return done if ends["computed"] or ends["failed"] else f"{done}: nothing to compute"
 
 
 def sweep(options: Options) -> Result:
@@ -83,7 +97,7 @@ def sweep(options: Options) -> Result:
 
 
 @flow(name="u1-sweep", flow_run_name="sweep {options.models} x {options.datasets}", persist_result=False)
-def run_sweep(options: Options) -> Result | State[Result]:
+def run_sweep(options: Options) -> State[Result]:
     """Run the missing cells, then the checks, the claims and the report; every step is a task.
 
     A partial grid is never green: with a failed cell or check the run ends Failed, the results kept.
@@ -93,11 +107,18 @@ def run_sweep(options: Options) -> Result | State[Result]:
     report = options.report.resolve() / "index.html"
     with writing_to(report.parent):
         report.parent.mkdir(parents=True, exist_ok=True)
-    with lake.alone():
+    with lake.alone(waiting):
         outcomes = compute_missing(request, lake)
         mistaken = [Outcome(model, "failed", reason) for model, reason in request.selection.failed.items()]
-        result = conclude(request.places.lake, report, (*mistaken, *outcomes), request.selection.left_out)
-    return result if result.complete else Failed(message=result.summary, data=result)
+        left_out, drift = request.selection.left_out, options.drift
+        result = conclude(request.places.lake, report, (*mistaken, *outcomes), left_out, drift=drift)
+    ended = Completed if result.complete else Failed
+    return ended(message=result.summary, data=result)
+
+
+def waiting(taken: U1Error) -> None:
+    """Tell that the lake is another sweep's for now."""
+    tell(Waiting(taken.got))
 
 
 def compute_missing(request: Request, lake: Lake) -> list[Outcome]:
@@ -198,11 +219,14 @@ def conclude(
     outcomes: Sequence[Outcome],
     left_out: Mapping[str, str] = MappingProxyType({}),
     counted: str = "cells",
+    drift: float | None = None,
 ) -> Result:
-    """Check the lake, evaluate the claims, write the report, publish the artifacts."""
-    said = conclude_lake(lake, report)
-    publish([vars(outcome) for outcome in outcomes], said.claims)
-    return Result(tuple(outcomes), said.claims, said.failing_checks, report, left_out, counted)
+    """Check the lake, evaluate the claims, write report and digest, publish the artifacts."""
+    rows = [vars(outcome) for outcome in outcomes]
+    said = conclude_lake(lake, report, summarise(outcomes, counted), rows, drift)
+    publish(rows, said.claims, said.digest)
+    claims, checks = said.claims, said.failing_checks
+    return Result(tuple(outcomes), claims, checks, report, left_out, counted, said.moved, drift)
 
 
 def one_line(error: object) -> str:

@@ -14,13 +14,13 @@ from typing import Self
 import numpy as np
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Failed
+from prefect.states import Completed, Failed
 
 from flows.ask import ask
 from flows.progress import publishing
 from flows.request import Request, Where
 from flows.runners import devices_of, run_to_result
-from flows.sweep import Outcome, Result, compute_missing, conclude, materialise, one_line
+from flows.sweep import Outcome, Result, compute_missing, conclude, materialise, one_line, waiting
 from tasks.events import Announced, tell
 from tasks.jobs import Places
 from tasks.training import RunJob, keep_run, train_run
@@ -139,11 +139,11 @@ def train(options: TrainOptions) -> Result:
 
 
 @flow(name="u1-train", flow_run_name="train {options.arms} on {options.tasks}", persist_result=False)
-def run_training(options: TrainOptions) -> Result | State[Result]:
+def run_training(options: TrainOptions) -> State[Result]:
     """Train the missing runs, choose weights, test, sweep what was trained, judge the claims, report."""
     request = TrainRequest.of(options)
     lake = Lake.open(request.places.lake, create=True)
-    with lake.alone():
+    with lake.alone(waiting):
         runs, outcomes = plan_runs(request, options)
         ends = train_missing(request, lake, runs)
         outcomes += ends.values()
@@ -154,7 +154,8 @@ def run_training(options: TrainOptions) -> Result | State[Result]:
                     outcomes += compute_missing(request.of_trained(task, entries, options.sweep_limit), lake)
         report = options.report.resolve() / "index.html"
         result = conclude(request.places.lake, report, outcomes, counted="runs and cells")
-    return result if result.complete else Failed(message=result.summary, data=result)
+    ended = Completed if result.complete else Failed
+    return ended(message=result.summary, data=result)
 
 
 def plan_runs(request: TrainRequest, options: TrainOptions) -> tuple[list[Run], list[Outcome]]:

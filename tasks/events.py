@@ -50,7 +50,14 @@ class Ended:
     status: str
 
 
-Event = Moved | Announced | Ended
+@dataclass(frozen=True)
+class Waiting:
+    """The lake is another sweep's for now: whose."""
+
+    whose: str
+
+
+Event = Moved | Announced | Ended | Waiting
 Listener = Callable[[Event], None]
 
 _listeners: list[Listener] = []

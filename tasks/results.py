@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
 
 from u1core.lake import sql
+from u1core.lake.store import Lake
 from u1core.report import write_report
+from u1core.report.digest import WORTH_TELLING, Done, conclude_sweep
+
+DIGEST = "digest.md"
+"""Beside the report."""
 
 
 @dataclass(frozen=True)
@@ -24,21 +30,37 @@ class Conclusions:
     Attributes:
         failing_checks: Offending rows by check; empty when the lake is sound.
         claims: Claim (number and statement), verdict, evidence and caveat, one per claim of the paper.
+        moved: Figures that moved by more than was asked for.
+        digest: What was done and what moved, as Markdown; it lies beside the report.
     """
 
     failing_checks: dict[str, int]
     claims: tuple[dict[str, str], ...]
+    moved: int
+    digest: str
 
 
 @task(task_run_name="check the lake, judge the claims, write the report", cache_policy=NO_CACHE)
-def conclude_lake(lake: Path | str, out: Path) -> Conclusions:
-    """Run the checks, the claims and the report on one connection: the expensive views are computed once."""
+def conclude_lake(
+    lake: Path | str, out: Path, summary: str, outcomes: list[dict[str, str]], drift: float | None
+) -> Conclusions:
+    """Run checks, claims, report and digest on one connection: the expensive views are computed once."""
     with sql.connect(lake) as connection, sql.one_line_errors(connection):
         sql.materialise(connection)
         failing = {name: len(rows) for name, rows in sql.failing_checks(connection).items()}
         claims = evaluate_claims(connection)
         write_report(connection, out)
-    return Conclusions(failing, claims)
+        done = Done(
+            summary,
+            Counter(outcome["status"] for outcome in outcomes),
+            [(outcome["name"], outcome["error"]) for outcome in outcomes if outcome["status"] == "failed"],
+            failing,
+            claims,
+        )
+        threshold = WORTH_TELLING if drift is None else drift
+        digest = conclude_sweep(connection, Lake.open(lake), done, threshold)
+    out.with_name(DIGEST).write_text(digest.text, encoding="utf-8")
+    return Conclusions(failing, claims, digest.moved, digest.text)
 
 
 def evaluate_claims(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, str], ...]:
@@ -56,13 +78,14 @@ def evaluate_claims(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, st
 
 
 @task(task_run_name="publish artifacts", cache_policy=NO_CACHE)
-def publish(cells: list[dict[str, str]], claims: tuple[dict[str, str], ...]) -> None:
-    """Show the cells and the claims to those who watch in Prefect's UI."""
+def publish(cells: list[dict[str, str]], claims: tuple[dict[str, str], ...], digest: str) -> None:
+    """Show the cells, the claims and the digest to those who watch in Prefect's UI."""
     table = "\n".join(
         f"| {c['claim']} | **{c['verdict']}** | {c['evidence']} | {c['caveat']} |" for c in claims
     )
     # A server that is gone is no reason to lose what is written.
     with suppress(httpx.HTTPError, PrefectException):
+        create_markdown_artifact(digest, key="digest", description="What was done and what moved")
         create_table_artifact(cells, key="sweep-cells", description="Cells of the sweep")
         create_markdown_artifact(
             f"| claim | verdict | evidence | what the controls say |\n|---|---|---|---|\n{table}",

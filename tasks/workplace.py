@@ -92,9 +92,7 @@ class OnDask:
     # Threads that wait: more than this and a cluster's workers would have to wait for us.
     cells_at_once = 256
 
-    def __init__(
-        self, client: Client, resources: Mapping[str, float], limit_s: float | None = None
-    ) -> None:
+    def __init__(self, client: Client, resources: Mapping[str, float], limit_s: float | None = None) -> None:
         self._client, self._resources, self._limit_s = client, dict(resources), limit_s
         self._late: set[str] = set()
         client.subscribe_topic(TOPIC, lambda event: self._late.add(event[1]))

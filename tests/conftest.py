@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory):
-    """Environment of the processes: a Prefect home and a cache of the test run's own, nothing of the user's."""
+    """Environment of the processes: Prefect's home and the cache are the test run's own."""
     home = tmp_path_factory.mktemp("home")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("U1_", "PREFECT_"))}
     return kept | {

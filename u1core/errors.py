@@ -1,4 +1,4 @@
-"""The one error that a user's mistake raises."""
+"""The errors that a user can mend."""
 
 
 class U1Error(Exception):
@@ -20,3 +20,7 @@ class U1Error(Exception):
     def __reduce__(self) -> tuple[type["U1Error"], tuple[str, str, str]]:
         """Keep the three parts when the error crosses a process border."""
         return type(self), (self.expected, self.got, self.todo)
+
+
+class TakenError(U1Error):
+    """Another sweep is writing to the lake: to be waited for, or told."""

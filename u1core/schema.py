@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Of a lake: raise it when columns change, and say in `u1core.lake.migrate` how the last one gets there."""
 
 
@@ -76,6 +76,11 @@ _RUN = (
     _column("arm", _text, "", "'onehot', 'onehot+u1', 'u1', 'onehot+shuffled' or 'onehot+plane'"),
     _column("u1_weight", _real, "1", "lambda of the loss on points beside the one-hot loss; 0 for 'onehot'"),
     _column("seed", _int, "1", "of initial weights, order of images, augmentation and angles"),
+)
+
+_SWEEP = (
+    _column("sweep_key", _text, "", "drawn for every sweep or training that came to its end"),
+    _column("concluded_at", pa.timestamp("us", tz="UTC"), "UTC", "when it came to its end"),
 )
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
@@ -254,6 +259,33 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("stage", _text, "", "'decode' or 'forward'"),
         _column("error", _text, "", "what went wrong"),
     ),
+    "files": (
+        *_CELL,
+        _column("table_name", _text, "", "table that the file belongs to"),
+        _column("path", _text, "", "the file, below the lake's root"),
+        _column("bytes", _int, "B", "its size when the cell was committed"),
+        _column("sha256", _text, "", "of its content when the cell was committed"),
+    ),
+    "sweeps": (
+        *_SWEEP,
+        _column("computed", _int, "cells", "computed by it; of a training, runs too"),
+        _column("found", _int, "cells", "found done"),
+        _column("failed", _int, "cells", "failed"),
+        _column("failing_checks", pa.list_(_text), "", "checks that had rows"),
+        _column("verdicts", pa.list_(_text), "", "verdicts of the claims, by their numbers"),
+        _column("u1sweep_version", _text, "", "version of this package"),
+    ),
+    "sweep_figures": (
+        *_SWEEP,
+        *_CELL,
+        _column("plane", _text, "", "'image' or 'feature'; null for the memory's accuracy"),
+        _column("label", _int, "1", "class index; null for the memory's accuracy"),
+        _column("class_name", _text, "", "class name; null for the memory's accuracy"),
+        _column("n", _int, "images", "of the query split"),
+        _column("mean_direction_rad", _real, "rad", "of the class at the bottleneck; null where undefined"),
+        _column("resultant_length", _real, "1", "of the class at the bottleneck"),
+        _column("accuracy", _real, "1", "of the nearest neighbour, scheme 'pooled'; null for classes"),
+    ),
     "training_runs": (
         *_RUN,
         _column("model", _text, "", "model id of the trained network in the catalog and in `cells`"),
@@ -336,7 +368,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 """Columns of every table, by table name."""
 
 CELL_TABLES = tuple(table for table, columns in COLUMNS.items() if columns[0].name == "cell_key")
-"""Tables whose rows belong to cells; the others' belong to training runs."""
+"""Tables whose files belong to cells; the others' belong to training runs or to sweeps."""
 
 
 def table_schema(table: str) -> pa.Schema:

@@ -15,7 +15,6 @@ import time
 import duckdb  # noqa: F401
 import matplotlib.figure  # noqa: F401
 
-import flows.sweep
 import u1core.report
 import u1core.search  # noqa: F401
 from flows.cli import main

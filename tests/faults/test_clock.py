@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import SWEEP, TABLES, Holding, rows_written, tell, wait_until
+from struck import SWEEP, TABLES, Holding, rows_written, tell, wait_until
 
 from u1core.lake.store import Lake
 

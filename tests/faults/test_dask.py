@@ -5,7 +5,7 @@ import signal
 
 import psutil
 import pytest
-from conftest import SMALL_PARTS, SWEEP, Holding, rows_written, tell, wait_until
+from struck import SMALL_PARTS, SWEEP, Holding, rows_written, tell, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import SWEEP, Holding, rows_written, tell
+from struck import SWEEP, Holding, rows_written, tell
 
 
 @pytest.fixture

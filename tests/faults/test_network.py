@@ -5,7 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import U1, rows_written, tell
+from struck import U1, rows_written, tell
 
 from u1core.catalog import load_catalog
 from u1core.datasets import materialise, select_images

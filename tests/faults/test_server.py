@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from conftest import SWEEP, Holding, Server, rows_written, tell, wait_until
+from struck import SWEEP, Holding, Server, rows_written, tell, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SWEEP, Holding, rows_written, tell
+from struck import SWEEP, Holding, rows_written, tell
 
 KILLS = int(os.environ.get("U1_FAULT_KILLS", 3))
 PER_SWEEP = 10
@@ -32,7 +32,7 @@ def test_killed_sweeps_end_as_if_nothing_had_happened(served, undisturbed, tmp_p
 
         status, whole_s = run(tmp_path / "first")
         assert status == 0, (tmp_path / "first" / "said").read_text()
-        kills, before, differing, rows = 0, [], [], set()
+        kills, sweeps, before, differing, rows = 0, 0, [], [], set()
         while kills < KILLS:
             folder = tmp_path / f"after {kills}"
             for _ in range(min(PER_SWEEP, KILLS - kills)):
@@ -47,8 +47,9 @@ def test_killed_sweeps_end_as_if_nothing_had_happened(served, undisturbed, tmp_p
             assert status == 0, (folder / "said").read_text()
             held = Holding.of(folder / "lake")
             rows.add(held.rows)
-            differing.append(held.differing(undisturbed))
+            sweeps += 1
+            differing += held.differing(undisturbed)
         forks.stdin.close()
     assert rows == {undisturbed.rows}
-    fault = f"SIGKILL of the flow, at random within {whole_s:.0f} s, in {len(differing)} sweeps"
-    tell(fault, kills, f"{min(before)} to {max(before)}", f"{undisturbed.rows} in each", sum(differing, []))
+    fault = f"SIGKILL of the flow, at random within {whole_s:.0f} s, in {sweeps} sweeps"
+    tell(fault, kills, f"{min(before)} to {max(before)}", f"{undisturbed.rows} in each", differing)

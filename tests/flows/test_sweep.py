@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.slow
 
@@ -30,11 +31,23 @@ def test_a_sweep_computes_once_and_says_so(u1, ask, tmp_path):
     assert "2 cells computed, 0 found done, 0 failed" in first.stdout
     assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
     assert ask(COUNTS) == [["640", "640"]]  # 2 datasets x 80 images x 4 layers
-    marks = {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*.parquet")}
+
+    def marks():
+        files = (path for path in (tmp_path / "lake").rglob("*.parquet") if "sweeps" not in path.parts)
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    before = marks()
     again = u1("sweep", *CELLS)
     assert again.returncode == 0, again.stderr
     assert "0 cells computed, 2 found done, 0 failed: nothing to compute" in again.stdout
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*.parquet")} == marks
+    assert marks() == before
+    assert ask("select computed, found, failed from sweeps order by concluded_at") == [
+        ["2", "0", "0"],
+        ["0", "2", "0"],
+    ]
+    assert "Nothing moved" in (tmp_path / "report" / "digest.md").read_text()
+    verified = u1("verify")
+    assert (verified.returncode, "2 cells as they were committed" in verified.stdout) == (0, True)
     assert u1("plan", *CELLS).stdout.count(" done ") == 2
 
 
@@ -90,6 +103,15 @@ def test_a_dataset_that_cannot_be_had_costs_only_its_cells(u1, ask, tmp_path):
     assert "u1: cifar10_resnet20 (random-init) on mine failed: expected" in done.stderr
     assert ask("select distinct dataset from records") == [["digits"]]
     assert ask("select dataset, status from cells order by all") == [["digits", "done"], ["mine", "failed"]]
+    for name in ("ant", "bee"):
+        (tmp_path / "missing" / name).mkdir(parents=True)
+        for shade in range(0, 200, 50):
+            picture = Image.new("RGB", (32, 32), (shade, 255 - shade, 9))
+            picture.save(tmp_path / "missing" / name / f"{shade}.png")
+    retried = u1("retry", "--catalog", "mine.toml")
+    assert "1 cells computed, 0 found done, 0 failed" in retried.stdout, retried.stderr
+    assert ask("select dataset, status from cells order by all") == [["digits", "done"], ["mine", "done"]]
+    assert u1("retry", "--catalog", "mine.toml").stdout.startswith("no failed cell in ")
 
 
 def test_pictures_without_a_model_follow_every_turn_exactly(u1, ask):
@@ -110,16 +132,19 @@ def test_pictures_without_a_model_follow_every_turn_exactly(u1, ask):
         assert float(error_rad) < (0.01 if quarter_turn else 1e-9)
 
 
-def test_two_sweeps_do_not_share_a_lake(u1, ask, tmp_path):
+def test_a_second_sweep_waits_and_finds_what_the_first_computed(u1, environment, tmp_path):
     from u1core.lake.store import Lake
 
-    lake = Lake.open(tmp_path / "lake", create=True)
-    with lake.alone():
-        refused = u1("sweep", *CELLS)
-    assert refused.returncode == 1
-    assert "expected no other sweep on" in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
-    assert ask("select count(*) from cells") == [["0"]]
+    command = [sys.executable, "-c", "from flows.cli import main; main()", "sweep", *map(str, CELLS)]
+    with Lake.open(tmp_path / "lake", create=True).alone():
+        pipes = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        both = [subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) for _ in range(2)]
+        for sweep in both:
+            assert "waiting for another sweep on this lake" in sweep.stderr.readline()
+    said = "".join(sweep.communicate(timeout=300)[0] for sweep in both)
+    assert [sweep.returncode for sweep in both] == [0, 0]
+    assert "2 cells computed, 0 found done" in said
+    assert "0 cells computed, 2 found done" in said
 
 
 def test_ctrl_c_is_one_line(environment, tmp_path):
@@ -195,7 +220,7 @@ asyncio.run(main())
     flows, task_runs, artifacts = done.stdout.splitlines()[-3:]
     assert "sweep cifar10_resnet20 x digits,phantom: Completed" in flows
     assert "cifar10_resnet20 (random-init) on digits" in task_runs
-    assert artifacts == "['claims', 'sweep-cells']"
+    assert artifacts == "['claims', 'digest', 'sweep-cells']"
 
 
 def test_a_schedule_runs_on_a_server(environment, tmp_path):
@@ -207,12 +232,6 @@ def test_a_schedule_runs_on_a_server(environment, tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     api = f"http://127.0.0.1:{port}/api"
-    (tmp_path / "nightly.py").write_text(
-        "from flows.sweep import Options, run_sweep\n"
-        "if __name__ == '__main__':\n"
-        "    run_sweep.serve(name='nightly', interval=10, limit=1, parameters={'options': Options("
-        "models='cifar10_resnet20', datasets='digits', variants='random-init', limit=40)})\n"
-    )
     served = environment | {"PREFECT_API_URL": api}
     start = "import tasks; from prefect.cli import app; app()"
     server_command = [
@@ -235,8 +254,13 @@ def test_a_schedule_runs_on_a_server(environment, tmp_path):
     processes = [subprocess.Popen(server_command, env=environment, **quiet)]
     try:
         wait_for(lambda: urllib.request.urlopen(f"{api}/health", timeout=5).status == 200)
-        processes.append(subprocess.Popen([sys.executable, "nightly.py"], env=served, **quiet))
-        wait_for((tmp_path / "report" / "index.html").is_file, timeout_s=240)
+        serve = ["serve", "--every", "10s", *CELLS[:2], "--datasets", "digits", *map(str, CELLS[4:])]
+        u1 = [sys.executable, "-c", "from flows.cli import main; main()"]
+        processes.append(subprocess.Popen([*u1, *serve], env=served, **quiet))
+        wait_for((tmp_path / "report" / "digest.md").is_file, timeout_s=240)
+        assert "1 cells computed" in (tmp_path / "report" / "digest.md").read_text()
+        os.kill(processes[-1].pid, signal.SIGTERM)
+        assert processes[-1].wait(60) is not None
     finally:
         for process in processes:
             os.killpg(process.pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -148,6 +149,10 @@ def test_reading_is_allowed(connection, query):
         "call pragma_version()",
         "export database 'folder'",
         "prepare p as select 1",
+        "update extensions",
+        "set variable a = 1",
+        "create secret (type s3)",
+        "import database 'folder'",
         "explain analyze create table t (i integer)",
         "explain copy (select 1) to 'out.csv'",
         "with a as (select 1) insert into lake.cells (cell_key) select 'x' from a",
@@ -257,3 +262,138 @@ def test_ctrl_c_in_a_query_is_ctrl_c(connection):
         raise RuntimeError("Query interrupted")  # what DuckDB makes of it
     with pytest.raises(RuntimeError, match="another"), sql.one_line_errors(connection):
         raise RuntimeError("another")
+
+
+OUTSIDE = [
+    "from read_csv('{outside}/note.csv')",
+    "from read_text('{outside}/note.csv')",
+    "from read_blob('/proc/self/environ')",
+    "from sniff_csv('{outside}/note.csv')",
+    "from '{outside}/note.csv'",
+    "from glob('{outside}/*')",
+    "from glob('{lake}/../*')",
+    "from read_parquet('{outside}/cells/**/*.parquet')",
+    "from parquet_schema('{outside}/cells/a.parquet')",
+    "from read_parquet('{lake}/../outside/cells/*.parquet')",
+    "from read_parquet('{lake}2/cells/*.parquet')",
+    "from read_parquet(['{lake}/cells/**/*.parquet', '{outside}/cells/a.parquet'])",
+    "from read_text('{lake}/out/note.csv')",
+    "from query($$ from '{outside}/note.csv' $$)",
+    "from 'https://example.org/a.parquet'",
+    "from 's3://bucket/a.parquet'",
+    "select getenv('HOME')",
+    "from which_secret('s3://bucket', 's3')",
+    "from enable_logging(storage = 'file', storage_path = '{outside}/log')",
+    "from enable_profiling(save_location = '{outside}/profile')",
+    "from variable_of_the_caller",
+]
+
+
+@pytest.mark.parametrize("query", OUTSIDE)
+def test_nothing_outside_the_lake_can_be_read(tmp_path, query):
+    lake, outside = tmp_path / "lake", tmp_path / "outside"
+    for root in (lake, tmp_path / "lake2", outside):
+        write(root, "cells", CELL)
+    pq.write_table(pa.Table.from_pylist([CELL], schema=SCHEMAS["cells"]), outside / "cells" / "a.parquet")
+    (outside / "note.csv").write_text("a,b\n1,2\n")
+    (lake / "out").symlink_to(outside)
+    variable_of_the_caller = pa.table({"a": [1]})
+    before = sorted(tmp_path.rglob("*"))
+    connection = sql.connect(lake, ["cells"])
+    with pytest.raises(U1Error, match=r"^expected .*; got .*; [^\n]*\Z"):
+        sql.run_query(connection, query.format(lake=lake, outside=outside))
+    assert sorted(tmp_path.rglob("*")) == before
+    assert len(variable_of_the_caller) == len(rows(connection, "from cells")) == 1
+
+
+def test_without_a_lake_no_file_can_be_read(connection, tmp_path):
+    write(tmp_path, "cells", CELL)
+    with pytest.raises(U1Error, match="ask the lake's own tables and views"):
+        sql.run_query(connection, f"from read_parquet('{tmp_path}/cells/**/*.parquet')")
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("set enable_external_access = true", "enable_external_access"),
+        ("set allowed_directories = ['/']", "allowed_directories"),
+        ("set memory_limit = '1TB'", "locked"),
+        ("set python_enable_replacements = true", "locked"),
+        ("set lock_configuration = false", "locked"),
+        ("copy (select 1) to '{outside}/written.csv'", "operations are disabled"),
+        ("attach '{outside}/written.duckdb'", "operations are disabled"),
+        ("load httpfs", "disabled"),
+    ],
+)
+def test_duckdb_itself_holds_the_fence(root, tmp_path, statement, told):
+    """Even past `run_query`, which refuses these statements by their kind."""
+    with pytest.raises(duckdb.Error, match=told):
+        sql.connect(root, ()).execute(statement.format(outside=tmp_path))
+    assert list(tmp_path.iterdir()) == [root]
+
+
+def test_a_lake_and_its_tables_may_be_links(root, tmp_path):
+    (root / "records").rename(tmp_path / "on another disk")
+    (root / "records").symlink_to(tmp_path / "on another disk")
+    (tmp_path / "link").symlink_to(root)
+    for lake in (root, tmp_path / "link", tmp_path / "link" / ".." / root.name):
+        assert rows(sql.connect(lake, ["records"]), "select count(*) as n from records") == [{"n": 2}]
+
+
+def test_what_does_not_fit_in_memory_goes_to_disk(root, monkeypatch, tmp_path):
+    monkeypatch.setattr(sql, "MEMORY_MIB", 100)
+    monkeypatch.setattr(sql.tempfile, "tempdir", str(tmp_path))
+    query = "select md5(i::text) as a, i from range(3_000_000) as t(i) order by a limit 3 offset 2_900_000"
+    assert len(rows(sql.connect(root, ()), query)) == 3
+    monkeypatch.setattr(sql.tempfile, "tempdir", "/proc")  # where nothing can be written
+    with pytest.raises(U1Error, match="/proc"):
+        sql.run_query(sql.connect(root, ()), query)
+
+
+def test_everything_there_is_describes_itself(root):
+    connection = sql.connect(root)
+    sql.comment(connection)
+    query = (
+        "select column_name, comment from duckdb_columns() where schema_name = $schema and table_name = $name"
+    )
+    raw = rows(connection, query, schema="lake", name="records")
+    view = rows(connection, query, schema="main", name="records")
+    assert raw == view
+    assert [row["column_name"] for row in raw] == SCHEMAS["records"].names
+    texts = {row["column_name"]: row["comment"] for row in raw}
+    assert texts["ee50_radius"] == "radius that encircles 50 % of the energy [half image]"
+    assert texts["label"] == "class index"
+    assert None not in texts.values()
+    views = dict(
+        connection.sql("select view_name, comment from duckdb_views() where not internal").fetchall()
+    )
+    assert views["class_bias"].startswith(
+        "do the classes of an image set sit at different angles? One row per split"
+    )
+    assert all(views[name] for name in sql.view_files())
+    (raw,) = rows(connection, "select comment from duckdb_tables() where table_name = 'frames'")
+    assert "superseded" in raw["comment"]
+
+
+def test_a_column_of_another_meaning_has_no_borrowed_description(connection):
+    """The arithmetic of `cells` is no precision of a class: same name, another type."""
+    sql.comment(connection)
+    query = (
+        "select comment from duckdb_columns() where table_name = 'memory_per_class' and column_name = $name"
+    )
+    assert rows(connection, query, name="precision") == [{"comment": None}]
+    (model,) = rows(connection, query, name="model")
+    assert model["comment"] == "model id of the catalog"
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("select 1", False),
+        ("describe records", False),
+        ("FROM duckdb_columns()", True),
+        ("select comment from (from duckdb_views())", True),
+    ],
+)
+def test_descriptions_are_made_for_queries_that_may_show_them(query, shown):
+    assert sql.shows_comments(query) == shown

@@ -53,6 +53,12 @@ CONTRACT = {
     "ee50_radius is_evidence",
     "training_effect": "experiment task network arm u1_weight seeds pairs accuracy_mean accuracy_sd "
     "difference_mean difference_sd ci_low ci_high permutation_p seeds_needed",
+    "files": "cell_key dataset model variant table_name path bytes sha256",
+    "sweeps": " ".join(SCHEMAS["sweeps"].names),
+    "figures": "cell_key dataset model variant plane label class_name n mean_direction_rad resultant_length "
+    "accuracy",
+    "drift": " ".join(SCHEMAS["sweep_figures"].names)
+    + " cell_key_before mean_direction_rad_before resultant_length_before accuracy_before shift changed",
     "claims": "claim verdict evidence caveat",
     "cells": " ".join(SCHEMAS["cells"].names) + " is_current is_evidence is_from_training",
     **{

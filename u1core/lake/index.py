@@ -35,6 +35,10 @@ _SCHEMA = pa.schema([*_KEYS, *SCHEMAS["cells"]])
 Row = dict[str, Any]
 
 
+class DamagedError(Exception):
+    """A file of the lake that is not what was written."""
+
+
 def all_rows(storage: Storage) -> dict[str, Row]:
     """Return the rows of `cells` by cell key.
 
@@ -57,18 +61,31 @@ def read_files(storage: Storage, names: Sequence[str]) -> list[Row]:
         U1Error: A file is damaged.
     """
 
-    # Not by pyarrow.dataset: importing that brings pandas along where it is installed, a second or more.
     def read(name: str) -> list[Row]:
         try:
-            with storage.files.open_input_file(name) as file, pq.ParquetFile(file) as parquet:
-                rows = parquet.read().to_pylist()
-        except (pa.ArrowInvalid, ValueError) as e:
-            todo = "delete that file and sweep again: its cell is computed anew"
+            return read_file(storage, name)
+        except DamagedError as e:
+            todo = "run `u1 verify --drop`, then sweep again: its cell is computed anew"
             raise U1Error("readable Parquet in the lake", f"a damaged {storage.path(name)}", todo) from e
-        return [row | {"file": name} for row in rows]
 
     with ThreadPoolExecutor(_READERS) as readers:
         return [row for rows in readers.map(read, names) for row in rows]
+
+
+def read_file(storage: Storage, name: str) -> list[Row]:
+    """Read one file of `cells`, or of another small table; every row says which `file` it is from.
+
+    Raises:
+        DamagedError: It is not Parquet, or a page is not what its checksum says.
+    """
+    content = storage.read(name)
+    # Not by pyarrow.dataset: importing that brings pandas along where it is installed, a second or more.
+    try:
+        # What the storage refuses is no damage, so it is asked before Parquet is.
+        with pq.ParquetFile(pa.BufferReader(content or b""), page_checksum_verification=True) as parquet:
+            return [row | {"file": name} for row in parquet.read().to_pylist()]
+    except (pa.ArrowException, ValueError, OSError) as e:
+        raise DamagedError(" ".join(str(e).split())) from e
 
 
 def _read_index(storage: Storage, written: dict[str, datetime]) -> list[Row]:

@@ -22,7 +22,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from u1core.errors import U1Error
+from u1core.errors import TakenError
 
 if TYPE_CHECKING:
     from u1core.lake.storage import Storage
@@ -110,9 +110,9 @@ class Lease:
         self._storage.delete(probe)
         return now
 
-    def _taken(self, claim: str) -> U1Error:
+    def _taken(self, claim: str) -> TakenError:
         owner = json.loads(self._storage.read(claim) or b"{}")
         got = f"one that is writing now (process {owner.get('pid')} on {owner.get('host')})"
-        return U1Error(
+        return TakenError(
             f"no other sweep on {self._storage.address}", got, "wait for it to end, or name another lake"
         )

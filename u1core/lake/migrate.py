@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from u1core.errors import U1Error
 from u1core.lake import index
-from u1core.lake.store import Lake
+from u1core.lake.store import CellId, Lake, key_of
 from u1core.schema import SCHEMA_VERSION, SCHEMAS
 
 
@@ -56,10 +56,20 @@ def _add_objectives(lake: Lake) -> int:
     return len(old)
 
 
+def _add_checksums(lake: Lake) -> int:
+    """4 to 5: `files` says what the files of every cell were."""
+    rows = _rows(lake, "cells")
+    proved = {key_of(name) for name in lake.storage.names("files")}
+    done = [row for row in rows if row["status"] == "done" and row["cell_key"] not in proved]
+    for row in done:
+        lake.write_sums(CellId(row["cell_key"], row["dataset"], row["model"], row["variant"]))
+    return len(done)
+
+
 def _rows(lake: Lake, table: str) -> list[index.Row]:
     """Read a table of one row a file; every row says which `file` it is from."""
     return index.read_files(lake.storage, [n for n in lake.storage.names(table) if n.endswith(".parquet")])
 
 
-_STEPS: dict[int, Callable[[Lake], int]] = {3: _add_objectives}
+_STEPS: dict[int, Callable[[Lake], int]] = {3: _add_objectives, 4: _add_checksums}
 """By the version that each starts from."""

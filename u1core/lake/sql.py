@@ -1,14 +1,17 @@
 """DuckDB over the lake: raw tables in schema `lake`, the public views in `main`, read-only queries.
 
 Nothing is stored: a connection lives in memory and reads Parquet, so it can be opened while a sweep
-writes. The SQL itself lies in sql/ (macros, views, analyses, checks); `docs/lake.md` describes it.
+writes. It opens no file outside the lake, and its settings are locked. The SQL itself lies in sql/ (macros,
+views, analyses, checks); `docs/lake.md` describes it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -19,7 +22,7 @@ import pyarrow as pa
 
 from u1core.errors import U1Error
 from u1core.lake.storage import open_storage, resolve
-from u1core.schema import SCHEMAS
+from u1core.schema import COLUMNS, SCHEMAS, Column
 
 HEADER_KEYS = ("Question", "Grain", "Reads", "Params")
 
@@ -48,7 +51,7 @@ _SQL_TYPES = {
     pa.float32(): "float",
     pa.float64(): "double",
     pa.bool_(): "boolean",
-    pa.timestamp("us", tz="UTC"): "timestamptz",
+    pa.timestamp("us", tz="UTC"): "timestamp with time zone",
 }
 
 _WORD = re.compile(r"\w+")
@@ -60,7 +63,14 @@ _ASKS_WHAT_THERE_IS = frozenset(
 )
 """Words of queries whose answer depends on which views there are."""
 
-_READ_ONLY = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
+_SHOWS_COMMENTS = frozenset({"comment", "duckdb_columns", "duckdb_tables", "duckdb_views"})
+_RELATIONS = """
+    select 'view' as kind, schema_name, view_name from duckdb_views() where not internal
+    union all select 'table', schema_name, table_name from duckdb_tables()
+"""
+_TYPED_COLUMNS = """
+    select schema_name, table_name, column_name, data_type from duckdb_columns() where not internal
+"""
 _SPACE = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*"
 _EXPLAIN = re.compile(rf"{_SPACE}explain\b(?:{_SPACE}\([^)]*\))?(?:{_SPACE}analy[sz]e\b)?", re.I | re.S)
 _PIVOT = re.compile(rf"{_SPACE}(?:with|from|select|pivot|unpivot)\b", re.I | re.S)
@@ -114,6 +124,11 @@ def views_named(query: str) -> list[str]:
     return list(texts) if words & _ASKS_WHAT_THERE_IS else [name for name in texts if name in words]
 
 
+def shows_comments(query: str) -> bool:
+    """Tell whether a query may show the descriptions that `comment` writes, which takes a moment."""
+    return not _SHOWS_COMMENTS.isdisjoint(_WORD.findall(query.lower()))
+
+
 def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB over a lake.
 
@@ -123,7 +138,8 @@ def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duc
 
     Returns:
         A connection with one relation per table in schema `lake` and the public views in `main`. A table
-        without a file yet is typed and empty, and stays so until the next connect.
+        without a file yet is typed and empty, and stays so until the next connect. Whatever is asked, it
+        opens files of this lake only and keeps its settings.
 
     Raises:
         U1Error: A file of the lake is damaged.
@@ -132,12 +148,14 @@ def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duc
         config={
             # Nothing is fetched from anywhere, whatever a query names.
             "autoinstall_known_extensions": False,
-            "temp_directory": str(Path(tempfile.gettempdir()) / "u1-duckdb"),
+            "temp_directory": str(Path(tempfile.gettempdir()) / f"u1-duckdb-{os.getuid()}"),
         }
     )
+    address = None if root is None else resolve(root)
     with one_line_errors(connection):
         _bound_memory(connection)
-        _create_relations(connection, root, needed)
+        _create_relations(connection, address, needed)
+        _lock(connection, address)
     return connection
 
 
@@ -151,12 +169,14 @@ def _bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _create_relations(
-    connection: duckdb.DuckDBPyConnection, root: Path | str | None, needed: Iterable[str] | None
+    connection: duckdb.DuckDBPyConnection, address: Path | str | None, needed: Iterable[str] | None
 ) -> None:
     # Timestamps are stored in UTC and shown so, on every machine.
     connection.execute("set timezone = 'UTC'")
+    # The bar would be printed among the rows.
+    connection.execute("set enable_progress_bar = false")
     connection.execute("create schema lake")
-    patterns = _patterns(connection, root)
+    patterns = _patterns(connection, address)
     for table, schema in SCHEMAS.items():
         _create_raw(connection, patterns.get(table), table, schema)
     for text in _texts("macros").values():
@@ -165,9 +185,27 @@ def _create_relations(
         connection.execute(f"create view {name} as\n{text}")
 
 
-def _patterns(connection: duckdb.DuckDBPyConnection, root: Path | str | None) -> dict[str, str]:
+def _lock(connection: duckdb.DuckDBPyConnection, address: Path | str | None) -> None:
+    """Shut everything outside the lake, variables of this process included, and lock the settings."""
+    folders: list[str] = []
+    if isinstance(address, Path):
+        # DuckDB looks at the escaped pattern and at each file it finds; a table may be a link to a folder.
+        names = (str(address), *(str(address / table) for table in SCHEMAS))
+        folders = sorted({*names, *map(_glob_escape, names)})
+    elif address is not None:
+        from u1core.lake import remote
+
+        folders = [f"{remote.PROTOCOL}://"]
+    connection.execute(f"""
+        set allowed_directories = [{", ".join(map(_quoted, folders))}];
+        set python_enable_replacements = false;
+        set enable_external_access = false;
+        set lock_configuration = true;
+    """)
+
+
+def _patterns(connection: duckdb.DuckDBPyConnection, address: Path | str | None) -> dict[str, str]:
     """Return what names the Parquet files of each table that has some."""
-    address = None if root is None else resolve(root)
     if address is None:
         return {}
     if isinstance(address, Path):
@@ -180,6 +218,39 @@ def _patterns(connection: duckdb.DuckDBPyConnection, root: Path | str | None) ->
     connection.register_filesystem(files)
     globs = {table: f"{remote.PROTOCOL}://{table}/**/*.parquet" for table in SCHEMAS}
     return {table: pattern for table, pattern in globs.items() if files.glob(pattern)}
+
+
+def comment(connection: duckdb.DuckDBPyConnection) -> None:
+    """Describe every table, view and column there is, so that duckdb_columns() and duckdb_views() show it.
+
+    A view is described by its header, the columns of a table by its schema. A column of a view is described
+    like the one of its name and type in what the view reads; what a view derives is in its own description.
+    """
+    headers = {name: read_header(text) for name, text in view_files().items()}
+    described = {
+        f"lake.{table}": {(c.name, _sql_type(c.type).upper()): _with_unit(c) for c in columns}
+        for table, columns in COLUMNS.items()
+    }
+    for name, header in headers.items():
+        # What is read first has the last word.
+        read = (described.get(other, {}) for other in reversed(header["Reads"].split(", ")))
+        described[name] = {column: text for texts in read for column, text in texts.items()}
+    script = []
+    for kind, schema, name in connection.execute(_RELATIONS).fetchall():
+        raw = "All rows, those of superseded and unfinished cells too"
+        grain = raw if schema == "lake" else f"One row per {headers[name]['Grain']}"
+        text = _quoted(f"{headers[name]['Question']} {grain}")
+        script.append(f"comment on {kind} {schema}.{name} is {text}")
+    for schema, name, column, type_ in connection.execute(_TYPED_COLUMNS).fetchall():
+        texts = described[f"lake.{name}" if schema == "lake" else name]
+        if (column, type_) in texts:
+            text = _quoted(texts[column, type_])
+            script.append(f'comment on column {schema}.{name}."{column}" is {text}')
+    connection.execute(";".join(script))
+
+
+def _with_unit(column: Column) -> str:
+    return column.description + (f" [{column.unit}]" if column.unit not in ("", "1") else "")
 
 
 def _with_their_views(needed: Iterable[str] | None) -> dict[str, str]:
@@ -199,10 +270,9 @@ def _create_raw(
         columns = ", ".join(f"{field.name} {_sql_type(field.type)}" for field in schema)
         connection.execute(f"create table lake.{table} ({columns})")
         return
-    # A view takes no bound parameter, so the one text that goes into SQL is quoted here.
-    quoted = pattern.replace("'", "''")
+    files = _quoted(pattern)
     connection.execute(
-        f"create view lake.{table} as select * from read_parquet('{quoted}', hive_partitioning = false)"
+        f"create view lake.{table} as select * from read_parquet({files}, hive_partitioning = false)"
     )
 
 
@@ -211,6 +281,11 @@ def _sql_type(type_: pa.DataType) -> str:
     if pa.types.is_list(type_):
         return f"{_sql_type(type_.value_type)}[]"
     return _SQL_TYPES[type_]
+
+
+def _quoted(text: str) -> str:
+    """Return a text as SQL, for statements that take no bound parameter."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _glob_escape(path: str) -> str:
@@ -232,6 +307,7 @@ def run_query(
 
     Raises:
         U1Error: The statement would write or set something, is not exactly one, or DuckDB can't run it.
+        KeyboardInterrupt: Ctrl-C; the connection serves on.
     """
     try:
         statements = connection.extract_statements(sql)
@@ -253,15 +329,28 @@ def _execute(connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[st
     connection.execute("begin transaction read only")
     try:
         relation = connection.sql(sql, params=dict(params) if params else None)
-        return relation.to_arrow_table()
+        return _interruptible(connection, relation.to_arrow_table)
     finally:
         connection.execute("rollback")
 
 
+def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], pa.Table]) -> pa.Table:
+    """Do the work beside the main thread, so that Ctrl-C ends it; DuckDB alone does not always notice."""
+    with ThreadPoolExecutor(1) as beside:
+        future = beside.submit(work)
+        try:
+            return future.result()
+        except BaseException:
+            # Again and again: an interruption that comes before the query begins is lost.
+            while not future.done():
+                connection.interrupt()
+                wait([future], timeout=0.05)
+            raise
+
+
 def statements(text: str) -> list[str]:
     """Split a text into its statements; U1Error where DuckDB cannot."""
-    connection = connect(None)
-    with one_line_errors(connection):
+    with duckdb.connect() as connection, one_line_errors(connection):
         return [statement.query for statement in connection.extract_statements(text)]
 
 
@@ -284,15 +373,21 @@ def one_line_errors(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def _is_read_only(connection: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> bool:
     """Tell whether a statement only reads; an explained or a pivot statement is looked into."""
     text = statement.query
-    if statement.type == duckdb.StatementType.EXPLAIN:
+    try:
+        kind = statement.type
+    except (
+        ValueError
+    ):  # DuckDB has kinds that its Python package has no name for, such as `update extensions`
+        return False
+    if kind == duckdb.StatementType.EXPLAIN:
         prefix = _EXPLAIN.match(text)
         inner = connection.extract_statements(text[prefix.end() :]) if prefix else []
         return len(inner) == 1 and inner[0].type == duckdb.StatementType.SELECT
-    if statement.type == duckdb.StatementType.MULTI:
+    if kind == duckdb.StatementType.MULTI:
         return _PIVOT.match(text) is not None
-    if statement.type == duckdb.StatementType.PRAGMA:
+    if kind == duckdb.StatementType.PRAGMA:
         return _PRAGMA.match(text) is not None
-    return statement.type in _READ_ONLY
+    return bool(kind == duckdb.StatementType.SELECT)
 
 
 def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> U1Error:
@@ -301,6 +396,8 @@ def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> 
         todo = f"the views are {', '.join(sorted(view_files()))}"
     elif isinstance(error, duckdb.BinderException):
         todo = "`describe <view>` lists its columns; see docs/lake.md"
+    elif isinstance(error, duckdb.PermissionException):
+        todo = "ask the lake's own tables and views: nothing else is opened, no link out of the lake followed"
     elif "not provided for the following parameters" in str(error):
         todo = "give each one a value: `--param split=query`"
     return U1Error("a query DuckDB can run", _first_line(str(error)), todo)
@@ -309,6 +406,18 @@ def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> 
 def _first_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0] if lines else "nothing"
+
+
+def words() -> list[str]:
+    """Return what a query is made of, sorted: SQL's keywords, raw tables, views and all their columns."""
+    with connect(None) as connection:
+        rows = connection.execute("""
+            select keyword_name from duckdb_keywords()
+            union select column_name from duckdb_columns() where not internal
+            union select view_name from duckdb_views() where not internal
+            union select 'lake.' || table_name from duckdb_tables()
+        """).fetchall()
+    return sorted(str(word) for (word,) in rows)
 
 
 def views(connection: duckdb.DuckDBPyConnection) -> list[str]:

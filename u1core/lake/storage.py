@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from u1core.errors import U1Error
+from u1core.errors import TakenError, U1Error
 from u1core.lake.lease import Lease
 
 WORK = ".work"
@@ -191,7 +191,7 @@ class LocalStorage(Storage):
                 lock.acquire()
             except Timeout as e:
                 todo = "wait for it to end, or name another lake"
-                raise U1Error(f"no other sweep on {self.address}", "one that is writing now", todo) from e
+                raise TakenError(f"no other sweep on {self.address}", "one that is writing now", todo) from e
         try:
             yield
         finally:

@@ -9,12 +9,15 @@ a local one or a prefix of an object store (`u1core.lake.storage`).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,14 +25,35 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from u1core.errors import U1Error
+from u1core.errors import TakenError, U1Error
 from u1core.lake import index
-from u1core.lake.storage import WORK, NewFile, ObjectStorage, Storage, open_storage, writing_to
-from u1core.schema import SCHEMA_VERSION, SCHEMAS
+from u1core.lake.storage import (
+    WORK,
+    NewFile,
+    ObjectStorage,
+    Storage,
+    open_storage,
+    writing_to,
+)
+from u1core.schema import CELL_TABLES, SCHEMA_VERSION, SCHEMAS
 
-__all__ = ["MARK", "CellId", "Lake", "RunId", "list_column", "list_matrix", "writing_to"]
+__all__ = [
+    "MARK",
+    "CellId",
+    "Lake",
+    "RunId",
+    "SweepId",
+    "key_of",
+    "list_column",
+    "list_matrix",
+    "sha256_of",
+    "writing_to",
+]
 
 MARK = "u1lake.json"
+
+_CHUNK = 8 << 20
+_TURN_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +104,30 @@ class RunId:
         return re.sub(r"[^\w.=/-]", "-", f"task={self.task}/network={self.network}/arm={self.arm}")
 
 
-AnyId = CellId | RunId
+@dataclass(frozen=True)
+class SweepId:
+    """What the lake knows a sweep by that came to its end."""
+
+    key: str
+    concluded_at: datetime
+
+    @classmethod
+    def draw(cls) -> SweepId:
+        """Return the id of a sweep that ends now."""
+        return cls(uuid.uuid4().hex[:16], datetime.now(UTC))
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The key columns that every row of the sweep carries."""
+        return {"sweep_key": self.key, "concluded_at": self.concluded_at}
+
+    @property
+    def folder(self) -> str:
+        """Where its files lie below each table."""
+        return f"year={self.concluded_at.year}"
+
+
+AnyId = CellId | RunId | SweepId
 
 
 class Lake:
@@ -138,15 +185,30 @@ class Lake:
         with self._reaching():
             self.storage.write(MARK, mark.encode())
 
-    def alone(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def alone(self, waiting: Callable[[U1Error], None] | None = None) -> Iterator[None]:
         """Be the only sweep that writes to this lake.
 
         On a disk the lock goes with the process, however it ends; on an object store within `LEASE_S`.
 
+        Args:
+            waiting: Called with who is writing, about every other second, until it is our turn; None does
+                not wait.
+
         Raises:
-            U1Error: Another sweep is writing.
+            TakenError: Another sweep is writing, and we do not wait.
         """
-        return self.storage.alone()
+        with ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(self.storage.alone())
+                    break
+                except TakenError as taken:
+                    if waiting is None:
+                        raise
+                    waiting(taken)
+                    time.sleep(_TURN_S)
+            yield
 
     def _reaching(self) -> AbstractContextManager[None]:
         return self.storage.reaching() if isinstance(self.storage, ObjectStorage) else nullcontext()
@@ -281,17 +343,30 @@ class Lake:
         return {row["cell_key"]: row for row in index.read_files(self.storage, names)}
 
     def commit(self, cell: CellId, row: Mapping[str, Any]) -> None:
-        """Make a cell readable: write its row of `cells`, then drop its unfinished state.
+        """Make a cell readable: write what its files are, its row of `cells`, then drop its unfinished state.
 
         Rows of failed tries of the same dataset, model and variant are dropped: this cell replaces them.
         """
-        now = datetime.now(UTC)
-        columns = {name: [value] for name, value in {"committed_at": now, "selected_at": now, **row}.items()}
-        self.write("cells", cell, columns)
-        for key, other in self._namesakes(cell).items():
-            if other["status"] == "failed":
+        others = self._namesakes(cell)
+        now = {"committed_at": datetime.now(UTC), "selected_at": _after(others.values())}
+        self.write_sums(cell)
+        self.write("cells", cell, {name: [value] for name, value in {**now, **row}.items()})
+        for key, other in others.items():
+            if key != cell.key and other["status"] == "failed":
                 self.storage.delete(_part_name("cells", CellId(key, *_names(other)), None, 0))
         self.drop_work(cell)
+
+    def write_sums(self, cell: CellId) -> None:
+        """Write size and sha256 of every file of a cell."""
+        rows = []
+        for table in CELL_TABLES:
+            if table in ("cells", "files"):
+                continue
+            for name in self.storage.names(f"{table}/{cell.folder}"):
+                if key_of(name) == cell.key:
+                    rows.append((table, name, *sha256_of(self.storage, name)))
+        columns = zip(*rows, strict=True) if rows else ((),) * 4
+        self.write("files", cell, dict(zip(("table_name", "path", "bytes", "sha256"), columns, strict=True)))
 
     def mark_failed(self, cell: CellId, row: Mapping[str, Any]) -> None:
         """Write the row of a failed cell; its unfinished state stays, so that the next try resumes."""
@@ -306,7 +381,39 @@ class Lake:
             latest[_names(row)] = row
         for cell in cells:
             if latest[cell.dataset, cell.model, cell.variant]["cell_key"] != cell.key:
-                self.commit(cell, rows[cell.key] | {"selected_at": datetime.now(UTC)})
+                # Its sums stay those of its first commit: what was damaged since is not blessed.
+                row = rows[cell.key] | {"selected_at": _after(rows.values())}
+                self.write("cells", cell, {name: [value] for name, value in row.items()})
+
+
+def _after(rows: Iterable[Mapping[str, Any]]) -> datetime:
+    """Return now; where the clock was set back, a moment after everything that was selected before."""
+    before: list[datetime] = [row["selected_at"] for row in rows]
+    return max([datetime.now(UTC), *(moment + timedelta(microseconds=1) for moment in before)])
+
+
+def key_of(name: str) -> str:
+    """Return the key of the cell or run that a file of a table belongs to.
+
+    Example:
+        >>> key_of("records/dataset=d/model=m/variant=original/layer=l/0123abcd-00002.parquet")
+        '0123abcd'
+    """
+    return name.rpartition("/")[2].rpartition("-")[0]
+
+
+def sha256_of(storage: Storage, name: str) -> tuple[int, str]:
+    """Return size and sha256 of a file.
+
+    Raises:
+        FileNotFoundError: It is not there.
+    """
+    digest, size = hashlib.sha256(), 0
+    with storage.files.open_input_stream(name) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
 
 
 def _part_name(table: str, cell: AnyId, layer: str | None, part: int) -> str:
@@ -334,7 +441,12 @@ def _encoding(schema: pa.Schema) -> dict[str, Any]:
         nested = pa.types.is_list(f.type)
         if encoding := by_type.get(f.type.value_type if nested else f.type):
             encodings[f"{f.name}.list.element" if nested else f.name] = encoding
-    return {"compression": "zstd", "use_dictionary": names, "column_encoding": encodings}
+    return {
+        "compression": "zstd",
+        "use_dictionary": names,
+        "column_encoding": encodings,
+        "write_page_checksum": True,
+    }
 
 
 def _names(row: Mapping[str, Any]) -> tuple[str, str, str]:

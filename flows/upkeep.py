@@ -1,0 +1,106 @@
+"""What a lake's keeper does: prove it, clear it, run again what failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from u1core.errors import U1Error
+from u1core.lake.orphans import KINDS, Orphan, find_orphans, remove_orphans
+from u1core.lake.store import CellId, Lake
+from u1core.lake.verify import Damage, drop, verify
+
+if TYPE_CHECKING:
+    from flows.request import Options
+
+
+def print_damage(address: str, out: Console, err: Console, *, take_out: bool) -> list[Damage]:
+    """Verify a lake and print what is damaged; return it, unless it was taken out."""
+    lake = Lake.open(address)
+    damaged = _verify(lake, err)
+    for damage in damaged:
+        err.print(f"u1: damaged: {damage.name}: {damage.reason}", highlight=False, markup=False)
+    keys = {damage.key for damage in damaged}
+    if not damaged:
+        done = sum(row["status"] == "done" for row in lake.cells().values())
+        out.print(f"{lake.root}: {done} cells as they were committed", highlight=False, markup=False)
+        return []
+    if take_out:
+        files = drop(lake, keys)
+        out.print(f"{len(keys)} cells or runs taken out, {files} files; sweep again", highlight=False)
+        return []
+    err.print(
+        f"u1: {len(keys)} cells or runs are damaged; `u1 verify --drop` takes them out", highlight=False
+    )
+    return damaged
+
+
+def _verify(lake: Lake, err: Console) -> list[Damage]:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bars:
+        bar = bars.add_task("verify", total=None)
+        return verify(lake, lambda done, total: bars.update(bar, completed=done, total=total))
+
+
+def print_orphans(address: str, remove: str, out: Console) -> None:
+    """Print what lies in a lake and no view shows, and remove the kinds that are named."""
+    kinds = [kind.strip() for kind in remove.split(",") if kind.strip()]
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise U1Error(f"--remove from {', '.join(KINDS)}", repr(", ".join(unknown)), "name some of them")
+    lake = Lake.open(address)
+    found = remove_orphans(lake, kinds) if kinds else find_orphans(lake)
+    table = Table("kind", "what", "files", "MB", "days old", title="removed" if kinds else str(lake.root))
+    for orphan in found:
+        table.add_row(*_columns(orphan))
+    out.print(table)
+    megabytes = sum(orphan.size for orphan in found) / 1e6
+    out.print(f"{len(found)} orphans, {megabytes:.1f} MB{' removed' if kinds else ''}", highlight=False)
+    if not kinds:
+        for kind, meaning in KINDS.items():
+            out.print(f"  --remove {kind}: {meaning}", highlight=False)
+
+
+def _columns(orphan: Orphan) -> tuple[str, ...]:
+    days = (datetime.now(UTC) - orphan.modified).total_seconds() / 86400
+    return orphan.kind, orphan.name, str(orphan.files), f"{orphan.size / 1e6:.1f}", f"{days:.1f}"
+
+
+def failed_sweeps(options: Options, models: str, datasets: str) -> list[Options]:
+    """Return the sweeps that ask again for the failed cells of a lake, as they were asked for then.
+
+    Args:
+        options: Where and how; what is swept comes from the lake.
+        models: Names to find the models by; empty for the ids of those that failed.
+        datasets: The same of datasets.
+    """
+    groups: dict[tuple[int | None, int, str], list[dict[str, str]]] = {}
+    for row in Lake.open(options.lake).cells().values():
+        if row["status"] == "failed":
+            asked = row["image_limit"], row["location_limit"] or 0, row["precision"]
+            groups.setdefault(asked, []).append(row)
+    return [
+        replace(
+            options,
+            models=models or _joined(rows, "model"),
+            datasets=datasets or _joined(rows, "dataset"),
+            variants=_joined(rows, "variant"),
+            limit=limit,
+            location_limit=location_limit,
+            precision=precision,
+            only=[_name(row) for row in rows],
+        )
+        for (limit, location_limit, precision), rows in groups.items()
+    ]
+
+
+def _joined(rows: list[dict[str, str]], column: str) -> str:
+    return ",".join(sorted({row[column] for row in rows}))
+
+
+def _name(row: dict[str, str]) -> str:
+    return str(CellId(row["cell_key"], row["dataset"], row["model"], row["variant"]))
