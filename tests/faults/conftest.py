@@ -38,13 +38,13 @@ def served(environment, server):
 
 @pytest.fixture
 def start(served, tmp_path):
-    """Return what starts `u1` in a folder and does not wait for it; what it leaves running is killed."""
+    """Return what starts `u1` and does not wait for it; what it leaves running is killed."""
     begun = []
 
-    def run(*arguments, folder=tmp_path, command=U1, **variables):
+    def run(*arguments, **variables):
         process = subprocess.Popen(
-            [*command, *map(str, arguments)],
-            cwd=folder,
+            [*U1, *map(str, arguments)],
+            cwd=tmp_path,
             env=served | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -65,8 +65,8 @@ def start(served, tmp_path):
 def finish(start):
     """Return what runs `u1` to its end and gives its status, output and errors."""
 
-    def run(*arguments, **options):
-        process = start(*arguments, **options)
+    def run(*arguments, **variables):
+        process = start(*arguments, **variables)
         said, errors = process.communicate(timeout=550)
         return process.returncode, said, errors
 

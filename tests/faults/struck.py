@@ -43,13 +43,20 @@ class Holding:
 
     @classmethod
     def of(cls, lake):
-        queries = {table: f"select * from lake.{table} order by all" for table in TABLES}
-        queries |= {view: f"select * from {view} order by all" for view in ANSWERS}
         with sql.connect(lake) as connection:
-            # Text, so that floats are compared to their last digit and NaN equals itself.
-            answers = {name: repr(connection.sql(query).fetchall()) for name, query in queries.items()}
-            answers["cells"] = repr(connection.sql(CELLS).fetchall())
-            return cls(connection.sql("select count(*) from lake.records").fetchall()[0][0], answers)
+
+            def ask(query):
+                return connection.sql(query).fetchall()
+
+            # Text, in which NaN equals itself: rows to the last digit, what DuckDB's threads sum to the twelfth.
+            answers = {table: repr(ask(f"select * from lake.{table} order by all")) for table in TABLES}
+            answers |= {view: repr(_rounded(ask(f"select * from {view} order by all"))) for view in ANSWERS}
+            answers["cells"] = repr(ask(CELLS))
+            return cls(ask("select count(*) from lake.records")[0][0], answers)
+
+
+def _rounded(rows):
+    return [[f"{value:.12g}" if isinstance(value, float) else value for value in row] for row in rows]
 
 
 def _first_difference(one, two):
