@@ -48,7 +48,7 @@ class Holding:
             def ask(query):
                 return connection.sql(query).fetchall()
 
-            # Text, in which NaN equals itself: rows to the last digit, what DuckDB's threads sum to the twelfth.
+            # Text, in which NaN equals itself: rows to the last digit; DuckDB's threads sum in any order.
             answers = {table: repr(ask(f"select * from lake.{table} order by all")) for table in TABLES}
             answers |= {view: repr(_rounded(ask(f"select * from {view} order by all"))) for view in ANSWERS}
             answers["cells"] = repr(ask(CELLS))
