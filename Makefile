@@ -3,8 +3,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SWEEP_LIMIT ?= 400
+KILLS ?= 20
 
-.PHONY: help install sweep validate test bench catalog-check check lock build clean
+.PHONY: help install sweep validate test faults bench catalog-check check lock build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,8 +25,11 @@ sweep: install  ## the main job: three ImageNet models, two ResNet-20 of ours an
 validate: install  ## false positives, power and coverage of every test, in minutes
 	$(BIN)/u1 validate
 
-test: install  ## every test, the slow ones too
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test: install  ## every test, the slow ones too, but for the long faults
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not faults'
+
+faults: install  ## kills, a lost server, full disks, clocks, hangs on real processes, docs/faults.md; KILLS=200 takes an hour
+	U1_FAULT_KILLS=$(KILLS) U1_FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -n0 tests/faults
 
 bench: install  ## how fast, against what: docs/benchmarks.md
 	$(BIN)/python benchmarks/report.py

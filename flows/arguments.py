@@ -106,6 +106,12 @@ ClusterOption = Annotated[
     list[str] | None,
     typer.Option("--cluster-option", help="name=value for the cluster's class; repeatable."),
 ]
+CellTimeout = Annotated[
+    float | None,
+    typer.Option(
+        "--cell-timeout", help="Minutes after which a Dask worker still at a step of one cell is killed."
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 
 

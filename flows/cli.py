@@ -6,6 +6,7 @@ Heavy imports happen inside the commands, so that `--help` and `u1 sql` start at
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -163,6 +164,8 @@ def validate(
 def main() -> None:
     """Run `u1`; a user's mistake is one line on stderr and exit status 1, never a traceback."""
     _heed_signals()
+    # Of a log that could not be sent to Prefect's server nothing is said on the terminal.
+    logging.raiseExceptions = False
     # A name that the terminal cannot show is no reason to stop.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

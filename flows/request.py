@@ -42,6 +42,7 @@ class Options:
         dask_address: Scheduler of a running cluster.
         cluster: `module:Class` of a cluster to start.
         cluster_options: Its keyword arguments.
+        cell_timeout: Minutes after which a worker is killed that is still at a step of one cell.
     """
 
     models: str = "*"
@@ -63,6 +64,7 @@ class Options:
     dask_address: str | None = None
     cluster: str | None = None
     cluster_options: Mapping[str, Any] = field(default_factory=dict)
+    cell_timeout: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,21 +76,32 @@ class Where:
         dask_address: Scheduler of a running cluster.
         cluster: `module:Class` of a cluster to start.
         cluster_options: Its keyword arguments.
+        cell_timeout: Minutes after which a worker is killed that is still at a step of one cell.
     """
 
     runner: str = "local"
     dask_address: str | None = None
     cluster: str | None = None
     cluster_options: Mapping[str, Any] = field(default_factory=dict)
+    cell_timeout: float | None = None
 
     def __post_init__(self) -> None:
         if self.runner not in ("local", "dask"):
             raise U1Error("--runner to be local or dask", repr(self.runner), "name one of them")
-        for option, value in (("--dask-address", self.dask_address), ("--cluster", self.cluster)):
+        options = {
+            "--dask-address": self.dask_address,
+            "--cluster": self.cluster,
+            "--cell-timeout": self.cell_timeout,
+        }
+        for option, value in options.items():
             if value and self.runner != "dask":
                 raise U1Error(
                     f"{option} to go with --runner dask", f"--runner {self.runner}", "add --runner dask"
                 )
+        if self.cell_timeout is not None and self.cell_timeout <= 0:
+            raise U1Error(
+                "--cell-timeout above 0 minutes", f"{self.cell_timeout:g}", "raise it or leave it out"
+            )
         if self.dask_address and self.cluster:
             raise U1Error("--dask-address or --cluster", "both", "leave one of them out")
 
@@ -122,7 +135,13 @@ class Request:
         """
         catalog = load_catalog(options.catalog)
         check_choice("--precision", options.precision, PRECISIONS)
-        where = Where(options.runner, options.dask_address, options.cluster, options.cluster_options)
+        where = Where(
+            options.runner,
+            options.dask_address,
+            options.cluster,
+            options.cluster_options,
+            options.cell_timeout,
+        )
         # Other machines have other devices: their workers look for themselves.
         device = options.device if where.elsewhere else resolve_device(options.device)
         # Absolute, because a worker may have another working directory.

@@ -48,7 +48,8 @@ def workplace(where: Where, device: str) -> Iterator[Workplace]:
     with ExitStack() as stack:
         client = stack.enter_context(_client(where, device, stack))
         client.subscribe_topic(events.TOPIC, events.receive)
-        yield OnDask(client, _resources(client, device))
+        limit_s = None if where.cell_timeout is None else where.cell_timeout * 60
+        yield OnDask(client, _resources(client, device), limit_s)
 
 
 def check_scheduler(where: Where) -> None:
@@ -116,12 +117,16 @@ def run_to_result(flow: Flow[[Any], Any], options: object, threads: int) -> Any:
         threads: As many as tasks under way, so that a task that Prefect shows as running does run.
 
     Raises:
-        U1Error: A user's mistake that the flow met.
+        U1Error: A user's mistake that the flow met, or the server went away.
     """
     runner = ThreadPoolTaskRunner(max_workers=threads)
     events.begin()
-    with prefect_server():
-        state = flow.with_options(task_runner=runner)(options, return_state=True)
+    with prefect_server() as url:
+        try:
+            state = flow.with_options(task_runner=runner)(options, return_state=True)
+        except httpx.HTTPError as e:
+            todo = "run the same command again, with a server or no PREFECT_API_URL: it goes on from here"
+            raise U1Error("the Prefect server to stay", f"no answer from {url} ({e})", todo) from e
     result = state.result(raise_on_failure=False)
     if isinstance(result, U1Error):
         # A copy: the original's traceback would hold DuckDB's objects beyond the end of the interpreter.
@@ -133,11 +138,11 @@ def run_to_result(flow: Flow[[Any], Any], options: object, threads: int) -> Any:
 
 
 @contextmanager
-def prefect_server() -> Iterator[None]:
-    """Have one Prefect server for this process and its children: the configured one, or an embedded one."""
+def prefect_server() -> Iterator[str]:
+    """Have one Prefect server for this process and its children, configured or embedded; give its address."""
     if configured := PREFECT_API_URL.value():
         check_server(configured)
-        yield
+        yield configured
         return
     server = SubprocessASGIServer()
     try:
@@ -148,7 +153,7 @@ def prefect_server() -> Iterator[None]:
     os.environ["PREFECT_API_URL"] = server.api_url
     try:
         with temporary_settings({PREFECT_API_URL: server.api_url}):
-            yield
+            yield server.api_url
     finally:
         # The server stops itself when the process exits, after Prefect has sent it the last logs.
         del os.environ["PREFECT_API_URL"]

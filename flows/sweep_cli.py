@@ -13,7 +13,7 @@ from flows.sweep_options import takes_options
 if TYPE_CHECKING:
     from flows.request import Options
 
-_NOT_PLANNED = ("report", "runner", "dask_address", "cluster", "cluster_option")
+_NOT_PLANNED = ("report", "runner", "dask_address", "cluster", "cluster_option", "cell_timeout")
 _FROM_THE_LAKE = ("models", "datasets", "limit", "location_limit", "variants", "precision")
 
 Drift = Annotated[

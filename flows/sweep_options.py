@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flows.arguments import (
     BatchSize,
     CatalogFile,
+    CellTimeout,
     Cluster,
     ClusterOption,
     DaskAddress,
@@ -50,6 +51,7 @@ def make_options(
     dask_address: DaskAddress = None,
     cluster: Cluster = None,
     cluster_option: ClusterOption = None,
+    cell_timeout: CellTimeout = None,
     catalog: CatalogFile = None,
     models_dir: ModelsDir = None,
     data_dir: DataDir = None,
@@ -75,6 +77,7 @@ def make_options(
         catalog=catalog_file(catalog),
         models_dir=models_dir,
         data_dir=data_dir,
+        cell_timeout=cell_timeout,
         **cluster_of(runner.value, dask_address, cluster, cluster_option or [], catalog_file(catalog)),
     )
 

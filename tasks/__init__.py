@@ -14,6 +14,8 @@ _DEFAULTS = {
     "PREFECT_LOGGING_LEVEL": "WARNING",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    # Without a server every event that can't be sent would be a page of its own.
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
     "DASK_LOGGING__DISTRIBUTED": "error",
     # Bars of downloads would draw over ours.
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import httpx
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import PrefectException
 
 from u1core.lake import sql
 from u1core.lake.store import Lake
@@ -77,13 +80,15 @@ def evaluate_claims(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, st
 @task(task_run_name="publish artifacts", cache_policy=NO_CACHE)
 def publish(cells: list[dict[str, str]], claims: tuple[dict[str, str], ...], digest: str) -> None:
     """Show the cells, the claims and the digest to those who watch in Prefect's UI."""
-    create_markdown_artifact(digest, key="digest", description="What was done and what moved")
-    create_table_artifact(cells, key="sweep-cells", description="Cells of the sweep")
     table = "\n".join(
         f"| {c['claim']} | **{c['verdict']}** | {c['evidence']} | {c['caveat']} |" for c in claims
     )
-    create_markdown_artifact(
-        f"| claim | verdict | evidence | what the controls say |\n|---|---|---|---|\n{table}",
-        key="claims",
-        description="The paper's claims",
-    )
+    # A server that is gone is no reason to lose what is written.
+    with suppress(httpx.HTTPError, PrefectException):
+        create_markdown_artifact(digest, key="digest", description="What was done and what moved")
+        create_table_artifact(cells, key="sweep-cells", description="Cells of the sweep")
+        create_markdown_artifact(
+            f"| claim | verdict | evidence | what the controls say |\n|---|---|---|---|\n{table}",
+            key="claims",
+            description="The paper's claims",
+        )

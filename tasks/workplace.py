@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tasks import steps
 from tasks.jobs import Job
+from tasks.watchdog import TOPIC, within
 from u1core.errors import U1Error
 
 if TYPE_CHECKING:
@@ -80,13 +82,20 @@ class OnDask:
 
     Nine milliseconds a call, where Prefect's Dask runner takes eighty; and a call that kills its workers ends
     Failed instead of pending for ever.
+
+    Args:
+        client: Of the cluster.
+        resources: What an extraction takes of its worker.
+        limit_s: Past so many seconds of a call its worker is killed, and another one tries; None waits.
     """
 
     # Threads that wait: more than this and a cluster's workers would have to wait for us.
     cells_at_once = 256
 
-    def __init__(self, client: Client, resources: Mapping[str, float]) -> None:
-        self._client, self._resources = client, dict(resources)
+    def __init__(self, client: Client, resources: Mapping[str, float], limit_s: float | None = None) -> None:
+        self._client, self._resources, self._limit_s = client, dict(resources), limit_s
+        self._late: set[str] = set()
+        client.subscribe_topic(TOPIC, lambda event: self._late.add(event[1]))
         self._extracting, self._turn = 0, threading.Condition()
         self._counted = 0, -_COUNT_S
 
@@ -133,11 +142,14 @@ class OnDask:
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
 
+        call = functools.partial(within, self._limit_s, step) if self._limit_s else step
         for attempt in range(_ATTEMPTS):
-            future = self._client.submit(step, job, pure=False, resources=dict(resources), priority=priority)
+            future = self._client.submit(call, job, pure=False, resources=dict(resources), priority=priority)
             try:
                 return future.result()
             except KilledWorker as e:
+                if job.name in self._late:
+                    raise _late(job, self._limit_s) from e
                 # The first time another cell may have been to blame.
                 if attempt + 1 < _ATTEMPTS:
                     continue
@@ -149,3 +161,9 @@ class OnDask:
             finally:
                 future.release()
         raise AssertionError("unreachable")
+
+
+def _late(job: Job, limit_s: float | None) -> U1Error:
+    minutes = (limit_s or 0) / 60
+    todo = "raise --cell-timeout if it was only slow; what it wrote is kept"
+    return U1Error(f"{job.name} to take {minutes:g} minutes at most", "two workers killed for longer", todo)

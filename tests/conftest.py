@@ -1,19 +1,67 @@
-"""An object store: moto's S3 server, a process of its own that speaks the protocol over loopback."""
+"""What tests of several folders use: the command line in a process of its own, and an object store."""
 
+import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from pyarrow import fs
 
+U1 = [sys.executable, "-c", "from flows.cli import main; main()"]
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory):
+    """Environment of the processes: Prefect's home and the cache are the test run's own."""
+    home = tmp_path_factory.mktemp("home")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("U1_", "PREFECT_"))}
+    return kept | {
+        "PREFECT_HOME": str(home / "prefect"),
+        "U1_CACHE": str(home / "cache"),
+        "PYTHONPATH": str(ROOT),
+        "COLUMNS": "200",
+    }
+
+
+@pytest.fixture
+def u1(environment, tmp_path):
+    """Run `u1` in a temporary folder; return the finished process."""
+
+    def run(*arguments, **variables):
+        return subprocess.run(
+            [*U1, *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            timeout=550,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def ask(u1):
+    """Ask the lake in the temporary folder; return the rows as lists of text."""
+
+    def run(query):
+        done = u1("sql", query, "--format", "csv")
+        assert done.returncode == 0, done.stderr
+        return [line.split(",") for line in done.stdout.splitlines()[1:]]
+
+    return run
+
 
 @pytest.fixture(scope="session")
 def s3():
-    """Start the server; return the environment that leads to it. It has one bucket, `bucket`."""
+    """Start an S3 server, moto's; return the environment that leads to it. It has one bucket, `bucket`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"

@@ -173,25 +173,6 @@ def test_dask_gives_the_same_answers(u1, ask, tmp_path):
     assert ask(ANSWERS) == local
 
 
-def test_a_killed_sweep_resumes_without_loss_or_double(u1, ask, environment, tmp_path):
-    assert u1("sweep", *CELLS).returncode == 0
-    undisturbed = ask(ANSWERS)
-    (tmp_path / "lake").rename(tmp_path / "undisturbed")
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "sweep", *map(str, CELLS)]
-    for delay_s in (9, 14, 17):
-        sweep = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
-        time.sleep(delay_s)
-        os.killpg(sweep.pid, signal.SIGKILL)
-        sweep.wait()
-    resumed = u1("sweep", *CELLS)
-    assert resumed.returncode == 0, resumed.stderr
-    assert ask(COUNTS) == [["640", "640"]]
-    assert ask(ANSWERS) == undisturbed
-
-
 def test_prefect_shows_readable_runs_and_artifacts(u1, environment):
     assert u1("sweep", *CELLS).returncode == 0
     script = """

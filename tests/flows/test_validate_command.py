@@ -2,10 +2,11 @@
 
 import re
 import runpy
+from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
+ROOT = Path(__file__).parents[2]
 MUTATIONS = runpy.run_path(str(ROOT / "benchmarks" / "mutations.py"))
 SOME = (
     "2k degrees of freedom",

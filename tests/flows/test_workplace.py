@@ -106,6 +106,8 @@ def test_cuda_stands_for_every_gpu_of_the_machine(monkeypatch):
         ({"dask_address": "tcp://a:1"}, "--dask-address to go with --runner dask"),
         ({"cluster": "a:B"}, "--cluster to go with --runner dask"),
         ({"runner": "dask", "dask_address": "tcp://a:1", "cluster": "a:B"}, "leave one of them out"),
+        ({"cell_timeout": 5.0}, "--cell-timeout to go with --runner dask"),
+        ({"runner": "dask", "cell_timeout": 0.0}, "--cell-timeout above 0 minutes"),
     ],
 )
 def test_what_contradicts_itself_is_refused(where, message):

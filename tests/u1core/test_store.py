@@ -1,4 +1,5 @@
 import errno
+from datetime import datetime
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -60,6 +61,28 @@ def test_commit_drops_the_unfinished_state_and_select_makes_current(lake):
     lake.select(CELL)
     assert lake.cells()["k1"]["selected_at"] > before["k2"]["selected_at"]
     assert lake.cells()["k1"]["committed_at"] == before["k1"]["committed_at"]
+
+
+def test_what_was_asked_for_last_is_current_though_the_clock_went_back(lake, monkeypatch):
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime(2020, 1, 1, tzinfo=tz)
+
+    newer = CellId("k2", "digits", "net", "original")
+    lake.commit(CELL, {"status": "done"})
+    monkeypatch.setattr(store, "datetime", Earlier)
+    lake.commit(newer, {"status": "done"})
+    selected = {key: row["selected_at"] for key, row in lake.cells().items()}
+    assert selected["k2"] > selected["k1"]
+    lake.select(CELL)
+    assert lake.cells()["k1"]["selected_at"] > selected["k2"]
+
+
+def test_a_cell_that_failed_before_is_committed_in_its_place(lake):
+    lake.mark_failed(CELL, {"status": "failed", "error": "why"})
+    lake.commit(CELL, {"status": "done"})
+    assert [row["status"] for row in lake.cells().values()] == ["done"]
 
 
 def test_a_failed_cell_keeps_its_state(lake):

@@ -14,10 +14,10 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -347,12 +347,12 @@ class Lake:
 
         Rows of failed tries of the same dataset, model and variant are dropped: this cell replaces them.
         """
-        now = datetime.now(UTC)
-        columns = {name: [value] for name, value in {"committed_at": now, "selected_at": now, **row}.items()}
+        others = self._namesakes(cell)
+        now = {"committed_at": datetime.now(UTC), "selected_at": _after(others.values())}
         self.write_sums(cell)
-        self.write("cells", cell, columns)
-        for key, other in self._namesakes(cell).items():
-            if other["status"] == "failed":
+        self.write("cells", cell, {name: [value] for name, value in {**now, **row}.items()})
+        for key, other in others.items():
+            if key != cell.key and other["status"] == "failed":
                 self.storage.delete(_part_name("cells", CellId(key, *_names(other)), None, 0))
         self.drop_work(cell)
 
@@ -382,8 +382,14 @@ class Lake:
         for cell in cells:
             if latest[cell.dataset, cell.model, cell.variant]["cell_key"] != cell.key:
                 # Its sums stay those of its first commit: what was damaged since is not blessed.
-                row = rows[cell.key] | {"selected_at": datetime.now(UTC)}
+                row = rows[cell.key] | {"selected_at": _after(rows.values())}
                 self.write("cells", cell, {name: [value] for name, value in row.items()})
+
+
+def _after(rows: Iterable[Mapping[str, Any]]) -> datetime:
+    """Return now; where the clock was set back, a moment after everything that was selected before."""
+    before: list[datetime] = [row["selected_at"] for row in rows]
+    return max([datetime.now(UTC), *(moment + timedelta(microseconds=1) for moment in before)])
 
 
 def key_of(name: str) -> str:
