@@ -10,8 +10,10 @@ import pytest
 
 from u1core.errors import U1Error
 from u1core.lake import index, lease, remote, sql, storage
+from u1core.lake.orphans import find_orphans
 from u1core.lake.storage import open_storage, resolve
 from u1core.lake.store import CellId, Lake
+from u1core.lake.verify import drop, verify
 
 CELL = CellId("k1", "digits", "net", "original")
 
@@ -283,3 +285,21 @@ def test_a_query_sees_nothing_of_the_store_but_the_lake(objects):
         ):
             with pytest.raises(U1Error):
                 sql.run_query(connection, f"from read_parquet('{name}')")
+
+
+def test_damage_and_orphans_are_found_wherever_the_lake_is(lake):
+    lake.write("frames", CELL, {"layer": ["a"], "coupling_1": [0.5]})
+    lake.commit(CELL, {"status": "done"})
+    newer = CellId("k2", *("digits", "net", "original"))
+    lake.commit(newer, {"status": "done"})
+    assert verify(lake) == []
+    (orphan,) = find_orphans(lake)
+    assert (orphan.kind, orphan.key, orphan.files) == ("superseded", "k1", 3)
+    (name,) = lake.storage.names("frames")
+    content = bytearray(lake.storage.read(name))
+    content[9] ^= 1
+    lake.storage.write(name, bytes(content))
+    assert [(damage.key, damage.name) for damage in verify(lake)] == [("k1", name)]
+    assert drop(lake, ["k1"]) == 3
+    assert set(lake.cells()) == {"k2"}
+    assert find_orphans(lake) == verify(lake) == []
