@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from prefect.cache_policies import NO_CACHE
 
 from u1core.lake import sql
 from u1core.report import write_report
+from u1core.text import harmless
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&!]")
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,21 @@ def evaluate_claims(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, st
 @task(task_run_name="publish artifacts", cache_policy=NO_CACHE)
 def publish(cells: list[dict[str, str]], claims: tuple[dict[str, str], ...]) -> None:
     """Show the cells and the claims to those who watch in Prefect's UI."""
+    cells = [{name: harmless(text) for name, text in cell.items()} for cell in cells]
     create_table_artifact(cells, key="sweep-cells", description="Cells of the sweep")
     table = "\n".join(
-        f"| {c['claim']} | **{c['verdict']}** | {c['evidence']} | {c['caveat']} |" for c in claims
+        "| {claim} | **{verdict}** | {evidence} | {caveat} |".format(
+            **{k: as_markdown(v) for k, v in c.items()}
+        )
+        for c in claims
     )
     create_markdown_artifact(
         f"| claim | verdict | evidence | what the controls say |\n|---|---|---|---|\n{table}",
         key="claims",
         description="The paper's claims",
     )
+
+
+def as_markdown(text: str) -> str:
+    """Return text for one place of a Markdown table: shown as it is, no tag, link or column of its own."""
+    return _MARKUP.sub(r"\\\g<0>", harmless(text))
