@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from flows.terminal import Console
 
 if TYPE_CHECKING:
     from u1core.catalog import Catalog

@@ -15,13 +15,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.terminal import Console
 from u1core.errors import U1Error
 from u1core.lake import sql
 from u1core.lake.store import Lake
+from u1core.text import printable
 
 _SHOWN_ROWS = 200
 _HISTORY_LINES = 2000
@@ -66,7 +67,8 @@ def answer(lake: Path | str, query: str, params: dict[str, Any], format_: str, o
     elif format_ == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(rows.column_names)
-        writer.writerows(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+        for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+            writer.writerow(map(_shown, row) if sys.stdout.isatty() else row)
     elif format_ == "json":
         sys.stdout.write(json.dumps(rows.to_pylist(), default=str, indent=1) + "\n")
     else:
@@ -85,6 +87,10 @@ def _print_table(rows: pa.Table, out: Console) -> None:
     (out if out.is_terminal else Console(width=10_000)).print(table)
     if len(rows) > _SHOWN_ROWS:
         out.print(f"{_SHOWN_ROWS} of {len(rows)} rows; --format csv prints all")
+
+
+def _shown(value: object) -> object:
+    return printable(value) if isinstance(value, str) else value
 
 
 def _cell(value: object) -> str:

@@ -126,4 +126,9 @@ def _conclude(
     add_findings(table, entry.id, findings)
     out.print(table)
     hint = "" if catalog.name == "catalog.toml" and catalog.parent == Path() else f" --catalog {catalog}"
-    out.print(f"added {entry.id} to {catalog}; next: {next_command}{hint}", highlight=False, soft_wrap=True)
+    out.print(
+        f"added {entry.id} to {catalog}; next: {next_command}{hint}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )

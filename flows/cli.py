@@ -87,7 +87,7 @@ def report(
     with lake_sql.connect(lake) as connection, lake_sql.one_line_errors(connection):
         lake_sql.materialise(connection)
         path = write_report(connection, to / "index.html")
-    out.print(f"report: {path}", highlight=False)
+    out.print(f"report: {path}", highlight=False, markup=False)
 
 
 @app.command()

@@ -129,7 +129,11 @@ def named_cluster(name: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401
         raise
     except (TypeError, ValueError, OSError, RuntimeError) as e:
         todo = "correct its options: --cluster-option name=value, or [cluster] in the catalog file"
-        raise U1Error(f"{name} to start with {dict(options)}", " ".join(str(e).split()), todo) from e
+        raise U1Error(
+            f"{name} to start with its options ({', '.join(options) or 'none'})",
+            " ".join(str(e).split()),
+            todo,
+        ) from e
 
 
 def _factory(name: str) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ from packaging.version import Version
 from rich.console import Console
 from rich.table import Table
 
+from flows.terminal import plain
 from u1core.errors import U1Error
 from u1core.lake.storage import resolve
 from u1core.lake.store import Lake
@@ -194,5 +195,5 @@ def print_findings(findings: list[Finding], out: Console) -> None:
     colours = {"good": "green", "note": "yellow", "fault": "red"}
     table = Table("", "topic", "seen", "what to do")
     for f in findings:
-        table.add_row(f"[{colours[f.state]}]{f.state}[/]", f.topic, f.seen, f.todo)
+        table.add_row(f"[{colours[f.state]}]{f.state}[/]", f.topic, plain(f.seen), plain(f.todo))
     out.print(table)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.request import Request
+from flows.terminal import plain
 from u1core.catalog import DatasetEntry
 from u1core.cells import Cell, cell_states
 from u1core.cost import Cost, estimate
@@ -86,11 +88,13 @@ def _known(dataset: DatasetEntry, request: Request) -> tuple[str, tuple[int, int
 def print_plan(request: Request, out: Console) -> None:
     """Print the plan as a table with its sums."""
     planned = make_plan(request)
-    table = Table("cell", "state", title=f"plan for {request.places.lake}", title_justify="left")
+    table = Table("cell", "state", title=f"plan for {plain(request.places.lake)}", title_justify="left")
     for name in ("images", "GFLOP/image", "lake MB", "memory MB", "minutes"):
         table.add_column(name, justify="right")
     for p in planned:
-        table.add_row(str(p.cell), p.state, str(p.images or "?"), *(p.cost.columns() if p.cost else "????"))
+        table.add_row(
+            escape(str(p.cell)), p.state, str(p.images or "?"), *(p.cost.columns() if p.cost else "????")
+        )
     out.print(table)
     todo = [p for p in planned if p.state != "done"]
     costs = [p.cost for p in todo if p.cost]

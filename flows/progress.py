@@ -27,6 +27,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from flows.terminal import plain
 from tasks.events import Announced, Ended, Event, Moved, Waiting, listening, stoppable
 
 _ARTIFACT_S = 5.0
@@ -91,7 +92,7 @@ class Board:
             self._bars[event.name] = self.progress.add_task("")
         self.progress.update(
             self._bars[event.name],
-            description=f"  {event.name}: {event.step}{_shares(event)}",
+            description=f"  {plain(_text(event))}",
             completed=event.done,
             total=event.total or None,
         )
@@ -107,7 +108,7 @@ class Board:
             images = self._done[event.name] = self._images[event.name]
             self._show_whole()
             line += f", {images} images"
-        self.console.print(line, highlight=False)
+        self.console.print(line, highlight=False, markup=False)
 
     def _show_whole(self) -> None:
         self.progress.update(self._whole, completed=sum(self._done.values()))

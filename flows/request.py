@@ -102,6 +102,9 @@ class Where:
             raise U1Error(
                 "--cell-timeout above 0 minutes", f"{self.cell_timeout:g}", "raise it or leave it out"
             )
+        if "@" in (self.dask_address or ""):
+            todo = "leave them out, addresses are stored; Dask takes certificates: `distributed.comm.tls`"
+            raise U1Error("--dask-address without user and password", str(self.dask_address), todo)
         if self.dask_address and self.cluster:
             raise U1Error("--dask-address or --cluster", "both", "leave one of them out")
 

@@ -8,6 +8,8 @@ import typer
 from rich.table import Table
 
 from flows.arguments import err, out
+from flows.terminal import plain
+from u1core.text import harmless
 
 if TYPE_CHECKING:
     from flows.sweep import Result
@@ -19,15 +21,16 @@ def print_result(result: Result) -> None:
     colours = {"holds": "green", "does not hold": "red"}
     for claim in result.claims:
         colour = colours.get(claim["verdict"], "yellow")
-        evidence = claim["evidence"] + (f"\n[dim]Controls: {claim['caveat']}[/]" if claim["caveat"] else "")
-        table.add_row(claim["claim"], f"[{colour}]{claim['verdict']}[/]", evidence)
+        caveat = f"\n[dim]Controls: {plain(claim['caveat'])}[/]" if claim["caveat"] else ""
+        table.add_row(claim["claim"], f"[{colour}]{claim['verdict']}[/]", plain(claim["evidence"]) + caveat)
     out.print(table)
-    out.print(f"{result.summary}\nreport: {result.report}\ndigest: {result.digest}", highlight=False)
+    said = f"{result.summary}\nreport: {result.report}\ndigest: {result.digest}"
+    out.print(said, highlight=False, markup=False)
     for model, reason in result.left_out.items():
-        err.print(f"u1: left out: {model}: {reason}", highlight=False, markup=False)
+        err.print(f"u1: left out: {model}: {harmless(reason)}", highlight=False, markup=False)
     for outcome in result.outcomes:
         if outcome.status == "failed":
-            err.print(f"u1: {outcome.name} failed: {outcome.error}", highlight=False, markup=False)
+            err.print(f"u1: {outcome.name} failed: {harmless(outcome.error)}", highlight=False, markup=False)
     for name, rows in result.failing_checks.items():
         err.print(
             f"u1: sql/checks/{name}.sql returns {rows} rows, expected none", highlight=False, markup=False

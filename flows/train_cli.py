@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from flows.arguments import CatalogFile, DataDir, Device, Lake_, Report_, catalog_file, err, out, read_catalog
@@ -172,9 +173,7 @@ def _print_effects(options: TrainOptions) -> None:
     )  # fmt: skip
     for row in rows:
         table.add_row(
-            row["task"],
-            row["network"],
-            row["arm"],
+            *(escape(row[name]) for name in ("task", "network", "arm")),
             f"{row['u1_weight']:g}",
             str(row["seeds"]),
             f"{100 * row['accuracy_mean']:.2f} %",

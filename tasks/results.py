@@ -18,6 +18,7 @@ from u1core.lake import sql
 from u1core.lake.store import Lake
 from u1core.report import write_report
 from u1core.report.digest import WORTH_TELLING, Done, conclude_sweep
+from u1core.text import as_markdown, harmless
 
 DIGEST = "digest.md"
 """Beside the report."""
@@ -80,8 +81,12 @@ def evaluate_claims(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, st
 @task(task_run_name="publish artifacts", cache_policy=NO_CACHE)
 def publish(cells: list[dict[str, str]], claims: tuple[dict[str, str], ...], digest: str) -> None:
     """Show the cells, the claims and the digest to those who watch in Prefect's UI."""
+    cells = [{name: harmless(text) for name, text in cell.items()} for cell in cells]
     table = "\n".join(
-        f"| {c['claim']} | **{c['verdict']}** | {c['evidence']} | {c['caveat']} |" for c in claims
+        "| {claim} | **{verdict}** | {evidence} | {caveat} |".format(
+            **{k: as_markdown(v) for k, v in c.items()}
+        )
+        for c in claims
     )
     # A server that is gone is no reason to lose what is written.
     with suppress(httpx.HTTPError, PrefectException):

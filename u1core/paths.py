@@ -20,11 +20,6 @@ def matching(pattern: Path) -> list[Path]:
     return sorted(p for p in Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))) if p.is_file())
 
 
-def shown(name: str) -> str:
-    """Return a name fit for one line: what can't be printed is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
-
-
 def as_text(name: str) -> str:
     """Return a file's name as text that can be stored: bytes that are not UTF-8 are escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")

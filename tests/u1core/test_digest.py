@@ -93,6 +93,6 @@ def test_an_undefined_direction_has_no_length(lake):
 def test_what_failed_and_what_changed_its_verdict_is_told_and_stays_text(lake):
     conclude(lake)
     digest = conclude(lake, "does not hold", failed=[("<b>net|</b> on d", "why\nnot")], checks={"grains": 3})
-    assert "| &lt;b&gt;net&#124;&lt;/b&gt; on d | why not |" in digest.text
+    assert r"| \<b\>net\|\</b\> on d | why not |" in digest.text
     assert "| grains | 3 |" in digest.text
     assert "- 1. Light bends: holds → **does not hold**" in digest.text

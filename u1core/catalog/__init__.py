@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from u1core.catalog import datasets, models
-from u1core.catalog.entries import DatasetEntry, ModelEntry, Preprocessing
+from u1core.catalog.entries import MAX_ID, DatasetEntry, ModelEntry, Preprocessing
 from u1core.catalog.fields import field_problems, nearest
 from u1core.errors import U1Error
 
@@ -33,7 +33,7 @@ __all__ = [
     "nearest",
 ]
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_ID = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_ID - 1}}}")
 _TABLES = {"models": models, "datasets": datasets}
 _SHOWN_PROBLEMS = 20
 
@@ -123,7 +123,7 @@ def find_problems(raw: Mapping[str, Any]) -> list[str]:
         for name, fields in entries.items():
             where = f"{table}.{name}"
             if not _ID.fullmatch(name):
-                problems.append(f"{where}: an id is made of letters, digits, '_', '.', '-'")
+                problems.append(f"{where}: an id is made of letters, digits, '_', '.', '-', at most {MAX_ID}")
             if not isinstance(fields, dict):
                 problems.append(f"{where}: must be a table [{where}]")
                 continue

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from u1core.catalog.datasets import LISTED_KINDS, parse, plugin_kinds, why_no_class
-from u1core.catalog.entries import DatasetEntry
+from u1core.catalog.entries import MAX_ID, DatasetEntry
 from u1core.catalog.fields import nearest
 from u1core.catalog.torchvision_sets import CLASSIFICATION
 from u1core.errors import U1Error
@@ -84,4 +84,4 @@ def _id(path: str, kind: str) -> str:
     while glob.has_magic(named.name) and not named.exists():
         named = named.parent
     name = named.name if named.is_dir() else named.stem
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("_.-") or kind
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("_.-")[: MAX_ID // 2] or kind

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+MAX_ID = 200
+"""Characters of an id: it names folders of the lake, whose names end at 255 bytes."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:

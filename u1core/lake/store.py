@@ -101,7 +101,8 @@ class RunId:
     @property
     def folder(self) -> str:
         """Where its files lie below each table, in names that every file system and store takes."""
-        return re.sub(r"[^\w.=/-]", "-", f"task={self.task}/network={self.network}/arm={self.arm}")
+        parts = (f"task={self.task}", f"network={self.network}", f"arm={self.arm}")
+        return "/".join(re.sub(r"[^\w.=-]", "-", part) for part in parts)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from u1core.catalog import DatasetEntry
-from u1core.paths import as_text, leads_out, shown
+from u1core.paths import as_text, leads_out
 from u1core.readers.listing import (
     MEMORY_NAMES,
     QUERY_NAMES,
@@ -25,6 +25,7 @@ from u1core.readers.listing import (
     pick_splits,
 )
 from u1core.readers.pictures import IMAGE_SUFFIXES
+from u1core.text import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
     for found in walk(root, follow_links):
         picture = _label(found, splits)
         if picture is None:
-            ignored.append(shown(found.name))
+            ignored.append(printable(found.name))
         else:
             labelled.append(picture)
     if not labelled:

@@ -20,7 +20,6 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from u1core.ahead import map_ahead
-from u1core.paths import shown
 from u1core.readers.listing import (
     Content,
     Decoded,
@@ -34,6 +33,7 @@ from u1core.readers.listing import (
     SourceError,
     halve,
 )
+from u1core.text import printable
 
 R = TypeVar("R")
 
@@ -256,7 +256,7 @@ def reason(picture: Picture, error: Exception) -> str:
     why = str(error)
     if not isinstance(error, PictureError):
         why = f"{type(error).__name__}: {getattr(error, 'strerror', None) or error}"
-    return f"{shown(picture.name)}: {' '.join(why.split())}"
+    return f"{printable(picture.name)}: {' '.join(why.split())}"
 
 
 class _Rows:

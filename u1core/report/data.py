@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import duckdb
 
 from u1core.report.figures.uncertainty import SD_BINS, SD_FROM_DEG, SD_PER_DECADE
+from u1core.text import printable
 
 Row = Mapping[str, Any]
 
@@ -205,4 +206,11 @@ def read(connection: duckdb.DuckDBPyConnection) -> Answers:
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
     result = connection.execute(query)
     names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, values, strict=True)) for values in result.fetchall()]
+    return [dict(zip(names, map(_shown, values), strict=True)) for values in result.fetchall()]
+
+
+def _shown(value: Any) -> Any:  # noqa: ANN401 (whatever a column holds)
+    """Make text printable: names of classes are whatever folders were called."""
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    return printable(value) if isinstance(value, str) else value

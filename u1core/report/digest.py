@@ -6,7 +6,6 @@ model and variant is compared with them in view `drift`.
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import duckdb
 
 from u1core.lake.sql import run_query
 from u1core.lake.store import Lake, SweepId
+from u1core.text import as_markdown
 
 WORTH_TELLING = 0.1
 """A shift that a digest tells: of resultant vectors between 0 and 2, of accuracies between 0 and 1."""
@@ -116,7 +116,7 @@ def conclude_sweep(
 
 def _changed_verdicts(claims: Sequence[Mapping[str, Any]], before: Sequence[str]) -> list[str]:
     return [
-        f"{claim['claim']}: {old} → **{claim['verdict']}**"
+        f"{as_markdown(claim['claim'])}: {old} → **{claim['verdict']}**"
         for claim, old in zip(claims, before, strict=False)
         if claim["verdict"] != old
     ]
@@ -132,8 +132,8 @@ def _lines(
 ) -> Iterator[str]:
     yield f"# Sweep of {sweep.concluded_at:%Y-%m-%d %H:%M} UTC"
     yield ""
-    yield f"{done.summary}. Lake: {_inert(lake.root)}"
-    failed = (f"| {_inert(name)} | {_inert(error)} |" for name, error in done.failed)
+    yield f"{done.summary}. Lake: {as_markdown(str(lake.root))}"
+    failed = (f"| {as_markdown(name)} | {as_markdown(error)} |" for name, error in done.failed)
     yield from _section("Failed", "| what | why |", failed)
     yield from _section(
         "Failing checks",
@@ -151,11 +151,11 @@ def _lines(
     if not moved:
         yield f"\nNothing moved by more than {threshold:g}."
     yield "\n## Claims\n"
-    yield from (f"- {_inert(line)}" for line in changed_verdicts)
+    yield from (f"- {line}" for line in changed_verdicts)
     if not changed_verdicts:
         yield "- no verdict changed"
     yield "\n| claim | verdict |\n|---|---|"
-    yield from (f"| {_inert(claim['claim'])} | {claim['verdict']} |" for claim in done.claims)
+    yield from (f"| {as_markdown(claim['claim'])} | {claim['verdict']} |" for claim in done.claims)
 
 
 def _section(title: str, head: str, rows: Iterable[str]) -> Iterator[str]:
@@ -181,15 +181,10 @@ def _moved_row(row: Mapping[str, Any]) -> str:
             for suffix in ("_before", "")
         )
     shown = (cell, figure, f"{row['shift']:.2f}", before, now, ", ".join(row["changed"]) or "?")
-    return f"| {' | '.join(map(_inert, shown))} |"
+    return f"| {' | '.join(map(as_markdown, shown))} |"
 
 
 def _vector(direction_rad: float | None, length: float | None) -> str:
     if direction_rad is None:
         return "none"
     return f"{math.degrees(direction_rad):+.0f}°, R {length:.2f}"
-
-
-def _inert(text: object) -> str:
-    """Return a text that neither Markdown's tables nor HTML make anything of."""
-    return html.escape(" ".join(str(text).split())).replace("|", "&#124;").replace("`", "&#96;")

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from u1core.catalog import DatasetEntry, ModelEntry
+from u1core.catalog.entries import MAX_ID
 from u1core.datasets import Images, select_images
 from u1core.errors import U1Error
 from u1core.readers.listing import rank_within_class
@@ -175,7 +176,7 @@ class Run:
     def model_id(self) -> str:
         """What the catalog calls the trained network."""
         network = re.sub(r"[^A-Za-z0-9_.-]+", "-", self.network.architecture)
-        return f"{self.task.id}.{network}.{self.of_arm.slug}.s{self.seed}.{self.key[:6]}"
+        return f"{self.task.id[: MAX_ID // 2]}.{network}.{self.of_arm.slug}.s{self.seed}.{self.key[:6]}"
 
     def angles(self, classes: int) -> Angles:
         """Return the planned angle of every class, radians, (K,); the same in all arms of a seed."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 from u1core import zoo
-from u1core.catalog.entries import ModelEntry
+from u1core.catalog.entries import MAX_ID, ModelEntry
 from u1core.catalog.models import FIELDS
 from u1core.errors import U1Error
 
@@ -78,7 +78,7 @@ def _matching_tags(architecture: str, pattern: str) -> Iterable[str]:
 
 def _entry(scheme: str, name: str, tag: str, weights: str, label_space: str) -> ModelEntry:
     return ModelEntry(
-        id=re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{scheme}.{name}.{tag}"),
+        id=re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{scheme}.{name}.{tag}")[: MAX_ID // 2],
         architecture=f"{scheme}:{name}",
         weights=weights,
         sha256="",

@@ -6,6 +6,7 @@ The object-oriented Matplotlib API is used throughout: no pyplot, no figure surv
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ STYLE: Any = {
     "svg.fonttype": "path",
     "font.family": "DejaVu Sans",
     "font.size": 9,
+    # A class may be called $x^2$, or worse.
+    "text.parse_math": False,
     "axes.labelsize": 9,
     "axes.titlesize": 9,
     "axes.edgecolor": FAINT,
@@ -112,7 +115,9 @@ class Mark:
 @contextmanager
 def canvas(size: tuple[float, float] = CARD) -> Iterator[Figure]:
     """Give an empty figure, and the report's style while it is drawn and saved."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        # A script that the font lacks is drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=size, dpi=100)
         FigureCanvasSVG(figure)
         yield figure
