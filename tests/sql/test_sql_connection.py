@@ -22,7 +22,7 @@ CELL = {
 
 
 def write(root, table, *rows):
-    folder = root / table / "dataset=wrong" / "model=net" / "variant=original"
+    folder = root / table / "dataset=007" / "model=net" / "variant=original"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"k-{len(list(folder.iterdir())):05d}.parquet"
     pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMAS[table]), path)
@@ -46,13 +46,23 @@ def rows(connection, query, **params):
     return sql.run_query(connection, query, params).to_pylist()
 
 
-def test_parquet_is_read_and_columns_never_come_from_the_path(root):
+def test_parquet_is_read_and_no_type_comes_from_the_path(root):
     connection = sql.connect(root)
     assert rows(connection, "select dataset, image_id from records order by image_id") == [
-        {"dataset": "toy", "image_id": 1},
-        {"dataset": "toy", "image_id": 2},
+        {"dataset": "007", "image_id": 1},
+        {"dataset": "007", "image_id": 2},
     ]
     assert rows(connection, "select count(*) as n from angles") == [{"n": 0}]
+
+
+def test_files_of_other_cells_are_not_opened(root):
+    damaged = root / "records" / "dataset=other" / "model=net" / "variant=original" / "k-00000.parquet"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"no Parquet")
+    connection = sql.connect(root)
+    assert rows(connection, "select count(*) as n from records where dataset = '007'") == [{"n": 2}]
+    with pytest.raises(U1Error):
+        rows(connection, "select count(*) as n from records where dataset = 'other'")
 
 
 def test_a_lake_may_be_named_by_a_relative_path(root, monkeypatch):
@@ -285,7 +295,6 @@ OUTSIDE = [
     "from which_secret('s3://bucket', 's3')",
     "from enable_logging(storage = 'file', storage_path = '{outside}/log')",
     "from enable_profiling(save_location = '{outside}/profile')",
-    "from variable_of_the_caller",
 ]
 
 
@@ -297,13 +306,20 @@ def test_nothing_outside_the_lake_can_be_read(tmp_path, query):
     pq.write_table(pa.Table.from_pylist([CELL], schema=SCHEMAS["cells"]), outside / "cells" / "a.parquet")
     (outside / "note.csv").write_text("a,b\n1,2\n")
     (lake / "out").symlink_to(outside)
-    variable_of_the_caller = pa.table({"a": [1]})
     before = sorted(tmp_path.rglob("*"))
     connection = sql.connect(lake, ["cells"])
     with pytest.raises(U1Error, match=r"^expected .*; got .*; [^\n]*\Z"):
         sql.run_query(connection, query.format(lake=lake, outside=outside))
     assert sorted(tmp_path.rglob("*")) == before
-    assert len(variable_of_the_caller) == len(rows(connection, "from cells")) == 1
+    assert rows(connection, "select dataset from cells") == [{"dataset": "007"}]
+
+
+def test_no_variable_of_the_process_can_be_read(connection):
+    variable_of_the_process = pa.table({"a": [1]})
+    with pytest.raises(duckdb.CatalogException, match="variable_of_the_process does not exist"):
+        connection.sql("from variable_of_the_process")
+    connection.register("given", variable_of_the_process)
+    assert rows(connection, "from given") == [{"a": 1}]
 
 
 def test_without_a_lake_no_file_can_be_read(connection, tmp_path):

@@ -10,8 +10,10 @@ import pytest
 
 from u1core.errors import U1Error
 from u1core.lake import index, lease, remote, sql, storage
+from u1core.lake.orphans import find_orphans
 from u1core.lake.storage import open_storage, resolve
 from u1core.lake.store import CellId, Lake
+from u1core.lake.verify import drop, verify
 
 CELL = CellId("k1", "digits", "net", "original")
 
@@ -130,10 +132,34 @@ def test_the_index_of_cells_follows_every_change(lake, monkeypatch):
     lake.mark_failed(cells[0], {"status": "failed", "error": "why"})
     found = lake.cells()
     assert (found["k0"]["status"], found["k1"]["status"], len(found)) == ("failed", "done", 4)
+    assert cells_in_sql(lake) == [("k0", "failed"), ("k1", "done"), ("k2", "done"), ("k3", "done")]
     lake.storage.delete("cells/dataset=digits/model=net1/variant=original/k1-00000.parquet")
     assert set(lake.cells()) == {"k0", "k2", "k3"}
+    assert cells_in_sql(lake) == [("k0", "failed"), ("k2", "done"), ("k3", "done")]
     lake.storage.write(index.INDEX, b"damaged")
     assert set(lake.cells()) == {"k0", "k2", "k3"}
+    assert cells_in_sql(lake) == [("k0", "failed"), ("k2", "done"), ("k3", "done")]
+
+
+def cells_in_sql(lake):
+    with sql.connect(lake.root, ["cells"]) as connection:
+        return connection.execute("select cell_key, status from cells order by all").fetchall()
+
+
+def test_sql_reads_new_cells_beside_the_index(lake, monkeypatch):
+    for i in range(3):
+        lake.commit(CellId(f"k{i}", "digits", f"net{i}", "original"), {"status": "done"})
+    monkeypatch.setattr(index, "_NEW_FILES", 2)
+    monkeypatch.setattr(index, "_CLOCK_TICK", -index._CLOCK_TICK)
+    lake.cells()
+    time.sleep(1.1)
+    lake.commit(CellId("k3", "digits", "net3", "original"), {"status": "done"})
+    lake.mark_failed(CellId("k1", "digits", "net1", "original"), {"status": "failed", "error": "why"})
+    monkeypatch.setattr(index, "_NEW_FILES", 3)
+    new, void = index.outside_index(lake.storage)
+    assert [name.rpartition("/")[2] for name in new] == ["k1-00000.parquet", "k3-00000.parquet"]
+    assert void == [new[0]]
+    assert [status for _, status in cells_in_sql(lake)] == ["done", "failed", "done", "done"]
 
 
 def test_files_of_the_same_second_are_read_again(lake, monkeypatch):
@@ -259,3 +285,21 @@ def test_a_query_sees_nothing_of_the_store_but_the_lake(objects):
         ):
             with pytest.raises(U1Error):
                 sql.run_query(connection, f"from read_parquet('{name}')")
+
+
+def test_damage_and_orphans_are_found_wherever_the_lake_is(lake):
+    lake.write("frames", CELL, {"layer": ["a"], "coupling_1": [0.5]})
+    lake.commit(CELL, {"status": "done"})
+    newer = CellId("k2", *("digits", "net", "original"))
+    lake.commit(newer, {"status": "done"})
+    assert verify(lake) == []
+    (orphan,) = find_orphans(lake)
+    assert (orphan.kind, orphan.key, orphan.files) == ("superseded", "k1", 3)
+    (name,) = lake.storage.names("frames")
+    content = bytearray(lake.storage.read(name))
+    content[9] ^= 1
+    lake.storage.write(name, bytes(content))
+    assert [(damage.key, damage.name) for damage in verify(lake)] == [("k1", name)]
+    assert drop(lake, ["k1"]) == 3
+    assert set(lake.cells()) == {"k2"}
+    assert find_orphans(lake) == verify(lake) == []

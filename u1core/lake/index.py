@@ -45,13 +45,41 @@ def all_rows(storage: Storage) -> dict[str, Row]:
     Raises:
         U1Error: A file is damaged.
     """
-    written = {name: t for name, t in storage.modified("cells").items() if name.endswith(".parquet")}
+    written = _written(storage)
     known = _read_index(storage, written)
     new = sorted(written.keys() - {row["file"] for row in known})
     rows = known + [row | {"modified": written[row["file"]]} for row in read_files(storage, new)]
     if len(new) >= _NEW_FILES:
         _write_index(storage, rows)
     return {row["cell_key"]: {name: row.get(name) for name in SCHEMAS["cells"].names} for row in rows}
+
+
+def outside_index(storage: Storage) -> tuple[list[str], list[str]] | None:
+    """Return what the index does not say rightly, after bringing it up to date where much is missing.
+
+    Returns:
+        Files to be read beside the index, and files whose rows in it are void; None where there are so few
+        cells, or no index could be written, that their files are to be read alone.
+
+    Raises:
+        U1Error: A file is damaged.
+    """
+    written = _written(storage)
+    if len(written) < _NEW_FILES:
+        return None
+    for _ in range(2):
+        known = _read_index(storage, written, ["file", "modified"])
+        new = sorted(written.keys() - {row["file"] for row in known})
+        if len(new) < _NEW_FILES:
+            indexed = {row["file"] for row in _indexed(storage, ["file"])}
+            return new, sorted(indexed - {row["file"] for row in known})
+        all_rows(storage)
+    return None
+
+
+def _written(storage: Storage) -> dict[str, datetime]:
+    """Return when each file of `cells` was written."""
+    return {name: t for name, t in storage.modified("cells").items() if name.endswith(".parquet")}
 
 
 def read_files(storage: Storage, names: Sequence[str]) -> list[Row]:
@@ -88,22 +116,31 @@ def read_file(storage: Storage, name: str) -> list[Row]:
         raise DamagedError(" ".join(str(e).split())) from e
 
 
-def _read_index(storage: Storage, written: dict[str, datetime]) -> list[Row]:
+def _read_index(
+    storage: Storage, written: dict[str, datetime], columns: Sequence[str] | None = None
+) -> list[Row]:
     """Return the rows of the index whose files have not changed since."""
     indexed_at = storage.modified(WORK, recursive=False).get(INDEX)
     if indexed_at is None:
         return []
-    try:
-        with storage.files.open_input_file(INDEX) as file:
-            table = pq.ParquetFile(file).read()
-    except (pa.ArrowInvalid, OSError):
-        return []
-    if not table.schema.equals(_SCHEMA):
-        return []
     settled = indexed_at - _CLOCK_TICK
     return [
-        r for r in table.to_pylist() if r["modified"] == written.get(r["file"]) and r["modified"] < settled
+        row
+        for row in _indexed(storage, columns)
+        if row["modified"] == written.get(row["file"]) and row["modified"] < settled
     ]
+
+
+def _indexed(storage: Storage, columns: Sequence[str] | None) -> list[Row]:
+    """Return the rows of the index; none where it can't be read, or is another version's."""
+    try:
+        with storage.files.open_input_file(INDEX) as file, pq.ParquetFile(file) as parquet:
+            if not parquet.schema_arrow.equals(_SCHEMA):
+                return []
+            rows: list[Row] = parquet.read(columns=columns).to_pylist()
+    except (pa.ArrowInvalid, OSError):
+        return []
+    return rows
 
 
 def _write_index(storage: Storage, rows: list[Row]) -> None:

@@ -21,8 +21,9 @@ import duckdb
 import pyarrow as pa
 
 from u1core.errors import U1Error
-from u1core.lake.storage import open_storage, resolve
-from u1core.schema import COLUMNS, SCHEMAS, Column
+from u1core.lake import index
+from u1core.lake.storage import WORK, open_storage, resolve
+from u1core.schema import CELL_TABLES, COLUMNS, SCHEMAS, Column
 
 HEADER_KEYS = ("Question", "Grain", "Reads", "Params")
 
@@ -176,9 +177,9 @@ def _create_relations(
     # The bar would be printed among the rows.
     connection.execute("set enable_progress_bar = false")
     connection.execute("create schema lake")
-    patterns = _patterns(connection, address)
+    found = _first_files(connection, address)
     for table, schema in SCHEMAS.items():
-        _create_raw(connection, patterns.get(table), table, schema)
+        connection.execute(_raw(address, table, schema, found.get(table)))
     for text in _texts("macros").values():
         connection.execute(text)
     for name, text in _with_their_views(needed).items():
@@ -190,7 +191,7 @@ def _lock(connection: duckdb.DuckDBPyConnection, address: Path | str | None) -> 
     folders: list[str] = []
     if isinstance(address, Path):
         # DuckDB looks at the escaped pattern and at each file it finds; a table may be a link to a folder.
-        names = (str(address), *(str(address / table) for table in SCHEMAS))
+        names = (str(address), *(str(address / name) for name in (WORK, *SCHEMAS)))
         folders = sorted({*names, *map(_glob_escape, names)})
     elif address is not None:
         from u1core.lake import remote
@@ -204,20 +205,29 @@ def _lock(connection: duckdb.DuckDBPyConnection, address: Path | str | None) -> 
     """)
 
 
-def _patterns(connection: duckdb.DuckDBPyConnection, address: Path | str | None) -> dict[str, str]:
-    """Return what names the Parquet files of each table that has some."""
+def _first_files(connection: duckdb.DuckDBPyConnection, address: Path | str | None) -> dict[str, str]:
+    """Return one file of each table that has some, below the lake's root."""
     if address is None:
         return {}
     if isinstance(address, Path):
-        filled = [table for table in SCHEMAS if next((address / table).rglob("*.parquet"), None)]
-        return {table: f"{_glob_escape(str(address / table))}/**/*.parquet" for table in filled}
+        firsts = {table: next((address / table).rglob("*.parquet"), None) for table in SCHEMAS}
+        return {table: str(path.relative_to(address)) for table, path in firsts.items() if path}
     # Only lakes that are not on a disk pay for this import.
     from u1core.lake import remote
 
     files = remote.LakeFiles(open_storage(address))
     connection.register_filesystem(files)
-    globs = {table: f"{remote.PROTOCOL}://{table}/**/*.parquet" for table in SCHEMAS}
-    return {table: pattern for table, pattern in globs.items() if files.glob(pattern)}
+    found = {table: files.glob(f"{remote.PROTOCOL}://{table}/**/*.parquet") for table in SCHEMAS}
+    return {table: names[0] for table, names in found.items() if names}
+
+
+def _full_name(address: Path | str, name: str) -> str:
+    """Return how DuckDB names a file of the lake."""
+    if isinstance(address, Path):
+        return str(address / name)
+    from u1core.lake import remote
+
+    return f"{remote.PROTOCOL}://{name}"
 
 
 def comment(connection: duckdb.DuckDBPyConnection) -> None:
@@ -238,8 +248,9 @@ def comment(connection: duckdb.DuckDBPyConnection) -> None:
     script = []
     for kind, schema, name in connection.execute(_RELATIONS).fetchall():
         raw = "All rows, those of superseded and unfinished cells too"
-        grain = raw if schema == "lake" else f"One row per {headers[name]['Grain']}"
-        text = _quoted(f"{headers[name]['Question']} {grain}")
+        header = headers.get(name, {"Question": ""})
+        grain = raw if schema == "lake" else f"One row per {header['Grain']}"
+        text = _quoted(f"{header['Question']} {grain}".strip())
         script.append(f"comment on {kind} {schema}.{name} is {text}")
     for schema, name, column, type_ in connection.execute(_TYPED_COLUMNS).fetchall():
         texts = described[f"lake.{name}" if schema == "lake" else name]
@@ -262,18 +273,38 @@ def _with_their_views(needed: Iterable[str] | None) -> dict[str, str]:
     return {name: text for name, text in texts.items() if name in wanted}
 
 
-def _create_raw(
-    connection: duckdb.DuckDBPyConnection, pattern: str | None, table: str, schema: pa.Schema
-) -> None:
-    """Create lake.<table>: a view over the Parquet files of a pattern, or an empty table without one."""
-    if pattern is None:
+def _raw(address: Path | str | None, table: str, schema: pa.Schema, first: str | None) -> str:
+    """Return SQL that creates lake.<table>: a view over its files, or an empty table where it has none.
+
+    Files of other cells than a query asks for by dataset, model or variant are not even opened: their folders
+    say so. What the folders are called and that they hold text is declared, not inferred.
+    """
+    if address is None or first is None:
         columns = ", ".join(f"{field.name} {_sql_type(field.type)}" for field in schema)
-        connection.execute(f"create table lake.{table} ({columns})")
-        return
-    files = _quoted(pattern)
-    connection.execute(
-        f"create view lake.{table} as select * from read_parquet({files}, hive_partitioning = false)"
+        return f"create table lake.{table} ({columns})"
+    if table == "cells" and (outside := index.outside_index(open_storage(address))):
+        return _indexed_cells(address, *outside)
+    folders = re.findall(r"(\w+)=[^/]*/", first) if table in CELL_TABLES else []
+    types = ", ".join(f"{name}: varchar" for name in folders)
+    partitioning = f"hive_types = {{{types}}}" if folders else "hive_partitioning = false"
+    pattern = f"{_glob_escape(_full_name(address, table))}/**/*.parquet"
+    columns = ", ".join(f'"{name}"' for name in schema.names)
+    # A view takes no bound parameter, so names of files are quoted into the SQL.
+    return (
+        f"create view lake.{table} as select {columns} from read_parquet({_quoted(pattern)}, {partitioning})"
     )
+
+
+def _indexed_cells(address: Path | str, new: list[str], void: list[str]) -> str:
+    """Return SQL that creates lake.cells over the index and the files beside it: the cells of this moment."""
+    columns = ", ".join(f'"{name}"' for name in SCHEMAS["cells"].names)
+    indexed = _quoted(_glob_escape(_full_name(address, index.INDEX)))
+    others = ", ".join(map(_quoted, [*new, *void])) or "''"
+    query = f"select {columns} from read_parquet({indexed}) where file not in ({others})"
+    if new:
+        files = ", ".join(_quoted(_glob_escape(_full_name(address, name))) for name in new)
+        query += f" union all select {columns} from read_parquet([{files}], hive_partitioning = false)"
+    return f"create view lake.cells as {query}"
 
 
 def _sql_type(type_: pa.DataType) -> str:
@@ -328,8 +359,8 @@ def _execute(connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[st
     # The transaction is the second fence: whatever slipped past the first can't write.
     connection.execute("begin transaction read only")
     try:
-        relation = connection.sql(sql, params=dict(params) if params else None)
-        return _interruptible(connection, relation.to_arrow_table)
+        values = dict(params) if params else None
+        return _interruptible(connection, lambda: connection.sql(sql, params=values).to_arrow_table())
     finally:
         connection.execute("rollback")
 
