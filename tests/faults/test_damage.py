@@ -7,6 +7,8 @@ from struck import SWEEP, Holding, rows_written, tell
 
 from u1core.lake.store import key_of
 
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
+
 
 def flip_a_bit(path, draw):
     content = bytearray(path.read_bytes())
