@@ -111,7 +111,7 @@ def read_file(storage: Storage, name: str) -> list[Row]:
     try:
         # What the storage refuses is no damage, so it is asked before Parquet is.
         with pq.ParquetFile(pa.BufferReader(content or b""), page_checksum_verification=True) as parquet:
-            return [row | {"file": name} for row in parquet.read().to_pylist()]
+            return [row | {"file": name} for row in parquet.read(use_threads=False).to_pylist()]
     except (pa.ArrowException, ValueError, OSError) as e:
         raise DamagedError(" ".join(str(e).split())) from e
 
@@ -137,7 +137,7 @@ def _indexed(storage: Storage, columns: Sequence[str] | None) -> list[Row]:
         with storage.files.open_input_file(INDEX) as file, pq.ParquetFile(file) as parquet:
             if not parquet.schema_arrow.equals(_SCHEMA):
                 return []
-            rows: list[Row] = parquet.read(columns=columns).to_pylist()
+            rows: list[Row] = parquet.read(columns=columns, use_threads=False).to_pylist()
     except (pa.ArrowInvalid, OSError):
         return []
     return rows
