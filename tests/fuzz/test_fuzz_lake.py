@@ -1,5 +1,8 @@
 """Whatever became of a file of a lake: rows, or a U1Error of one line."""
 
+import os
+import time
+
 import pyarrow as pa
 import pytest
 from fuzzing import answer, damaged, fuzzed
@@ -23,12 +26,11 @@ def lake(tmp_path_factory):
             if table != "cells" and not table.startswith("training"):
                 made.write(table, cell, {"dataset": [cell.dataset] * 2})
         made.commit(cell, {"status": "done"})
-    index._write_index(made.storage, [row | {"modified": None} for row in _rows(made)])
+    written = made.storage.modified("cells")
+    rows = index.read_files(made.storage, sorted(written))
+    index._write_index(made.storage, [row | {"modified": written[row["file"]]} for row in rows])
+    os.utime(root / index.INDEX, (time.time() + 60,) * 2)  # settled: the index is used
     return root
-
-
-def _rows(lake):
-    return index.read_files(lake.storage, lake.storage.names("cells"))
 
 
 def read(root, query):
@@ -46,12 +48,15 @@ def test_a_damaged_file(lake, data):
         path for path in lake.rglob("*") if path.is_file() and path.suffix in (".parquet", ".json")
     )
     path = data.draw(st.sampled_from(files), label="file")
-    whole = path.read_bytes()
+    whole, times = path.read_bytes(), path.stat()
     table = path.relative_to(lake).parts[0]
     query = f"select * from lake.{table}" if table in SCHEMAS else "select * from cells"
     path.write_bytes(data.draw(damaged([whole]), label="content"))
+    if path.name == "cells.parquet":
+        os.utime(path, (time.time() + 60,) * 2)
     try:
         found = answer(read, lake, query)
     finally:
         path.write_bytes(whole)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert found is None or isinstance(found[1], pa.Table)

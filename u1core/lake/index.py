@@ -59,10 +59,11 @@ def read_files(storage: Storage, names: Sequence[str]) -> list[Row]:
 
     # Not by pyarrow.dataset: importing that brings pandas along where it is installed, a second or more.
     def read(name: str) -> list[Row]:
+        with storage.files.open_input_stream(name) as file:
+            content = file.read()
         try:
-            with storage.files.open_input_file(name) as file, pq.ParquetFile(file) as parquet:
-                rows = parquet.read().to_pylist()
-        except (pa.ArrowInvalid, ValueError) as e:
+            rows = pq.ParquetFile(pa.BufferReader(content)).read().to_pylist()
+        except (pa.ArrowException, ValueError, OSError) as e:
             todo = "delete that file and sweep again: its cell is computed anew"
             raise U1Error("readable Parquet in the lake", f"a damaged {storage.path(name)}", todo) from e
         return [row | {"file": name} for row in rows]
@@ -79,14 +80,13 @@ def _read_index(storage: Storage, written: dict[str, datetime]) -> list[Row]:
     try:
         with storage.files.open_input_file(INDEX) as file:
             table = pq.ParquetFile(file).read()
-    except (pa.ArrowInvalid, OSError):
-        return []
-    if not table.schema.equals(_SCHEMA):
+        if not table.schema.equals(_SCHEMA):
+            return []
+        rows = [row for row in table.to_pylist() if row["modified"] is not None]
+    except (pa.ArrowException, ValueError, OSError):
         return []
     settled = indexed_at - _CLOCK_TICK
-    return [
-        r for r in table.to_pylist() if r["modified"] == written.get(r["file"]) and r["modified"] < settled
-    ]
+    return [r for r in rows if r["modified"] == written.get(r["file"]) and r["modified"] < settled]
 
 
 def _write_index(storage: Storage, rows: list[Row]) -> None:
