@@ -136,7 +136,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise U1Error("a readable catalog file", f"{path}: {error.strerror}", "check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # of numbers and nesting without end, too
         doubled = r"Cannot declare \('(\w+)', '(.+?)'\) twice"
         reason = re.sub(doubled, r"two entries [\1.\2]", str(error))
         raise U1Error("a catalog in TOML", f"{path}: {reason}", "correct that place") from error

@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from u1core.catalog.entries import DatasetEntry
-from u1core.catalog.fields import Check, field_problems, matches, nearest, positive, text, texts
+from u1core.catalog.fields import Check, field_problems, finite, matches, nearest, positive, text, texts
 from u1core.catalog.torchvision_sets import CLASSIFICATION, LABEL_SPACES, OTHERS
 
 LISTED_KINDS = ("folder", "parquet", "csv", "torchvision")
@@ -132,7 +132,7 @@ def _built_in_problems(where: str, fields: Mapping[str, Any]) -> list[str]:
     missing = [name for name in ("images_memory", "images_query") if name not in fields]
     found += [f"{where}.{name}: missing; how many to generate" for name in missing]
     for name in PHANTOM_OPTIONS:
-        if not isinstance(options.get(name), int | float):
+        if not finite(options.get(name)):
             taken = ", ".join(PHANTOM_OPTIONS)
             found.append(f"{where}.options.{name}: a number is needed; a phantom takes {taken}")
     return found

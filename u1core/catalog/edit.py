@@ -113,7 +113,7 @@ def _read(path: Path) -> str:
         return ""
     except OSError as error:
         raise U1Error("a readable catalog file", f"{path}: {error.strerror}", "check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise U1Error("a catalog in TOML", f"{path}: {error}", "correct that place") from error
     return text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -47,6 +48,11 @@ def integer(value: object) -> TypeGuard[int]:
 def positive(value: object) -> bool:
     """Tell whether this is a whole number above 0."""
     return integer(value) and value > 0
+
+
+def finite(value: object) -> bool:
+    """Tell whether this is a number that a float can hold, neither infinite nor undefined."""
+    return isinstance(value, int | float) and abs(value) < sys.float_info.max
 
 
 def texts(value: object) -> bool:

@@ -17,6 +17,8 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 """Of weights files: safetensors, and state dicts that `torch.load(weights_only=True)` reads."""
 
 _SHA256 = re.compile(r"[0-9a-f]{8,64}")
+_DEPTH = re.compile(r"[0-9]{1,4}")
+_FRACTION = re.compile(r"-?\d{1,9}(\.\d{1,20}|/\d{1,9})?", re.ASCII)
 _REFERENCE = re.compile(r"(?P<scheme>[a-z][a-z0-9_]*):(?P<name>\S(.*\S)?)")
 _ARCHITECTURES = {
     "timm": re.compile(r"[A-Za-z0-9_]+"),
@@ -51,7 +53,7 @@ def parse(name: str, fields: Mapping[str, Any]) -> ModelEntry:
 
 
 def _preprocessing(numbers: Mapping[str, Any]) -> Preprocessing:
-    mean, std = ([float(Fraction(v)) for v in numbers[key]] for key in ("mean", "std"))
+    mean, std = ([_as_float(v) for v in numbers[key]] for key in ("mean", "std"))
     return Preprocessing(
         size=numbers["size"],
         crop_pct=float(numbers["crop_pct"]),
@@ -80,9 +82,16 @@ def problems(where: str, fields: Mapping[str, Any]) -> list[str]:
 def _channels(value: object, above: float) -> bool:
     """Tell whether these are three numbers (or fractions written as text) above a bound."""
     try:
-        return isinstance(value, list) and len(value) == 3 and all(Fraction(v) > above for v in value)
-    except (TypeError, ValueError, ZeroDivisionError):
+        return isinstance(value, list) and len(value) == 3 and all(_as_float(v) > above for v in value)
+    except (TypeError, ValueError, ArithmeticError):
         return False
+
+
+def _as_float(value: object) -> float:
+    """Read a number or a fraction; an exponent in a text would be computed, however many digits it gives."""
+    if isinstance(value, str) and not _FRACTION.fullmatch(value):
+        raise ValueError(value)
+    return float(Fraction(value))  # type: ignore[call-overload]
 
 
 def _is_preprocessing(value: object) -> bool:
@@ -113,7 +122,7 @@ def _is_architecture(value: object) -> bool:
         return False
     scheme, name = reference["scheme"], reference["name"]
     if scheme == "cifar_resnet":
-        return name.isdecimal() and int(name) >= 8 and int(name) % 6 == 2
+        return matches(_DEPTH)(name) and int(name) >= 8 and int(name) % 6 == 2
     return scheme not in _ARCHITECTURES or matches(_ARCHITECTURES[scheme])(name)
 
 
@@ -131,7 +140,7 @@ def _is_weights(value: object) -> bool:
 def _is_objective(value: object) -> bool:
     from u1core.training.arms import ARMS
 
-    return value in ARMS
+    return isinstance(value, str) and value in ARMS
 
 
 _PREPROCESSING_VALID = (

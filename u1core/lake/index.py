@@ -127,7 +127,9 @@ def _read_index(
     return [
         row
         for row in _indexed(storage, columns)
-        if row["modified"] == written.get(row["file"]) and row["modified"] < settled
+        if row["modified"] is not None
+        and row["modified"] == written.get(row["file"])
+        and row["modified"] < settled
     ]
 
 
@@ -138,7 +140,7 @@ def _indexed(storage: Storage, columns: Sequence[str] | None) -> list[Row]:
             if not parquet.schema_arrow.equals(_SCHEMA):
                 return []
             rows: list[Row] = parquet.read(columns=columns, use_threads=False).to_pylist()
-    except (pa.ArrowInvalid, OSError):
+    except (pa.ArrowException, ValueError, OSError):
         return []
     return rows
 

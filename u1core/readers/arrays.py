@@ -6,6 +6,7 @@ import codecs
 import gzip
 import json
 import pickle
+import pickletools
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from u1core.catalog import DatasetEntry
 from u1core.readers.listing import Decoded, Labels, Pixels, SourceError, halve
 
 Split = tuple[Pixels, Labels]
+
+_MAX_MEMO = 1_000_000
 
 
 def complete(train: Split, test: Split, entry: DatasetEntry) -> Decoded:
@@ -47,15 +50,15 @@ def read_layout(entry: DatasetEntry, places: Sequence[Path]) -> Decoded:
         for marker, reader in LAYOUTS[entry.kind].items():
             found = [p for p in (folder / marker, folder / "package" / marker) if p.exists()]
             if found:
-                return complete(*_read_layout(reader, found[0]), entry)
+                return _read_layout(reader, found[0], entry)
     if not places:
         raise SourceError("no directory given and U1_DATA is not set")
     raise SourceError(f"no {entry.kind} files in {' or '.join(map(str, places))}")
 
 
-def _read_layout(reader: Reader, marker: Path) -> tuple[Split, Split]:
+def _read_layout(reader: Reader, marker: Path, entry: DatasetEntry) -> Decoded:
     try:
-        return reader(marker)
+        return complete(*reader(marker), entry)
     except SourceError:
         raise
     except Exception as error:  # damaged files fail in as many ways as there are formats
@@ -72,6 +75,12 @@ def _read_cifar_pickles(marker: Path) -> tuple[Split, Split]:
 
 def _cifar_batch(path: Path) -> Split:
     with path.open("rb") as stream:
+        # A memo is as large as its highest number: a single damaged one would take all memory.
+        if any(
+            "PUT" in op.name and (number or 0) > _MAX_MEMO for op, number, _ in pickletools.genops(stream)
+        ):
+            raise SourceError(f"{path.name} is a pickle of more objects than a batch has")
+        stream.seek(0)
         batch = _ArraysOnly(stream, encoding="latin1").load()
     pixels = np.asarray(batch["data"], dtype=np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(pixels), np.asarray(batch["labels"], dtype=np.int64)
