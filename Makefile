@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SWEEP_LIMIT ?= 400
 
-.PHONY: help install sweep validate test bench catalog-check check lock build clean
+.PHONY: help install sweep validate test fuzz licences bench catalog-check check lock build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,12 @@ validate: install  ## false positives, power and coverage of every test, in minu
 
 test: install  ## every test, the slow ones too
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+fuzz: install  ## catalogs, data sets, queries and lakes of 10,000 damaged kinds each
+	U1_FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -n auto --timeout 3600 tests/fuzz
+
+licences: install  ## what the locked packages say their licences are, docs/licences.md
+	$(BIN)/python benchmarks/licences.py
 
 bench: install  ## how fast, against what: docs/benchmarks.md
 	$(BIN)/python benchmarks/report.py
