@@ -5,7 +5,7 @@ BIN := .venv/bin
 SWEEP_LIMIT ?= 400
 KILLS ?= 20
 
-.PHONY: help install sweep validate test faults bench catalog-check check lock build clean
+.PHONY: help install sweep validate test faults fuzz licences bench catalog-check check lock build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,12 @@ test: install  ## every test, the slow ones too, but for the long faults
 
 faults: install  ## kills, a lost server, full disks, clocks, hangs on real processes, docs/faults.md; KILLS=200 takes an hour
 	U1_FAULT_KILLS=$(KILLS) U1_FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -n0 tests/faults
+
+fuzz: install  ## catalogs, data sets, queries and lakes of 10,000 damaged kinds each
+	U1_FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -n auto --timeout 3600 tests/fuzz
+
+licences: install  ## what the locked packages say their licences are, docs/licences.md
+	$(BIN)/python benchmarks/licences.py
 
 bench: install  ## how fast, against what: docs/benchmarks.md
 	$(BIN)/python benchmarks/report.py
