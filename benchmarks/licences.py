@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[1]
 HEAD = """\
 # Licences
 
-What the packages of requirements/lock.txt say of themselves; written by `make licences`. Nothing of them is in this
-repository. Packages for other systems than the one that wrote this list are named without a licence.
+What the packages of requirements/lock.txt say of themselves; written by `make licences`. Nothing of them is
+in this repository. Packages for other systems than the one that wrote this list are named without a licence.
 
 | package | version | licence |
 |---|---|---|
