@@ -59,6 +59,17 @@ def ask(u1):
     return run
 
 
+@pytest.fixture
+def marks(tmp_path):
+    """Say when each Parquet file of the lake was written, but for the diary that every sweep goes on with."""
+
+    def run():
+        files = (path for path in (tmp_path / "lake").rglob("*.parquet") if "sweeps" not in path.parts)
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def s3():
     """Start an S3 server, moto's; return the environment that leads to it. It has one bucket, `bucket`."""

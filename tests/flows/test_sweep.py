@@ -25,17 +25,12 @@ ANSWERS = "select dataset, layer, plane, split, n, round(mww_w, 2) from class_bi
 COUNTS = "select count(*), count(distinct (cell_key, layer, image_id)) from records"
 
 
-def test_a_sweep_computes_once_and_says_so(u1, ask, tmp_path):
+def test_a_sweep_computes_once_and_says_so(u1, ask, marks, tmp_path):
     first = u1("sweep", *CELLS)
     assert first.returncode == 0, first.stderr
     assert "2 cells computed, 0 found done, 0 failed" in first.stdout
     assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
     assert ask(COUNTS) == [["640", "640"]]  # 2 datasets x 80 images x 4 layers
-
-    def marks():
-        files = (path for path in (tmp_path / "lake").rglob("*.parquet") if "sweeps" not in path.parts)
-        return {path: path.stat().st_mtime_ns for path in files}
-
     before = marks()
     again = u1("sweep", *CELLS)
     assert again.returncode == 0, again.stderr

@@ -15,7 +15,7 @@ TWO = [*SMALL, "--arms", "onehot,onehot+u1", "--seeds", 2, "--sweep-limit", 60]
 WEIGHTS = "select arm, seed, weights_sha256 from training_runs order by all"
 
 
-def test_training_is_done_once_and_flows_back_into_the_sweep(u1, ask, tmp_path):
+def test_training_is_done_once_and_flows_back_into_the_sweep(u1, ask, marks, tmp_path):
     first = u1("train", *TWO)
     assert first.returncode == 0, first.stderr
     assert "8 runs and cells computed, 0 found done, 0 failed" in first.stdout
@@ -31,11 +31,11 @@ def test_training_is_done_once_and_flows_back_into_the_sweep(u1, ask, tmp_path):
     ]
     assert ask("select count(*) from training_bias where seeds = 2") != [["0"]]
     assert ask("select head_matches, count(*) from cells group by all") == [["True", "4"]]
-    marks = {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*.parquet")}
+    before = marks()
     again = u1("train", *TWO)
     assert again.returncode == 0, again.stderr
     assert "0 runs and cells computed, 8 found done, 0 failed: nothing to compute" in again.stdout
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "lake").rglob("*.parquet")} == marks
+    assert marks() == before
     one = "digits.small_cnn-16.onehot-u1.s0.*"
     trained = ["--catalog", tmp_path / "trained" / "catalog.toml", "--models-dir", tmp_path / "trained"]
     swept = u1("sweep", "--models", one, "--datasets", "phantom", "--limit", 40, *trained)
