@@ -29,7 +29,7 @@ test: install  ## every test, the slow ones too, but for the long faults
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not faults'
 
 faults: install  ## kills, a lost server, full disks, clocks, hangs on real processes, docs/faults.md; KILLS=200 takes an hour
-	U1_FAULT_KILLS=$(KILLS) U1_FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -n0 tests/faults tests/flows/test_sql_shell.py
+	U1_FAULT_KILLS=$(KILLS) U1_FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -n0 tests/faults
 
 fuzz: install  ## catalogs, data sets, queries and lakes of 10,000 damaged kinds each
 	U1_FUZZ_EXAMPLES=10000 $(BIN)/python -m pytest -n auto --timeout 3600 tests/fuzz
