@@ -6,7 +6,8 @@
     .venv/bin/python benchmarks/report.py --render            # only the page, from docs/benchmarks.json
 
 A row is a script beside this one that ends with a line of JSON (see measure.py). It gets a budget of time;
-one that fails, runs over it, is not there or can't run here is told on the page, never left out. Photographs
+one that fails, runs over it or is not there is told on the page, never left out; one that can't run here (no
+GPU) stays as another machine measured it, whose figures name it. Photographs
 and thingsvision's environment are made before the clock starts, on first use.
 """
 
@@ -158,7 +159,9 @@ def main() -> int:
     if not options.render:
         if not options.quick:
             prepare()
-        rows = found["rows"] | run_all(names, quick=options.quick, full=options.full)
+        new = run_all(names, quick=options.quick, full=options.full)
+        # What can't be measured here stays as another machine measured it.
+        rows = new | {n: row for n, row in found["rows"].items() if n not in new or "skipped" in new[n]}
         ordered = {name: rows[name] for name in BUDGETS_S if name in rows}
         found = {"machine": machine(), "versions": versions(), "quick": options.quick, "rows": ordered}
         options.to.write_text(json.dumps(found, indent=1) + "\n")
