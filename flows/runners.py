@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -150,6 +152,8 @@ def prefect_server() -> Iterator[str]:
     except RuntimeError as e:
         todo = "run `u1 doctor`, or start a server with `prefect server start` and set PREFECT_API_URL"
         raise U1Error("Prefect's embedded server to start", " ".join(str(e).split()), todo) from e
+    if server.server_process:
+        _kill_after_us(server.server_process.pid)
     os.environ["PREFECT_API_URL"] = server.api_url
     try:
         with temporary_settings({PREFECT_API_URL: server.api_url}):
@@ -157,6 +161,24 @@ def prefect_server() -> Iterator[str]:
     finally:
         # The server stops itself when the process exits, after Prefect has sent it the last logs.
         del os.environ["PREFECT_API_URL"]
+
+
+@functools.cache  # the server of a process is started once
+def _kill_after_us(pid: int) -> None:
+    """Have a child end when this process does, even by SIGKILL, which lets nothing clean up.
+
+    A shell waits for the end of a pipe whose other end is open as long as this process is there.
+    """
+    theirs, _ours = os.pipe()
+    subprocess.run(
+        ["sh", "-c", f"exec 3<&0; {{ read -r _ <&3; kill {pid}; }} &"],
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is not for it
+        check=True,
+    )
+    os.close(theirs)
 
 
 def check_server(url: str) -> None:

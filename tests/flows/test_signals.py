@@ -62,6 +62,18 @@ def test_a_signal_ends_it_cleanly(u1, ask, environment, tmp_path, arguments, beg
     assert rows == different == {"records": str(800 * 6), "training_epochs": "60"}[begun]
 
 
+@pytest.mark.parametrize("place", [[], ["--runner", "dask"]])
+def test_sigkill_takes_servers_and_workers_along(environment, tmp_path, place):
+    command = [sys.executable, "-c", U1, *map(str, [*SWEEP, *place])]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **quiet)
+    wait_until(lambda: any((tmp_path / "lake" / "records").rglob("*.parquet")) or process.poll() is not None)
+    assert process.poll() is None
+    process.kill()
+    process.wait()
+    wait_until(lambda: not is_alive(process.pid))
+
+
 def wait_until(condition):
     end = time.monotonic() + 300
     while not condition():
