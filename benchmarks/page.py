@@ -22,6 +22,7 @@ WHAT = {
     "efficientnet": "EfficientNet-Lite0 in bfloat16 over float32 NCHW eager",
     "knn": "exact k-NN, 50,000 x 10,000 x 1,280, over faiss IndexFlatIP",
     "orchestration": "orchestration's share of a sweep; 100 small cells",
+    "cells": "5,000 cells planned, 10,000 cells listed",
     "sql_scale": "class_bias and class_directions over 100 million rows",
     "startup": "`u1 --help`, `u1 sql 'select 1'`",
     "memory": "peak memory of a sweep",

@@ -44,6 +44,7 @@ BUDGETS_S = {
     "efficientnet": 100,
     "knn": 120,
     "orchestration": 150,
+    "cells": 180,
     "sql_scale": 180,
     "startup": 60,
     "memory": 240,
