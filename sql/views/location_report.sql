@@ -4,8 +4,9 @@
 --   innermost and the outermost ring of places; half_radius is where the mean
 --   accuracy of the rings has first fallen half-way from the centre's to
 --   chance, linear between rings; null where it never has, or the centre knows
---   no more than chance. ee50_radius is that of the mean energy map, query
---   split
+--   no more than chance. Rings are rounded to 12 digits: one may lie on the
+--   threshold exactly, and threads add in any order. ee50_radius is that of
+--   the mean energy map, query split
 -- Reads: cells, location_neighbours, location_accuracy, sombrero
 -- Params: none
 with
@@ -62,8 +63,8 @@ rings as (
     select
         cell_key,
         radius,
-        any_value(chance) as chance,
-        avg(accuracy) as accuracy,
+        round(any_value(chance), 12) as chance,
+        round(avg(accuracy), 12) as accuracy,
     from places
     group by
         cell_key,
@@ -87,7 +88,7 @@ steps as (
         rings.accuracy,
         lag(rings.radius) over inwards as inner_radius,
         lag(rings.accuracy) over inwards as inner_accuracy,
-        (ends.centre_accuracy + ends.chance) / 2 as half_accuracy,
+        round((ends.centre_accuracy + ends.chance) / 2, 12) as half_accuracy,
     from rings
     inner join ends
         on rings.cell_key = ends.cell_key

@@ -26,12 +26,13 @@ extract.PART_IMAGES = 10
 def run(arguments, folder, delay_s):
     begin = time.monotonic()
     if not (child := os.fork()):
-        os.setsid()
+        os.setpgid(0, 0)
         os.chdir(folder)
         said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(said, 1), os.dup2(said, 2)
         sys.argv = ["u1", *arguments]
         main()
+    os.setpgid(child, child)  # whoever of the two comes first
     while not (ended := os.waitpid(child, os.WNOHANG))[0]:
         if time.monotonic() - begin > delay_s:
             os.killpg(child, signal.SIGKILL)

@@ -1,5 +1,7 @@
 """The location memory: literal rows in, literal rows out."""
 
+import itertools
+
 import pytest
 from scipy import stats
 
@@ -76,3 +78,12 @@ def test_a_cell_without_a_location_memory_has_no_report(lake):
     keys = lake.cell()
     lake.insert("records", {"image_id": 1, "label": 0, "split": "memory"}, layer="last", **keys)
     assert lake.rows("select * from location_report") == []
+
+
+@pytest.mark.parametrize("shares", sorted(set(itertools.permutations([0.1, 0.1, 0.2, 0.3]))))
+def test_a_ring_that_lies_half_way_exactly_is_there_in_any_order_of_its_places(lake, shares):
+    places = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
+    ring = {("location", *place): share for place, share in zip(places, shares, strict=True)}
+    search(lake, lake.cell(), at(0.25, 0.25) | ring, labels=range(10))
+    # 0.175, half-way from 0.25 to a chance of 0.1; some orders give 0.17500000000000002.
+    assert lake.row("select half_radius from location_report")["half_radius"] == pytest.approx(1.0)
