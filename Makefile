@@ -5,7 +5,7 @@ BIN := .venv/bin
 SWEEP_LIMIT ?= 400
 KILLS ?= 20
 
-.PHONY: help install sweep validate test faults fuzz licences bench catalog-check check lock build clean
+.PHONY: help install sweep validate test faults fuzz licences audit bench catalog-check check lock build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ fuzz: install  ## catalogs, data sets, queries and lakes of 10,000 damaged kinds
 
 licences: install  ## what the locked packages say their licences are, docs/licences.md
 	$(BIN)/python benchmarks/licences.py
+
+audit: install  ## known vulnerabilities of the locked packages, from PyPI's advisories; needs the internet
+	$(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes -r requirements/lock.txt
 
 bench: install  ## how fast, against what: docs/benchmarks.md
 	$(BIN)/python benchmarks/report.py
