@@ -5,6 +5,11 @@
 --   permuted class labels, null with one class
 -- Reads: direction_pairs
 -- Params: none
+-- Columns: agreement: mean over classes of cos(direction a - direction b);
+--   permutations: label permutations drawn, null with one class; permutation_p:
+--   (1 + permutations with an agreement as high) / (1 + permutations),
+--   one-sided, null with one class; permutation_p_two_sided: (1 + permutations
+--   with an |agreement| as large) / (1 + permutations), null with one class
 with
 
 pairs as (

@@ -5,6 +5,9 @@
 --   dropped
 -- Reads: lake.angles, cells, frames
 -- Params: none
+-- Columns: is_weak_image: strength_image lies below the frame's floor, null
+--   where either is missing; is_weak_feature: strength_feature lies below the
+--   frame's floor, null where either is missing
 with
 
 rows_of_all_cells as (

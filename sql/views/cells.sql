@@ -5,6 +5,10 @@
 --   and nothing else, and no phantom
 -- Reads: lake.cells, lake.training_runs
 -- Params: none
+-- Columns: is_current: the done cell of its dataset, model and variant that a
+--   sweep asked for last; is_evidence: the claims are judged by the cell:
+--   variant 'original', objective 'onehot', no phantom; is_from_training: the
+--   weights are those of a training run of this lake
 with
 
 all_cells as (

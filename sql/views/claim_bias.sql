@@ -9,6 +9,12 @@
 -- Reads: layers, class_bias, plane_agreement, model_agreement, controls,
 --   composition
 -- Params: none
+-- Columns: claim: number of the paper's claim, 1 to 5; statement: the claim in
+--   words; is_untested: the lake holds no evidence cell to judge the claim by;
+--   is_met: the rule of this view is met, of no meaning where is_untested;
+--   evidence: one sentence with the numbers that the rule judges; caveat: the
+--   same at random weights, the pictures' own directions, and how theta follows
+--   mirrored and turned pictures, null without any of these
 with
 
 bottlenecks as (

@@ -6,6 +6,12 @@
 --   same medians at random weights, and the focus of the pictures themselves
 -- Reads: sombrero, concentration_by_layer
 -- Params: none
+-- Columns: claim: number of the paper's claim, 1 to 5; statement: the claim in
+--   words; is_untested: the lake holds no evidence cell to judge the claim by;
+--   is_met: the rule of this view is met, of no meaning where is_untested;
+--   evidence: one sentence with the numbers that the rule judges; caveat: the
+--   medians at random weights, and the focus of the pictures themselves, null
+--   without either
 with
 
 maps as (

@@ -5,6 +5,12 @@
 --   random weights, and where in the image plane the memory's knowledge ends
 -- Reads: layers, memory_report, location_report
 -- Params: none
+-- Columns: claim: number of the paper's claim, 1 to 5; statement: the claim in
+--   words; is_untested: the lake holds no evidence cell to judge the claim by;
+--   is_met: the rule of this view is met, of no meaning where is_untested;
+--   evidence: one sentence with the numbers that the rule judges; caveat:
+--   accuracy at random weights, by place, and where it is half gone, null
+--   without any of these
 with
 
 bottlenecks as (

@@ -6,6 +6,12 @@
 --   standard errors, and the same fit at random weights
 -- Reads: sombrero
 -- Params: none
+-- Columns: claim: number of the paper's claim, 1 to 5; statement: the claim in
+--   words; is_untested: the lake holds no evidence cell to judge the claim by;
+--   is_met: the rule of this view is met, of no meaning where is_untested;
+--   evidence: one sentence with the numbers that the rule judges; caveat: how
+--   many shapes are certain, where the trough lies, and the fit at random
+--   weights, null without any of these
 with
 
 maps as (

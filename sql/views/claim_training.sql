@@ -5,6 +5,11 @@
 --   whose seeds are fewer than half a point needs, is told as underpowered
 -- Reads: training_effect
 -- Params: none
+-- Columns: claim: number of the paper's claim, 1 to 5; statement: the claim in
+--   words; is_untested: the lake holds no current pair of the arms 'onehot+u1'
+--   and 'onehot'; is_met: the rule of this view is met, of no meaning where
+--   is_untested; evidence: one sentence with the numbers that the rule judges;
+--   caveat: median gains of the other arms, null where none was trained
 with
 
 effects as (

@@ -5,6 +5,9 @@
 --   say beside the evidence, null where none was run
 -- Reads: claim_focus, claim_sombrero, claim_bias, claim_memory, claim_training
 -- Params: none
+-- Columns: verdict: 'holds', 'does not hold' or 'not tested'; evidence: one
+--   sentence with its numbers, or why the claim is not tested; caveat: what the
+--   controls say beside the evidence, null where none was run
 with
 
 all_claims as (

@@ -5,6 +5,11 @@
 --   p = 0.14, three 0.03. rayleigh_q is adjusted over every row of this view
 -- Reads: class_directions, layers
 -- Params: none
+-- Columns: models: evidence cells whose bottleneck has a direction of the
+--   class; mean_direction_rad: mean direction of the cells' class directions,
+--   null where R < 1e-12 [rad]; resultant_length: mean resultant length R of
+--   the cells' class directions; rayleigh_p: p of the Rayleigh test of the
+--   cells' class directions, null below two
 with
 
 bottlenecks as (

@@ -9,6 +9,19 @@
 --   mean of the squared resultant lengths of the uniform scores
 -- Reads: lake.angles, cells, plane_angles
 -- Params: none
+-- Columns: n: images with an angle [images]; classes: classes with an angle;
+--   smallest_class: images with an angle in the smallest class [images]; mww_w:
+--   W of the Mardia-Watson-Wheeler test, average ranks on ties, null below two
+--   classes, or when all angles are one; mww_dof: degrees of freedom of W, 2
+--   (classes - 1), null where W is; effect_size: W / (2 n): 0 no bias, 1 each
+--   class at a point of its own, null where W is; mww_chi2_p: upper tail of
+--   chi-square at W, null where W is; mww_permutation_p: (1 + label
+--   permutations with a W as high) / (1 + permutations), null where the
+--   chi-square tail is trusted, above 5,000 images, and where W is; mww_p: the
+--   p to read: of chi-square where its tail is trusted, else of label
+--   permutations, null above 5,000 images with many ties, and where W is;
+--   p_method: 'chi-square' or 'permutation', null where mww_p is; mww_q: mww_p
+--   after Benjamini-Hochberg over every row of this view
 with
 
 images as not materialized (

@@ -8,6 +8,18 @@
 --   view
 -- Reads: angles, plane_angles
 -- Params: none
+-- Columns: n: images of the class with an angle [images]; weak_share: share of
+--   n whose angle is weak, null without a floor; mean_direction_rad: mean
+--   direction of the class's angles, null where R < 1e-12 [rad];
+--   resultant_length: mean resultant length R of the class's angles;
+--   rayleigh_p: p of the Rayleigh test of the class's angles; half_arc_rad:
+--   half width of the 95 % confidence arc of the mean direction, null where the
+--   sample does not bound it [rad]; ci_low_rad: clockwise end of the 95 %
+--   confidence arc, null without one [rad]; ci_high_rad: counter-clockwise end
+--   of the 95 % confidence arc, below ci_low_rad where it crosses pi, null
+--   without one [rad]; ci_method: 'bootstrap' below 50 images (Fisher & Hall),
+--   'large sample' from 50 (Fisher), null without an arc; rayleigh_q:
+--   rayleigh_p after Benjamini-Hochberg over every row of this view
 with
 
 images_by_plane as not materialized (

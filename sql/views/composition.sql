@@ -7,6 +7,13 @@
 --   of the pictures
 -- Reads: agreements, layers, plane_angles
 -- Params: none
+-- Columns: pixels_key: the `pixels` cell of the dataset; agreement: mean over
+--   classes of cos(class direction - that of the pictures); permutation_p: (1 +
+--   permutations with an |agreement| as large) / (1 + permutations), two-sided,
+--   null with one class; n: images with an angle in both cells [images];
+--   image_correlation: Re(sum conj(w) z) / sqrt(sum |w|^2 sum |z|^2) over n, z
+--   = strength e^(i theta), w that of the pictures; permutation_q:
+--   permutation_p after Benjamini-Hochberg over every row of this view
 with
 
 tests as (

@@ -7,6 +7,23 @@
 --   radii those of uniform light
 -- Reads: records, frames, layers, class_bias
 -- Params: none
+-- Columns: n: images of the split with a record [images]; energy_total: median
+--   over images of the sum over (x,y) of E(x,y) [activation^2]; ee50_radius:
+--   median over images of the radius that encircles 50 % of the energy [half
+--   image]; ee80_radius: median over images of the radius that encircles 80 %
+--   of the energy [half image]; centre_density_ratio: median over images of the
+--   energy density inside r <= 1/2 over the density of the image; anisotropy:
+--   median over images of the share of the spatial variance of E that is
+--   angular, within rings; polar_angle_rad: median over images of the opening
+--   from the principal ray [rad]; negative_share: mean over images of the share
+--   of the activations below zero; polar_angle_bound_rad: widest opening
+--   without negative entries, arccos(1 / sqrt N) [rad]; polar_angle_share:
+--   polar_angle_rad over polar_angle_bound_rad, null for N = 1;
+--   class_bias_image: effect_size of class_bias in the image plane, null where
+--   untested; class_bias_image_q: mww_q of class_bias in the image plane;
+--   class_bias_feature: effect_size of class_bias in the feature plane, null
+--   where untested; class_bias_feature_q: mww_q of class_bias in the feature
+--   plane
 with
 
 images as (

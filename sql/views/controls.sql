@@ -8,6 +8,13 @@
 --   class_agreement = mean over classes of cos(class direction - expected one)
 -- Reads: cells, layers, variant_transforms, plane_angles, class_directions
 -- Params: none
+-- Columns: n: images with an angle in both cells [images]; complex_correlation:
+--   Re(sum conj(w) z) / sqrt(sum |w|^2 sum |z|^2) over n, z = strength e^(i
+--   theta) observed, w expected; turn_rad: arg(sum conj(w) z), 0 where the
+--   expectation is met [rad]; mean_cosine: mean over n of cos(observed -
+--   expected theta); median_error_rad: median over n of |observed - expected
+--   theta| [rad]; class_agreement: mean over classes of cos(observed - expected
+--   class direction)
 with
 
 current_cells as (

@@ -7,6 +7,13 @@
 --   Classes need a direction on both sides
 -- Reads: class_directions, layers
 -- Params: none
+-- Columns: kind: 'planes', 'models' or 'pixels': what is compared; cell_key_a:
+--   cell of side a; layer_a: layer of side a; plane_a: plane of side a, 'image'
+--   or 'feature'; cell_key_b: cell of side b; layer_b: layer of side b;
+--   plane_b: plane of side b, 'image' or 'feature'; classes: classes with a
+--   direction on both sides; unit_a: unit vectors of side a's class directions,
+--   cosines by label, then sines; unit_b: unit vectors of side b's class
+--   directions, cosines by label, then sines
 with
 
 directions as (

@@ -6,6 +6,15 @@
 --   what differs between the two cells
 -- Reads: lake.sweep_figures, cells
 -- Params: none
+-- Columns: cell_key_before: the cell whose place was taken; n_before: n of the
+--   cell before [images]; mean_direction_rad_before: mean_direction_rad of the
+--   cell before, null where undefined [rad]; resultant_length_before:
+--   resultant_length of the cell before, null for the memory's accuracy;
+--   accuracy_before: accuracy of the cell before, null for classes; shift: way
+--   of the resultant vector R e^(i theta), from 0 to 2, or absolute difference
+--   of accuracies; changed: what differs between the two cells: 'weights',
+--   'images', 'limit', ..., empty where the cell before is no longer in the
+--   lake
 with
 
 identities as (

@@ -5,6 +5,11 @@
 --   neighbour by scheme 'pooled'
 -- Reads: layers, class_directions, memory_report
 -- Params: none
+-- Columns: plane: 'image' or 'feature', null for the memory's accuracy; label:
+--   class index, null for the memory's accuracy; class_name: class name, null
+--   for the memory's accuracy; n: query images, for classes those with an angle
+--   [images]; accuracy: 1-NN accuracy of the memory, scheme 'pooled', null for
+--   classes
 with
 
 bottlenecks as (

@@ -3,6 +3,9 @@
 -- Grain: layer, cell (current)
 -- Reads: cells
 -- Params: none
+-- Columns: layer: dotted path of the layer t inside the model; layer_index:
+--   position of the layer in order of execution, from 0; is_bottleneck: the
+--   layer is the bottleneck
 with
 
 current_cells as (

@@ -4,6 +4,11 @@
 --   present in memory
 -- Reads: location_neighbours, records
 -- Params: none
+-- Columns: x: the place [half image]; y: the place, y up [half image]; n_query:
+--   query images asked at the place [images]; accuracy: share of the query
+--   images whose nearest memory image at the place has their class; ci_low:
+--   lower end of the 95 % Wilson interval of accuracy; ci_high: upper end of
+--   the 95 % Wilson interval of accuracy; chance: 1 / classes present in memory
 with
 
 answers as (

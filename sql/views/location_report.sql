@@ -9,6 +9,15 @@
 --   the mean energy map, query split
 -- Reads: cells, location_neighbours, location_accuracy, sombrero
 -- Params: none
+-- Columns: n_memory: memory images of the location memory [images]; n_query:
+--   query images that it was asked [images]; pooled_accuracy: 1-NN accuracy by
+--   the pooled vector on the same images; full_accuracy: 1-NN accuracy by the
+--   flattened map on the same images; centre_accuracy: mean accuracy over the
+--   innermost ring of places; corner_accuracy: mean accuracy over the outermost
+--   ring of places; half_radius: radius at which the rings' mean accuracy has
+--   first fallen half-way from the centre's to chance, null where it never has,
+--   or the centre knows no more than chance [half image]; ee50_radius: radius
+--   that encircles 50 % of the energy of the mean map, query split [half image]
 with
 
 current_cells as (

@@ -3,6 +3,9 @@
 --   over the query split
 -- Reads: memory_votes, cells
 -- Params: none
+-- Columns: split: 'query'; class_name: name of the true class;
+--   predicted_class_name: name of the predicted class; n: query images of the
+--   true class that were given the predicted one [images]
 with
 
 votes as (

@@ -5,6 +5,12 @@
 --   answered)
 -- Reads: memory_confusion
 -- Params: none
+-- Columns: label: class index; class_name: class name; support: query images of
+--   the class [images]; predicted: query images that were given the class
+--   [images]; correct: query images of the class that were given it [images];
+--   precision: correct over predicted, null where the class is never answered;
+--   recall: correct over support, null where the class is never asked; f1: 2
+--   correct / (support + predicted)
 with
 
 confusion as (

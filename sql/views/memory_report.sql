@@ -7,6 +7,13 @@
 --   classes are others
 -- Reads: memory_per_class, records
 -- Params: none
+-- Columns: n_memory: images with a record in the memory split [images];
+--   n_query: query images asked [images]; accuracy: share of the query images
+--   that are named right; ci_low: lower end of the 95 % Wilson interval of
+--   accuracy; ci_high: upper end of the 95 % Wilson interval of accuracy;
+--   macro_f1: mean of f1 over the classes asked or answered; chance: 1 /
+--   classes present in memory; head_accuracy: share of the query images that
+--   the model's own head names right, null where its classes are others
 with
 
 classes as (

@@ -4,6 +4,9 @@
 --   is nearest. With fewer than k images in memory all of them vote
 -- Reads: neighbours
 -- Params: none
+-- Columns: k: nearest memory images that have one vote each: 1, 5 or 20;
+--   predicted_label: class with the most votes, of equal ones the one whose
+--   best vote is nearest
 with
 
 nearest as (

@@ -6,6 +6,10 @@
 --   row of this view; is_evidence: both cells are
 -- Reads: agreements, layers
 -- Params: none
+-- Columns: plane: 'image' or 'feature'; model_a: model id of side a; variant_a:
+--   variant of side a; model_b: model id of side b; variant_b: variant of side
+--   b; is_evidence: the claims are judged by both cells; permutation_q:
+--   permutation_p after Benjamini-Hochberg over every row of this view
 with
 
 tests as (

@@ -3,6 +3,9 @@
 --   agreements; permutation_q is adjusted over every row of this view
 -- Reads: agreements, layers
 -- Params: none
+-- Columns: agreement: mean over classes of cos(image direction - feature
+--   direction); permutation_q: permutation_p after Benjamini-Hochberg over
+--   every row of this view
 with
 
 tests as (

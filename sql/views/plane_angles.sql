@@ -3,6 +3,10 @@
 --   strength lies below the frame's floor
 -- Reads: angles
 -- Params: none
+-- Columns: plane: 'image' or 'feature'; theta_rad: theta of the plane, in (-pi,
+--   pi], null where undefined [rad]; strength: strength of the plane: |d - mean
+--   d| in half images, or |z|, a pure number; is_weak: strength lies below the
+--   frame's floor, null where either is missing
 with
 
 both_planes as not materialized (

@@ -10,6 +10,17 @@
 --   b, half the slope at its rim)
 -- Reads: energy_maps, layers, records
 -- Params: none
+-- Columns: a: a of E(r) = a - b r^2 + c r^4, least squares over pixels of the
+--   mean energy map [activation^2]; b: b of E(r), null below three distinct
+--   radii, like a and c [activation^2]; c: c of E(r) [activation^2]; a_se:
+--   standard error of a over images [activation^2]; b_se: standard error of b
+--   over images [activation^2]; c_se: standard error of c over images
+--   [activation^2]; trough_radius_se: standard error of trough_radius over
+--   images, by the delta method, null where that is [half image]; shape: 'hat'
+--   (trough_radius <= 1), 'dome' (the energy falls from the centre without such
+--   a trough) or 'bowl' (it does not fall, b <= 0), null without a fit;
+--   shape_is_certain: the 95 % interval of b leaves out 0, and where b > 0 that
+--   of 2c - b does too
 with
 
 maps as (

@@ -7,6 +7,12 @@
 --   counts the variants held
 -- Reads: cells, variant_transforms, angles
 -- Params: none
+-- Columns: readings: variants held of the image, original and jitter;
+--   theta_image_sd_rad: circular standard deviation sqrt(-2 ln R) of
+--   theta_image over readings (Mardia), null below three angles, and where they
+--   have no direction [rad]; theta_feature_sd_rad: circular standard deviation
+--   sqrt(-2 ln R) of theta_feature over readings (Mardia), null below three
+--   angles, and where they have no direction [rad]
 with
 
 current_cells as (

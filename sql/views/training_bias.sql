@@ -6,6 +6,13 @@
 -- Reads: cells, class_bias, class_directions, memory_report, plane_agreement,
 --   training_runs
 -- Params: none
+-- Columns: measure: what was measured, such as 'class bias, image', 'resultant
+--   length, feature' or 'memory accuracy, theta'; seeds: seeds with the
+--   measure; value_mean: mean of the measure over seeds; difference_mean: mean
+--   difference from the one-hot arm over seeds of both, null for 'onehot'
+--   itself; ci_low: lower end of the 95 % t-interval of difference_mean, null
+--   below two pairs; ci_high: upper end of the 95 % t-interval of
+--   difference_mean, null below two pairs
 with
 
 runs as (

@@ -4,6 +4,14 @@
 --   validation accuracy, null for one seed
 -- Reads: training_epochs, training_runs
 -- Params: none
+-- Columns: seeds: seeds averaged; loss_onehot: mean over seeds of the epoch's
+--   mean cross-entropy, null for 'u1' [nat]; loss_point: mean over seeds of the
+--   epoch's mean loss on points, before its weight, null for 'onehot';
+--   train_accuracy: mean over seeds of the share of the epoch's training
+--   images, augmented, that were right; validation_accuracy: mean over seeds of
+--   the share of the held-out images that are right after the epoch;
+--   validation_half_width: half width of the 95 % t-interval of
+--   validation_accuracy, null for one seed
 with
 
 epochs as (

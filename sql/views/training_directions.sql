@@ -5,6 +5,13 @@
 --   images were not given; for 'onehot+plane' points have no planned angle
 -- Reads: training_predictions, training_runs
 -- Params: none
+-- Columns: n: test images of the class [images]; recall: share of the class's
+--   test images that are named right; measured_angle_rad: circular mean of
+--   theta_hat over the class's test images, null where undefined [rad];
+--   resultant_length: mean resultant length of theta_hat over the class's test
+--   images; planned_angle_rad: angle planned for the class, null for
+--   'onehot+plane' [rad]; deviation_rad: turn from planned_angle_rad to
+--   measured_angle_rad [rad]
 with
 
 predictions as (

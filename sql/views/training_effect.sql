@@ -7,6 +7,18 @@
 --   power, from the differences' own deviation
 -- Reads: training_runs
 -- Params: none
+-- Columns: seeds: seeds tested; accuracy_mean: mean test accuracy over seeds;
+--   accuracy_sd: sample standard deviation of the test accuracy over seeds,
+--   null for one; pairs: seeds tested in the one-hot arm too, 0 for 'onehot'
+--   itself; difference_mean: mean over pairs of the gain in test accuracy over
+--   the one-hot arm, null without pairs; difference_sd: sample standard
+--   deviation of the gain over pairs, null for one; ci_low: lower end of the 95
+--   % t-interval of difference_mean, null below two pairs; ci_high: upper end
+--   of the 95 % t-interval of difference_mean, null below two pairs;
+--   permutation_p: one-sided sign-flip permutation p of a gain (Fisher), exact
+--   up to 15 pairs, null without pairs; seeds_needed: pairs that a two-sided
+--   t-test at 5 % needs to see half a point with 80 % power (Guenther), null
+--   below two pairs
 with
 
 runs as (

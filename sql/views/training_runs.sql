@@ -5,6 +5,12 @@
 --   head ('u1': by nearest angle), and by nearest planned angle
 -- Reads: lake.training_runs, lake.training_predictions, training_weights
 -- Params: none
+-- Columns: test_accuracy: share of the test images that are right, by the
+--   one-hot head or for 'u1' by the nearest planned angle, null if untested;
+--   angle_accuracy: share of the test images whose nearest planned angle is
+--   that of their class, null where no angles were learned, or if untested;
+--   is_current: of its task and network the experiment that was asked for last;
+--   is_chosen: tested, with the weight that validation chooses for its arm
 with
 
 runs as (

@@ -4,6 +4,10 @@
 --   not looked at
 -- Reads: lake.training_epochs
 -- Params: none
+-- Columns: seeds: seeds that have come to the last epoch of the experiment;
+--   validation_accuracy: mean over seeds of the share of the held-out images
+--   that are right after the last epoch; is_best: highest validation_accuracy
+--   of its arm and experiment, of equal ones the smallest weight
 with
 
 epochs as (

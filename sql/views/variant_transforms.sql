@@ -4,6 +4,11 @@
 --   same angle. Nothing is expected of 'random-init': it is compared with theta
 -- Reads: nothing
 -- Params: none
+-- Columns: variant: 'original', a control or a jitter; expected: angle expected
+--   where the original's is theta, 'none' where nothing is; mirror: the
+--   expected angle is turn_rad - theta instead of turn_rad + theta; turn_rad:
+--   angle expected where the original's is 0 [rad]; is_jitter: once undone, one
+--   more reading of the same angle
 with
 
 transforms as (

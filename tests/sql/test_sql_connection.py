@@ -9,7 +9,7 @@ import pytest
 
 from u1core.errors import U1Error
 from u1core.lake import sql
-from u1core.schema import SCHEMAS
+from u1core.schema import COLUMNS, SCHEMAS
 
 CELL = {
     "cell_key": "k",
@@ -391,15 +391,68 @@ def test_everything_there_is_describes_itself(root):
     assert "superseded" in raw["comment"]
 
 
-def test_a_column_of_another_meaning_has_no_borrowed_description(connection):
+def test_a_column_of_another_meaning_has_no_borrowed_description(connection, monkeypatch):
     """The arithmetic of `cells` is no precision of a class: same name, another type."""
-    sql.comment(connection)
     query = (
         "select comment from duckdb_columns() where table_name = 'memory_per_class' and column_name = $name"
     )
+    with monkeypatch.context() as patched:
+        patched.setattr(sql, "read_columns", lambda text: {})
+        sql.comment(connection)
     assert rows(connection, query, name="precision") == [{"comment": None}]
     (model,) = rows(connection, query, name="model")
     assert model["comment"] == "model id of the catalog"
+    sql.comment(connection)
+    (precision,) = rows(connection, query, name="precision")
+    assert precision["comment"].startswith("correct over predicted")
+
+
+@pytest.fixture(scope="module")
+def described():
+    """What `comment` says of every column, {relation: {(column, type): text}}."""
+    connection = sql.connect(None)
+    sql.comment(connection)
+    found = connection.sql("""
+        select if(schema_name = 'lake', 'lake.', '') || table_name, column_name, data_type, comment
+        from duckdb_columns() where not internal
+    """)
+    relations = {}
+    for relation, column, type_, text in found.fetchall():
+        relations.setdefault(relation, {})[column, type_] = text
+    return relations
+
+
+def test_every_column_of_every_table_and_view_is_described(described):
+    assert described.keys() == {*sql.view_files(), *(f"lake.{table}" for table in SCHEMAS)}
+    missing = [
+        (relation, name)
+        for relation, texts in described.items()
+        for (name, _), text in texts.items()
+        if not text
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("view", sql.view_files())
+def test_a_header_describes_columns_of_its_view_and_says_more_than_they_inherit(view, described):
+    header = sql.view_files()[view]
+    own = sql.read_columns(header)
+    assert own.keys() <= {name for name, _ in described[view]}
+    read = [described[name] for name in sql.read_header(header)["Reads"].split(", ") if name in described]
+    for (name, type_), text in described[view].items():
+        inherited = next((texts[name, type_] for texts in read if (name, type_) in texts), None)
+        assert text == own.get(name, inherited), name
+        assert inherited is None or own.get(name) != inherited, name
+
+
+def test_descriptions_in_headers_are_phrases_with_a_unit_that_the_tables_know():
+    units = {column.unit for columns in COLUMNS.values() for column in columns} - {"", "1"}
+    for text in sql.view_files().values():
+        for name, description in sql.read_columns(text).items():
+            phrase, bracket, unit = description.partition(" [")
+            assert phrase and not phrase.endswith("."), name
+            assert not bracket or unit.removesuffix("]") in units, name
+            assert ("_rad_" in f"{name}_") == (unit == "rad]"), name
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ from u1core.lake import index
 from u1core.lake.storage import WORK, open_storage, resolve
 from u1core.schema import CELL_TABLES, COLUMNS, SCHEMAS, Column
 
-HEADER_KEYS = ("Question", "Grain", "Reads", "Params")
+HEADER_KEYS = ("Question", "Grain", "Reads", "Params", "Columns")
+"""Of every SQL file, in this order; Columns, which describes what a view derives, where there is any."""
 
 MEMORY_MIB = 3300
 """What DuckDB may hold, so that a query's process stays below 4 GiB; the rest is sorted on disk."""
@@ -70,7 +72,8 @@ _RELATIONS = """
     union all select 'table', schema_name, table_name from duckdb_tables()
 """
 _TYPED_COLUMNS = """
-    select schema_name, table_name, column_name, data_type from duckdb_columns() where not internal
+    select if(schema_name = 'lake', 'lake.', '') || table_name as relation, list((column_name, data_type))
+    from duckdb_columns() where not internal group by relation
 """
 _SPACE = r"(?:\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*"
 _EXPLAIN = re.compile(rf"{_SPACE}explain\b(?:{_SPACE}\([^)]*\))?(?:{_SPACE}analy[sz]e\b)?", re.I | re.S)
@@ -103,6 +106,17 @@ def read_header(text: str) -> dict[str, str]:
         elif key:
             header[key] += " " + line.removeprefix("--").strip()
     return header
+
+
+def read_columns(text: str) -> dict[str, str]:
+    r"""Return what the header of a SQL file says of columns, as {name: description}.
+
+    Example:
+        >>> read_columns("-- Columns: n: images [images]; k: of them,\n--   at most: 5\nselect 1")
+        {'n': 'images [images]', 'k': 'of them, at most: 5'}
+    """
+    entries = read_header(text).get("Columns")
+    return dict(entry.split(": ", 1) for entry in entries.split("; ")) if entries else {}
 
 
 def reads(text: str) -> set[str]:
@@ -234,17 +248,23 @@ def comment(connection: duckdb.DuckDBPyConnection) -> None:
     """Describe every table, view and column there is, so that duckdb_columns() and duckdb_views() show it.
 
     A view is described by its header, the columns of a table by its schema. A column of a view is described
-    like the one of its name and type in what the view reads; what a view derives is in its own description.
+    by the view's header, else like the one of its name and type in what the view reads.
     """
-    headers = {name: read_header(text) for name, text in view_files().items()}
+    texts = view_files()
+    headers = {name: read_header(text) for name, text in texts.items()}
     described = {
         f"lake.{table}": {(c.name, _sql_type(c.type).upper()): _with_unit(c) for c in columns}
         for table, columns in COLUMNS.items()
     }
-    for name, header in headers.items():
+    typed = dict(connection.execute(_TYPED_COLUMNS).fetchall())
+    for name, text in texts.items():
+        columns, own = typed.get(name, ()), read_columns(text)
         # What is read first has the last word.
-        read = (described.get(other, {}) for other in reversed(header["Reads"].split(", ")))
-        described[name] = {column: text for texts in read for column, text in texts.items()}
+        known = ChainMap(
+            {column: own[column[0]] for column in columns if column[0] in own},
+            *(described.get(other, {}) for other in headers[name]["Reads"].split(", ")),
+        )
+        described[name] = {column: known[column] for column in columns if column in known}
     script = []
     for kind, schema, name in connection.execute(_RELATIONS).fetchall():
         raw = "All rows, those of superseded and unfinished cells too"
@@ -252,11 +272,9 @@ def comment(connection: duckdb.DuckDBPyConnection) -> None:
         grain = raw if schema == "lake" else f"One row per {header['Grain']}"
         text = _quoted(f"{header['Question']} {grain}".strip())
         script.append(f"comment on {kind} {schema}.{name} is {text}")
-    for schema, name, column, type_ in connection.execute(_TYPED_COLUMNS).fetchall():
-        texts = described[f"lake.{name}" if schema == "lake" else name]
-        if (column, type_) in texts:
-            text = _quoted(texts[column, type_])
-            script.append(f'comment on column {schema}.{name}."{column}" is {text}')
+    for relation, columns in described.items():
+        for (column, _), text in columns.items():
+            script.append(f'comment on column {relation}."{column}" is {_quoted(text)}')
     connection.execute(";".join(script))
 
 
