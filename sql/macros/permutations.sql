@@ -14,14 +14,17 @@ create macro unit_vectors(angles_rad) as
 create macro mean_cosine(unit_a, unit_b) as
     list_dot_product(unit_a, unit_b) / (len(unit_a) / 2);
 
--- Permutations drawn for a number of classes: 9,999, fewer above 100 classes,
--- where each one costs more.
-create macro permutation_count(classes) as
-    case
-        when classes <= 100
-            then 9999
-        else greatest(99, (999900 / classes)::bigint)
-    end;
+-- Permutations drawn for each of so many pairs: 9,999, fewer above 100 classes,
+-- where each one costs more, and above 20,000 pairs, as those of 100 models.
+create macro permutation_count(classes, pairs) as
+    greatest(
+        99,
+        least(
+            9999,
+            (999900 / classes)::bigint,
+            (200000000 / pairs)::bigint
+        )
+    );
 
 -- The seed-th permutation of 1..classes: positions in the order of their md5,
 -- so it is the same on every machine, version and day.

@@ -37,11 +37,20 @@ measured as materialized (
     from pairs
 ),
 
+sizes as (
+    select
+        classes,
+        count(*) as pairs,
+    from measured
+    where classes >= 2
+    group by classes
+),
+
 seeds as (
     select
-        sizes.classes,
-        unnest(range(1, permutation_count(sizes.classes) + 1)) as seed,
-    from (select distinct classes from pairs where classes >= 2) as sizes
+        classes,
+        unnest(range(1, permutation_count(classes, pairs) + 1)) as seed,
+    from sizes
 ),
 
 permutations as materialized (

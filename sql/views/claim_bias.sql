@@ -33,7 +33,11 @@ cell_bias as (
         class_bias.cell_key,
         count(*) = 2
             and bool_and(
-                class_bias.mww_q < 0.01 and class_bias.effect_size >= 0.05
+                coalesce(
+                    class_bias.mww_q < 0.01
+                    and class_bias.effect_size >= 0.05,
+                    false
+                )
             ) as is_biased,
         min(class_bias.effect_size) as effect_size,
     from class_bias
@@ -78,8 +82,9 @@ model_pairs as (
         cell_key_a,
         cell_key_b,
         count(*) = 2
-            and bool_and(agreement >= 0.5 and permutation_p < 0.05)
-            as models_agree,
+            and bool_and(
+                coalesce(agreement >= 0.5 and permutation_p < 0.05, false)
+            ) as models_agree,
         min(agreement) as agreement,
     from model_agreement
     where is_evidence

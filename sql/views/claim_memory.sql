@@ -46,7 +46,8 @@ cell_memory as (
     select
         cell_key,
         is_random,
-        count(*) = 2 and bool_and(is_above_chance) as is_above_chance,
+        count(*) = 2
+            and bool_and(coalesce(is_above_chance, false)) as is_above_chance,
         any_value(accuracy) filter (where scheme = 'theta') as theta_accuracy,
         any_value(accuracy) filter (where scheme = 'pooled')
             as pooled_accuracy,

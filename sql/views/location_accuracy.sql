@@ -1,14 +1,15 @@
 -- Question: from which places of the image plane can the memory name the class?
 -- Grain: x, y, layer, cell (current): 1-NN accuracy of A(:,x,y) against the
---   memory at the same place, Wilson 95 % interval; chance = 1 / classes
---   present in memory
--- Reads: location_neighbours, records
+--   memory at the same place, Wilson 95 % interval; chance = 1 / classes in
+--   the location memory, whose images are taken class by class in turn
+-- Reads: location_neighbours, records, cells
 -- Params: none
 -- Columns: x: the place [half image]; y: the place, y up [half image]; n_query:
 --   query images asked at the place [images]; accuracy: share of the query
 --   images whose nearest memory image at the place has their class; ci_low:
 --   lower end of the 95 % Wilson interval of accuracy; ci_high: upper end of
---   the 95 % Wilson interval of accuracy; chance: 1 / classes present in memory
+--   the 95 % Wilson interval of accuracy; chance: 1 / classes in the location
+--   memory
 with
 
 answers as (
@@ -25,16 +26,26 @@ answers as (
     where scheme = 'location'
 ),
 
+sizes as (
+    select cell_key, location_memory
+    from cells
+),
+
 memories as (
     select
-        cell_key,
-        layer,
-        1 / count(distinct label) as chance,
+        records.cell_key,
+        records.layer,
+        1 / least(
+            count(distinct records.label),
+            any_value(sizes.location_memory)
+        ) as chance,
     from records
-    where split = 'memory'
+    left join sizes
+        on records.cell_key = sizes.cell_key
+    where records.split = 'memory'
     group by
-        cell_key,
-        layer
+        records.cell_key,
+        records.layer
 ),
 
 places as (

@@ -65,7 +65,7 @@ stores as (
     select
         cell_key,
         layer,
-        count_if(split = 'memory') as n_memory,
+        count_if(split = 'memory')::bigint as n_memory,
         count(distinct label) filter (where split = 'memory')
             as classes_memory,
         avg(head_correct::integer) filter (where split = 'query')

@@ -1,8 +1,8 @@
 -- Question: does the loss create the angular bias that the claims measure?
--- Grain: measure, arm, task (current experiments). The trained networks were
---   swept like pretrained ones: measures are theirs at the bottleneck, query
---   split, averaged over seeds; differences are paired by seed, against the
---   one-hot arm, with 95 % t-intervals
+-- Grain: measure, arm, task, network (current experiments). The trained
+--   networks were swept like pretrained ones: measures are theirs at the
+--   bottleneck, query split, averaged over seeds; differences are paired by
+--   seed, against the one-hot arm, with 95 % t-intervals
 -- Reads: cells, class_bias, class_directions, memory_report, plane_agreement,
 --   training_runs
 -- Params: none

@@ -1,7 +1,7 @@
 -- Question: how does an arm learn, over its seeds?
--- Grain: epoch, arm, task (current experiments, weights that were chosen).
---   Means over seeds; the half width is of the 95 % t-interval of the mean
---   validation accuracy, null for one seed
+-- Grain: epoch, arm, task, network (current experiments, weights that were
+--   chosen). Means over seeds; the half width is of the 95 % t-interval of the
+--   mean validation accuracy, null for one seed
 -- Reads: training_epochs, training_runs
 -- Params: none
 -- Columns: seeds: seeds averaged; loss_onehot: mean over seeds of the epoch's

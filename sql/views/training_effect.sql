@@ -1,5 +1,5 @@
 -- Question: does training with U(1) class labels improve classification?
--- Grain: arm, task (current experiments, one per network). Differences in test
+-- Grain: arm, task, network (current experiments). Differences in test
 --   accuracy are paired by seed, against the one-hot arm, which has none
 --   itself; ci_low and ci_high bound their mean by Student's t at 95 %.
 --   permutation_p flips signs, exactly up to 15 seeds, towards a gain: with n

@@ -140,10 +140,20 @@ def test_label_permutations_are_permutations_and_stay_the_same(scalar):
 
 
 @pytest.mark.parametrize(
-    ("classes", "count"), [(2, 9999), (100, 9999), (101, 9900), (1000, 1000), (10**6, 99)]
+    ("classes", "pairs", "count"),
+    [
+        (2, 1, 9999),
+        (100, 20_000, 9999),
+        (101, 1, 9900),
+        (1000, 20_000, 1000),
+        (10**6, 1, 99),
+        (10, 40_000, 5000),
+        (1000, 10**6, 200),
+        (2, 10**7, 99),
+    ],
 )
-def test_fewer_permutations_for_many_classes(scalar, classes, count):
-    assert scalar("permutation_count($k)", k=classes) == count
+def test_fewer_permutations_for_many_classes_and_many_pairs(scalar, classes, pairs, count):
+    assert scalar("permutation_count($k, $p)", k=classes, p=pairs) == count
 
 
 def test_mean_cosine_by_hand(scalar):
