@@ -15,14 +15,14 @@ create macro mean_cosine(unit_a, unit_b) as
     list_dot_product(unit_a, unit_b) / (len(unit_a) / 2);
 
 -- Permutations drawn for each of so many pairs: 9,999, fewer above 100 classes,
--- where each one costs more, and above 20,000 pairs, as those of 100 models.
+-- where each one costs more, and above 10,000 pairs, as those of 70 models.
 create macro permutation_count(classes, pairs) as
     greatest(
         99,
         least(
             9999,
             (999900 / classes)::bigint,
-            (200000000 / pairs)::bigint
+            (100000000 / pairs)::bigint
         )
     );
 

@@ -7,6 +7,7 @@ views, analyses, checks); `docs/lake.md` describes it.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import tempfile
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +26,8 @@ from u1core.errors import U1Error
 from u1core.lake import index
 from u1core.lake.storage import WORK, open_storage, resolve
 from u1core.schema import CELL_TABLES, COLUMNS, SCHEMAS, Column
+
+_T = TypeVar("_T")
 
 HEADER_KEYS = ("Question", "Grain", "Reads", "Params", "Columns")
 """Of every SQL file, in this order; Columns, which describes what a view derives, where there is any."""
@@ -383,7 +386,7 @@ def _execute(connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[st
         connection.execute("rollback")
 
 
-def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], pa.Table]) -> pa.Table:
+def _interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], _T]) -> _T:
     """Do the work beside the main thread, so that Ctrl-C ends it; DuckDB alone does not always notice."""
     with ThreadPoolExecutor(1) as beside:
         future = beside.submit(work)
@@ -518,7 +521,8 @@ def materialise(connection: duckdb.DuckDBPyConnection, names: Iterable[str] = EX
     if unknown := wanted - set(texts):
         raise U1Error("names of views", ", ".join(sorted(unknown)), f"choose from {', '.join(sorted(texts))}")
     for name in (name for name in texts if name in wanted):
-        connection.execute(f"create table _{name} as select * from {name}")
+        create = f"create table _{name} as select * from {name}"
+        _interruptible(connection, functools.partial(connection.execute, create))
         connection.execute(f"drop view {name}")
         connection.execute(f"alter table _{name} rename to {name}")
 
