@@ -87,3 +87,9 @@ def test_a_ring_that_lies_half_way_exactly_is_there_in_any_order_of_its_places(l
     search(lake, lake.cell(), at(0.25, 0.25) | ring, labels=range(10))
     # 0.175, half-way from 0.25 to a chance of 0.1; some orders give 0.17500000000000002.
     assert lake.row("select half_radius from location_report")["half_radius"] == pytest.approx(1.0)
+
+
+def test_chance_is_of_the_classes_in_the_location_memory(lake):
+    # Four images, taken class by class in turn, are of four of the ten classes.
+    search(lake, lake.cell(location_memory=4), at(0.5, 0.5), labels=range(10))
+    assert lake.row("select chance from location_accuracy") == {"chance": 0.25}
