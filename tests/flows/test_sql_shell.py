@@ -1,5 +1,6 @@
 """`u1 sql` at a terminal and under Ctrl-C: a real process, a pseudo-terminal."""
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -53,6 +54,18 @@ def test_ctrl_c_ends_a_query_with_one_line(environment, lake, tmp_path, query):
     assert len(err.splitlines()) == 1
 
 
+def again_and_again(send, has_arrived):
+    """Send a signal until it has arrived.
+
+    Python's readline does not see one between writing its prompt and waiting for a key, where no person is
+    quick enough.
+    """
+    for _ in range(60):
+        send()
+        if has_arrived():
+            break
+
+
 class Terminal:
     """`u1 sql` on a pseudo-terminal."""
 
@@ -87,16 +100,12 @@ class Terminal:
             self.seen += os.read(self.screen, 10_000).decode()
 
     def press_ctrl_c_at_the_prompt(self):
-        """Press until a fresh prompt is shown.
-
-        Python's readline does not see a signal between writing its prompt and waiting for a key, where no
-        person is quick enough to press one.
-        """
+        """Press until a fresh prompt is shown."""
         self.seen = ""
-        for _ in range(60):
-            os.write(self.screen, b"\x03")
-            if select.select([self.screen], [], [], 2)[0]:
-                break
+        again_and_again(
+            lambda: os.write(self.screen, b"\x03"),
+            lambda: select.select([self.screen], [], [], 2)[0],
+        )
         self.wait_for("u1> ")
 
     def leave(self):
@@ -134,8 +143,14 @@ def test_the_shell_completes_recalls_and_survives_ctrl_c(environment, lake, tmp_
 
 def test_kill_ends_the_shell(environment, lake, tmp_path):
     shell = Terminal(environment, tmp_path)
-    shell.process.terminate()
-    assert shell.process.wait(60) == 1
+
+    def has_ended():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            shell.process.wait(2)
+        return shell.process.poll() is not None
+
+    again_and_again(shell.process.terminate, has_ended)
+    assert shell.process.poll() == 1
 
 
 @pytest.mark.parametrize(
