@@ -9,6 +9,7 @@ import pytest
 
 from u1core.errors import U1Error
 from u1core.lake import sql
+from u1core.lake.store import CellId, Lake
 from u1core.schema import COLUMNS, SCHEMAS
 
 CELL = {
@@ -466,3 +467,17 @@ def test_descriptions_in_headers_are_phrases_with_a_unit_that_the_tables_know():
 )
 def test_descriptions_are_made_for_queries_that_may_show_them(query, shown):
     assert sql.shows_comments(query) == shown
+
+
+def test_a_message_that_quotes_a_damaged_file_is_one_line(tmp_path):
+    lake = Lake.open(tmp_path / "lake", create=True)
+    lake.write("records", CellId("k", "digits", "m", "original"), {"label": [1, 2]}, layer="last")
+    (file,) = (lake.root / "records").rglob("*.parquet")
+    content = file.read_bytes()
+    at = content.index(b"quadrupole_x")
+    file.write_bytes(content[:at] + b"\xf1" + content[at + 1 :])  # no UTF-8
+    with pytest.raises(
+        U1Error, match='got Binder Error: Referenced column "quadrupole_x" not found'
+    ) as error:
+        sql.connect(lake.root)
+    assert "\n" not in str(error.value)

@@ -29,6 +29,9 @@ from u1core.schema import CELL_TABLES, COLUMNS, SCHEMAS, Column
 
 _T = TypeVar("_T")
 
+_DUCKDB_ERRORS = (duckdb.Error, UnicodeDecodeError)
+"""What DuckDB raises; the second where its message quotes a damaged file."""
+
 HEADER_KEYS = ("Question", "Grain", "Reads", "Params", "Columns")
 """Of every SQL file, in this order; Columns, which describes what a view derives, where there is any."""
 
@@ -372,7 +375,7 @@ def run_query(
                 "copy the lake's Parquet, or use --format, to take data elsewhere",
             )
         return _execute(connection, sql, params)
-    except duckdb.Error as error:
+    except _DUCKDB_ERRORS as error:
         raise _query_error(connection, error) from error
 
 
@@ -418,7 +421,7 @@ def one_line_errors(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         if str(error) != "Query interrupted":
             raise
         raise KeyboardInterrupt from error
-    except duckdb.Error as error:
+    except _DUCKDB_ERRORS as error:
         raise _query_error(connection, error) from error
 
 
@@ -442,7 +445,7 @@ def _is_read_only(connection: duckdb.DuckDBPyConnection, statement: duckdb.State
     return bool(kind == duckdb.StatementType.SELECT)
 
 
-def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> U1Error:
+def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error | UnicodeDecodeError) -> U1Error:
     todo = "see docs/lake.md; of a damaged file delete it and its cell's file in cells/, then sweep again"
     if isinstance(error, duckdb.CatalogException):
         todo = f"the views are {', '.join(sorted(view_files()))}"
@@ -452,7 +455,8 @@ def _query_error(connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> 
         todo = "ask the lake's own tables and views: nothing else is opened, no link out of the lake followed"
     elif "not provided for the following parameters" in str(error):
         todo = "give each one a value: `--param split=query`"
-    return U1Error("a query DuckDB can run", _first_line(str(error)), todo)
+    said = error.object.decode(errors="replace") if isinstance(error, UnicodeDecodeError) else str(error)
+    return U1Error("a query DuckDB can run", _first_line(said), todo)
 
 
 def _first_line(text: str) -> str:
