@@ -49,8 +49,7 @@ LIMITS: dict[str, str] = {
     "sql_scale": "the sort behind the ranks of class_bias: one for all tests, whose memory is bounded",
     "memory": "not looked into: the peak differs between runs",
     "efficientnet": "the gap of `extraction` in bfloat16",
-    "gpu": "not taken apart yet; the more images per second, the larger the gap: pinned copies and "
-    "reductions take their time per image, whatever the network",
+    "gpu": "not taken apart yet; the more images per second the bare network makes, the larger the gap",
 }
 """What limits a row that falls short: shown beside it, and only there."""
 

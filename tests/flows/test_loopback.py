@@ -2,25 +2,12 @@
 
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
+from test_signals import SWEEP, U1, is_alive, wait_until
 
 pytestmark = pytest.mark.slow
-
-U1 = [sys.executable, "-c", "from flows.cli import main; main()"]
-SWEEP = [
-    "sweep",
-    "--models",
-    "efficientnet_lite0",
-    "--datasets",
-    "digits",
-    "--limit",
-    "200",
-    "--runner",
-    "dask",
-]
 
 
 def listening(process):
@@ -36,18 +23,22 @@ def listening(process):
 
 
 def test_the_embedded_server_and_the_local_cluster_listen_on_loopback_only(environment, tmp_path):
+    command = [sys.executable, "-c", U1, *map(str, SWEEP), "--runner", "dask"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([*U1, *SWEEP], cwd=tmp_path, env=environment, start_new_session=True, **quiet)
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **quiet)
+    seen = set()
+
+    def has_records():
+        assert process.poll() is None
+        seen.update(listening(psutil.Process(process.pid)))
+        return any((tmp_path / "lake" / "records").rglob("*.parquet"))
+
     try:
-        seen, end = set(), time.monotonic() + 300
-        while not any((tmp_path / "lake" / "records").rglob("*.parquet")):
-            assert process.poll() is None
-            assert time.monotonic() < end
-            seen |= listening(psutil.Process(process.pid))
-            time.sleep(0.2)
+        wait_until(has_records)
     finally:
         process.kill()
         process.wait()
+    wait_until(lambda: not is_alive(process.pid))
     # The scheduler in the sweep itself, the Prefect server, one worker at least.
     assert len({pid for pid, _ in seen}) >= 3
     assert {address for _, address in seen} <= {"127.0.0.1", "::1"}
