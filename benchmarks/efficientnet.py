@@ -19,7 +19,7 @@ from statistics import median
 import workload
 from measure import ROUNDS, alternate, arguments, finish, machine, ratio
 
-from u1core.runtime import Runtime
+from u1core.common.runtime import Runtime
 
 BATCHES = (1, 4, 8, 16)
 USUAL = 32

@@ -17,8 +17,9 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from u1core.lake import sql
-from u1core.weights import EMBEDDED
+from u1core.lake.connect import connect
+from u1core.lake.guard import run_query
+from u1core.networks.weights import EMBEDDED
 
 NAMES = {"onehot": "resnet20_onehot", "onehot+u1": "resnet20_onehot_u1"}
 
@@ -48,10 +49,10 @@ def main() -> None:
     parser.add_argument("--lake", type=Path, required=True)
     parser.add_argument("--trained", type=Path, required=True)
     named = parser.parse_args()
-    connection = sql.connect(named.lake)
+    connection = connect(named.lake)
     for arm, name in NAMES.items():
-        run = sql.run_query(connection, _BEST, {"arm": arm}).to_pylist()[0]
-        epochs = sql.run_query(connection, _EPOCHS, {"run_key": run["run_key"]}).to_pylist()
+        run = run_query(connection, _BEST, {"arm": arm}).to_pylist()[0]
+        epochs = run_query(connection, _EPOCHS, {"run_key": run["run_key"]}).to_pylist()
         sha256 = embed(name, named.trained / f"{run['model']}.safetensors", run, epochs)
         print(f'{name}: seed {run["seed"]}, test {run["test_accuracy"]:.4f}, sha256 = "{sha256}"')
 

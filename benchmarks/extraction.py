@@ -14,8 +14,8 @@ from typing import Any
 import workload
 from measure import ROUNDS, alternate, arguments, finish, ratio
 
-from u1core.forward import Extractor
-from u1core.runtime import Runtime
+from u1core.cells.forward import Extractor
+from u1core.common.runtime import Runtime
 
 IMAGES = 2000
 SECONDS = 5.0

@@ -19,10 +19,10 @@ import numpy as np
 import workload
 from measure import ROUNDS, alternate, arguments, finish, ratio
 
-from u1core.catalog import DatasetEntry, ModelEntry
-from u1core.forward import Extractor
-from u1core.networks import preprocessing_of
-from u1core.runtime import Runtime
+from u1core.catalog.entries import DatasetEntry, ModelEntry
+from u1core.cells.forward import Extractor
+from u1core.common.runtime import Runtime
+from u1core.networks.preprocess import preprocessing_of
 
 CASES = (workload.LITE0, "torchvision:resnet18")
 IMAGES = {workload.LITE0: 384, "torchvision:resnet18": 160}

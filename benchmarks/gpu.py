@@ -28,18 +28,19 @@ from measure import ROUNDS, alternate, arguments, finish, ratio, skip
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from u1core import medial
-from u1core.batches import Batches
-from u1core.catalog import DatasetEntry, ModelEntry
-from u1core.cells import Cell
-from u1core.clock import Clock
-from u1core.errors import U1Error
-from u1core.forward import Extractor
-from u1core.frames import CoMoments, feature_plane, fit_frame, image_plane
-from u1core.networks import build_shapes, resolve
-from u1core.reduce import PartReducer, PartRows
-from u1core.runtime import Runtime, arithmetic
-from u1core.taps import Taps
+from u1core.catalog.entries import DatasetEntry, ModelEntry
+from u1core.cells.batches import Batches
+from u1core.cells.cell import Cell
+from u1core.cells.forward import Extractor
+from u1core.common.clock import Clock
+from u1core.common.errors import U1Error
+from u1core.common.runtime import Runtime, arithmetic
+from u1core.measures import medial
+from u1core.measures.frames import CoMoments, feature_plane, fit_frame, image_plane
+from u1core.measures.reduce import PartReducer, PartRows
+from u1core.networks.build import build_shapes
+from u1core.networks.resolve import resolve
+from u1core.networks.taps import Taps
 
 NETWORKS = (
     "torchvision:resnet50",

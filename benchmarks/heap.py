@@ -1,4 +1,4 @@
-"""Bare forward passes with the heap that the product keeps (u1core/heap.py) over the C library's own ways.
+"""Bare forward passes with the heap kept (u1core/common/heap.py) over the C library's own ways.
 
     .venv/bin/python benchmarks/heap.py
 
@@ -19,8 +19,8 @@ from typing import Any
 import workload
 from measure import ROUNDS, alternate, arguments, finish, ratio
 
-from u1core.forward import Extractor
-from u1core.runtime import Runtime
+from u1core.cells.forward import Extractor
+from u1core.common.runtime import Runtime
 
 CASES = (
     (workload.LITE0, "float32"),

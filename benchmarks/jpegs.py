@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from u1core.catalog import load_catalog
-from u1core.datasets import default_cache, materialise, select_images
+from u1core.catalog.catalog import load_catalog
+from u1core.images.cache import default_cache, open_images, select_images
 
 QUALITY = 90
 SHORT, LONG = (360, 440), (450, 550)
@@ -43,7 +43,7 @@ def make(folder: Path, images: int) -> Path:
     if mark.is_file() and json.loads(mark.read_text()) == images:
         return folder
     entry = load_catalog().datasets["cifar10"]
-    cifar = materialise(entry, default_cache())
+    cifar = open_images(entry, default_cache())
     for position in select_images(cifar, images // 2):
         path = folder / cifar.class_names[cifar.labels[position]] / f"{position:05d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)

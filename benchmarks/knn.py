@@ -1,4 +1,4 @@
-"""Exact k-NN by cosine: u1core.memory.nearest beside faiss IndexFlatIP, in one process, alternating.
+"""Exact k-NN by cosine: u1core.measures.nearest beside faiss IndexFlatIP, in one process, alternating.
 
     .venv/bin/python -m pip install 'u1sweep[bench]'
     .venv/bin/python benchmarks/knn.py            # 50,000 x 10,000 x 1,280, under two minutes on two cores
@@ -28,10 +28,10 @@ import faiss
 import numpy as np
 import torch
 
-from u1core.memory import Neighbours, nearest
+from u1core.measures.nearest import Neighbours, nearest
 
 BLOCK = 8192
-"""Rows per block of the memory, as u1core/search.py reads them."""
+"""Rows per block of the memory, as u1core/cells/search.py reads them."""
 
 ROUNDING = 2e-6
 """Float32 products of unit vectors, summed in another order, differ by less."""

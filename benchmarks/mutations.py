@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BIAS, DIRECTIONS = "sql/views/class_bias.sql", "sql/views/class_directions.sql"
 SIGNIFICANCE, CIRCULAR = "sql/macros/significance.sql", "sql/macros/circular.sql"
-FRAMES, OPTICS = "u1core/frames.py", "u1core/optics.py"
+FRAMES, OPTICS = "u1core/measures/frames.py", "u1core/measures/optics.py"
 
 MUTATIONS = {
     "2k degrees of freedom": (BIAS, "2 * (classes - 1) end as mww_dof", "2 * classes end as mww_dof"),

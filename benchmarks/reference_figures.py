@@ -15,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from u1core.frames import CoMoments, feature_plane, fit_frame, image_plane
-from u1core.lake import sql
-from u1core.medial import decompose
+from u1core.lake.connect import connect
+from u1core.lake.guard import run_query
+from u1core.lake.views import analysis
+from u1core.measures.frames import CoMoments, feature_plane, fit_frame, image_plane
+from u1core.measures.medial import decompose
 
 EXPECTED = {
     "cifar10_resnet20": {"head": 0.9173, "w": 1365.25, "planes": 0.95},
@@ -51,9 +53,9 @@ def frame_fitted_on_the_query(connection, model: str) -> float:
 
 
 def main(lake: Path) -> None:
-    with sql.connect(lake) as connection:
-        analysis = sql.analysis("class_bias_self_centred")
-        self_centred = sql.run_query(connection, analysis, {"split": "query"}).to_pylist()
+    with connect(lake) as connection:
+        text = analysis("class_bias_self_centred")
+        self_centred = run_query(connection, text, {"split": "query"}).to_pylist()
         for model, expected in EXPECTED.items():
             head = connection.execute(
                 "select distinct head_accuracy from memory_report where model = $m and variant = 'original'",

@@ -27,7 +27,7 @@ from typing import Any
 import page
 from measure import machine, versions
 
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"

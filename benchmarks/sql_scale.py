@@ -108,10 +108,11 @@ def _angles(images: np.ndarray, directions: np.ndarray, rng: np.random.Generator
 
 
 def ask_u1(root: Path, view: str) -> pa.Table:
-    from u1core.lake import sql
+    from u1core.lake.connect import connect
+    from u1core.lake.guard import run_query
 
-    with sql.connect(root) as connection:
-        return sql.run_query(connection, f"select {VIEWS[view]} from {view}")
+    with connect(root) as connection:
+        return run_query(connection, f"select {VIEWS[view]} from {view}")
 
 
 def ask_polars(root: Path, view: str) -> pa.Table:

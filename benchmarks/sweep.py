@@ -17,10 +17,10 @@ from statistics import median
 import workload
 from measure import ROUNDS, Watched, arguments, finish, watch
 
-from u1core.cells import Cell
-from u1core.forward import Extractor
+from u1core.cells.cell import Cell
+from u1core.cells.forward import Extractor
+from u1core.common.runtime import Runtime
 from u1core.lake.store import Lake
-from u1core.runtime import Runtime
 
 MODELS = ("resnet18", "resnet50", "mobilenet_v2", "regnet_y_400mf", "densenet121", "efficientnet_lite0")
 IMAGES = 1920

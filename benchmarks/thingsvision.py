@@ -28,10 +28,11 @@ import torch
 import workload
 from measure import ROUNDS, alternate, arguments, finish, ratio
 
-from u1core.cells import Cell
-from u1core.datasets import Images, select_images
-from u1core.networks import build_network, preprocessor
-from u1core.runtime import Runtime
+from u1core.cells.cell import Cell
+from u1core.common.runtime import Runtime
+from u1core.images.cache import Images, select_images
+from u1core.networks.build import build_network
+from u1core.networks.preprocess import preprocessor
 
 VERSION = "2.7.3"
 README_BATCH, BEST_BATCH = 32, 8

@@ -18,18 +18,22 @@ import jpegs
 import torch
 from torch import Tensor
 
-from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
-from u1core.cells import Cell
-from u1core.clock import PHASES
-from u1core.datasets import Images, default_cache, materialise
-from u1core.extract import extract, load_sums
-from u1core.forward import Extractor
-from u1core.heap import kept_heap
+from u1core.catalog.catalog import load_catalog
+from u1core.catalog.entries import DatasetEntry, ModelEntry
+from u1core.cells.cell import Cell
+from u1core.cells.extract import extract, load_sums
+from u1core.cells.forward import Extractor
+from u1core.common.clock import PHASES
+from u1core.common.heap import kept_heap
+from u1core.common.runtime import Runtime, arithmetic
+from u1core.images import cache as decoded
+from u1core.images.cache import Images, default_cache
 from u1core.lake.store import Lake
-from u1core.networks import build_network, preprocessing_of, resolve
-from u1core.runtime import Runtime, arithmetic
-from u1core.taps import Taps
-from u1core.weights import pin
+from u1core.networks.build import build_network
+from u1core.networks.preprocess import preprocessing_of
+from u1core.networks.resolve import resolve
+from u1core.networks.taps import Taps
+from u1core.networks.weights import pin
 
 LITE0 = "efficientnet_lite0"
 BATCH = 32
@@ -154,7 +158,7 @@ def empty_folder() -> Iterator[Path]:
 
 def open_images(entry: DatasetEntry, cache: Path | None = None) -> Images:
     """Open a data set; its pixels are cached in `cache`."""
-    return materialise(entry, cache or default_cache())
+    return decoded.open_images(entry, cache or default_cache())
 
 
 def cell_of(model: ModelEntry, entry: DatasetEntry, images: Images, precision: str = "float32") -> Cell:

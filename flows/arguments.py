@@ -13,7 +13,7 @@ import typer
 from flows.terminal import Console
 
 if TYPE_CHECKING:
-    from u1core.catalog import Catalog
+    from u1core.catalog.catalog import Catalog
 
 # A pipe has no width of its own; 80 columns would cut the tables.
 out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140, emoji=False)
@@ -118,13 +118,13 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, 
 
 def catalog_file(named: Path | None) -> Path | None:
     """Return the catalog named, else the one in the working directory, if there is one."""
-    from u1core.catalog import default_catalog
+    from u1core.catalog.catalog import default_catalog
 
     return named or default_catalog()
 
 
 def read_catalog(named: Path | None) -> Catalog:
     """Read the built-in catalog and the user's."""
-    from u1core.catalog import load_catalog
+    from u1core.catalog.catalog import load_catalog
 
     return load_catalog(catalog_file(named))

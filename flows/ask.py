@@ -19,10 +19,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.terminal import Console
-from u1core.errors import U1Error
-from u1core.lake import sql
+from u1core.common.errors import U1Error
+from u1core.common.text import printable
+from u1core.lake import describe, guard, views
+from u1core.lake.connect import connect
+from u1core.lake.guard import run_query
 from u1core.lake.store import Lake
-from u1core.text import printable
 
 _SHOWN_ROWS = 200
 _HISTORY_LINES = 2000
@@ -53,10 +55,10 @@ def parse_params(pairs: list[str], option: str = "--param") -> dict[str, Any]:
 def ask(lake: Path | str, query: str, params: dict[str, Any] | None = None) -> pa.Table:
     """Run one query over the views of a lake."""
     Lake.open(lake)
-    with sql.connect(lake, sql.views_named(query)) as connection:
-        if sql.shows_comments(query):
-            sql.comment(connection)
-        return sql.run_query(connection, query, params)
+    with connect(lake, views.views_named(query)) as connection:
+        if describe.shows_comments(query):
+            describe.comment(connection)
+        return run_query(connection, query, params)
 
 
 def answer(lake: Path | str, query: str, params: dict[str, Any], format_: str, out: Console) -> None:
@@ -105,7 +107,7 @@ def shell(lake: Path | str, out: Console) -> None:
     """Ask queries in a loop; at a terminal a mistake is a line and the shell goes on, from a pipe it ends."""
     Lake.open(lake)
     if not sys.stdin.isatty():
-        for query in sql.statements(sys.stdin.read()):
+        for query in guard.statements(sys.stdin.read()):
             answer(lake, query, {}, "table", out)
         return
     out.print(
@@ -187,4 +189,4 @@ def completions(text: str) -> list[str]:
 
 @functools.cache
 def _words() -> list[str]:
-    return sql.words()
+    return describe.words()

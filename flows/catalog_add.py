@@ -10,14 +10,16 @@ from rich.console import Console
 
 from flows.catalog_check import add_findings, decode, describe_images, findings_table
 from flows.catalog_view import names_dataset, path_table
-from u1core.catalog import DatasetEntry, ModelEntry, load_catalog
+from u1core.catalog.catalog import load_catalog
 from u1core.catalog.dataset_references import dataset_reference
 from u1core.catalog.edit import add_dataset, add_model, check_free
-from u1core.errors import U1Error
-from u1core.examine import Finding, examine_model
-from u1core.networks import describe_path, preprocessing_of, resolve
-from u1core.weights import pin
-from u1core.zoo.references import model_reference
+from u1core.catalog.entries import DatasetEntry, ModelEntry
+from u1core.cells.examine import Finding, examine_model
+from u1core.common.errors import U1Error
+from u1core.networks.preprocess import preprocessing_of
+from u1core.networks.references import model_reference, select_models
+from u1core.networks.resolve import describe_path, resolve
+from u1core.networks.weights import pin
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def _add_model(request: Request, catalog: Path, out: Console, err: Console) -> N
     entry = replace(entry, id=request.name or entry.id, label_space=request.labels or entry.label_space)
     _check_id(catalog, "models", entry.id)
     if request.preprocessing:
-        other = load_catalog(catalog if catalog.is_file() else None).select_models(request.preprocessing)[0]
+        other = select_models(load_catalog(catalog if catalog.is_file() else None), request.preprocessing)[0]
         entry = replace(entry, preprocessing=preprocessing_of(resolve(other)))
     with err.status(f"looking at {entry.architecture}"):
         entry = pin(resolve(entry), request.models_dir)

@@ -11,10 +11,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
 from rich.table import Table
 
-from u1core.catalog import DatasetEntry, ModelEntry
-from u1core.datasets import Images, default_cache, materialise
-from u1core.errors import U1Error
-from u1core.examine import Finding, examine_model
+from u1core.catalog.entries import DatasetEntry, ModelEntry
+from u1core.cells.examine import Finding, examine_model
+from u1core.common.errors import U1Error
+from u1core.images.cache import Images, default_cache, open_images
 
 COLOURS = {"ok": "green", "note": "yellow", "fault": "red"}
 SHOWN = 5
@@ -62,7 +62,7 @@ def decode(entry: DatasetEntry, data_dir: Path | None, err: Console) -> Images:
         def report(done: int, total: int) -> None:
             progress.update(bar, completed=done, total=total)
 
-        return materialise(entry, default_cache(), data_dir, report=report)
+        return open_images(entry, default_cache(), data_dir, report=report)
 
 
 def findings_table(what: str) -> Table:

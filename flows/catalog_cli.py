@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from flows.arguments import CatalogFile, DataDir, ModelsDir, catalog_file, err, out, read_catalog
+from u1core.networks.references import select_models
 
 app = typer.Typer(help="The sweep catalog: models and datasets.", no_args_is_help=True)
 
@@ -101,7 +102,7 @@ def check(
     """Prove entries again: weights, layers, one batch, what changed upstream; or every image of a dataset."""
     entries = read_catalog(catalog)
     chosen_datasets = entries.select_datasets(pattern) if datasets else []
-    chosen_models = [] if datasets else entries.select_models(pattern)
+    chosen_models = [] if datasets else select_models(entries, pattern)
     from flows.catalog_check import check_datasets, check_models
 
     if datasets:

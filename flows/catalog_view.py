@@ -13,12 +13,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from u1core.catalog import Catalog, DatasetEntry, ModelEntry
+from u1core.catalog.catalog import Catalog
 from u1core.catalog.datasets import LISTED_KINDS, plugin_kinds
-from u1core.errors import U1Error
+from u1core.catalog.entries import DatasetEntry, ModelEntry
+from u1core.common.errors import U1Error
+from u1core.networks.identity import identity_of
+from u1core.networks.references import select_models
 
 if TYPE_CHECKING:
-    from u1core.optical_path import Layer
+    from u1core.networks.optical_path import Layer
 
 Entry = TypeVar("Entry", ModelEntry, DatasetEntry)
 
@@ -43,7 +46,7 @@ class Filter:
 
     def models(self, catalog: Catalog) -> list[ModelEntry]:
         """Return the models it lets through."""
-        entries = catalog.select_models(self.pattern) if ":" in self.pattern else self._named(catalog.models)
+        entries = select_models(catalog, self.pattern) if ":" in self.pattern else self._named(catalog.models)
         return [
             entry
             for entry in entries
@@ -68,7 +71,7 @@ class Filter:
 
 
 def _is_here(entry: ModelEntry, models_dir: Path | None) -> bool:
-    from u1core.weights import find_weights
+    from u1core.networks.weights import find_weights
 
     try:
         return entry.weights == "none" or find_weights(entry, models_dir) is not None
@@ -117,7 +120,7 @@ def print_entry(catalog: Catalog, name: str, out: Console) -> None:
     if name in catalog.datasets or (name not in catalog.models and names_dataset(name)):
         print_dataset(catalog.select_datasets(name)[0], out)
     else:
-        _print_model(catalog.select_models(name)[0], out)
+        _print_model(select_models(catalog, name)[0], out)
 
 
 def names_dataset(reference: str) -> bool:
@@ -138,8 +141,8 @@ def _print_fields(title: str, fields: dict[str, object], out: Console) -> None:
 
 def _print_model(entry: ModelEntry, out: Console) -> None:
     # Imported late: torch takes seconds, and a list does not need it.
-    from u1core.cost import shape_of
-    from u1core.networks import describe_path, resolve
+    from u1core.cells.cost import shape_of
+    from u1core.networks.resolve import describe_path, resolve
 
     fields: dict[str, object] = {"description": entry.description}
     if entry.architecture.startswith("code:"):
@@ -148,7 +151,7 @@ def _print_model(entry: ModelEntry, out: Console) -> None:
             fields |= {"architecture": entry.architecture, "weights": entry.weights}
             return _print_fields(entry.id, fields, out)
     resolved = resolve(entry)
-    identity = resolved.identity()
+    identity = identity_of(resolved)
     fields |= {name: value for name, value in identity.items() if name != "layers"}
     fields["sha256"] = resolved.sha256 or (
         "taken from the file" if resolved.has_weights else "none: random weights"

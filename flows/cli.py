@@ -26,7 +26,7 @@ from flows.arguments import (
     err,
     out,
 )
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 
 app = typer.Typer(
     name="u1",
@@ -79,13 +79,14 @@ def report(
     to: Report_ = Path("report"),
 ) -> None:
     """Run the analyses again and write report/index.html: one file that opens offline."""
-    from u1core.lake import sql as lake_sql
+    from u1core.lake.connect import connect, freeze
+    from u1core.lake.guard import one_line_errors
     from u1core.lake.store import Lake
-    from u1core.report import write_report
+    from u1core.report.write import write_report
 
     Lake.open(lake)
-    with lake_sql.connect(lake) as connection, lake_sql.one_line_errors(connection):
-        lake_sql.materialise(connection)
+    with connect(lake) as connection, one_line_errors(connection):
+        freeze(connection)
         path = write_report(connection, to / "index.html")
     out.print(f"report: {path}", highlight=False, markup=False)
 
@@ -146,7 +147,7 @@ def validate(
 ) -> None:
     """Measure the tests themselves: level, power, coverage, recovery of what was planted."""
     from flows.validate_view import print_outcome, run
-    from u1core.validate import SEED
+    from u1core.validate.stages import SEED
 
     outcome = run(quick=quick, seed=SEED if seed is None else seed, lake=lake, err=err)
     print_outcome(outcome, out)

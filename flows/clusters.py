@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.ask import parse_params
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 
 GPU = {"GPU": 1.0}
 """The resource of a worker with a GPU of its own: it is given one extraction at a time."""

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.terminal import plain
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 from u1core.lake.storage import resolve
 from u1core.lake.store import Lake
 
@@ -179,8 +179,8 @@ def disk_findings(lake: Path | str) -> list[Finding]:
 
 def catalog_findings(catalog: Path | None, models_dir: Path | None) -> list[Finding]:
     """Validate the catalog and look for the weights it names."""
-    from u1core.catalog import load_catalog
-    from u1core.weights import weights_status
+    from u1core.catalog.catalog import load_catalog
+    from u1core.networks.weights import weights_status
 
     loaded = load_catalog(catalog)
     findings = [Finding("catalog", "good", f"{len(loaded.models)} models, {len(loaded.datasets)} datasets")]

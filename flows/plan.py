@@ -11,13 +11,13 @@ from rich.table import Table
 
 from flows.request import Request
 from flows.terminal import plain
-from u1core.catalog import DatasetEntry
-from u1core.cells import Cell, cell_states
-from u1core.cost import Cost, estimate
-from u1core.datasets import find_cached
-from u1core.errors import U1Error
+from u1core.catalog.entries import DatasetEntry
+from u1core.cells.cell import Cell, cell_states
+from u1core.cells.cost import Cost, estimate
+from u1core.common.errors import U1Error
+from u1core.images.cache import find_cached
 from u1core.lake.store import Lake
-from u1core.weights import find_weights, weights_status
+from u1core.networks.weights import find_weights, weights_status
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any, Self
 
 from tasks.jobs import Places
-from u1core.catalog import DatasetEntry, load_catalog
-from u1core.cells import PRECISIONS, Cell, check_choice
-from u1core.datasets import default_cache
-from u1core.errors import U1Error
+from u1core.catalog.catalog import load_catalog
+from u1core.catalog.entries import DatasetEntry
+from u1core.cells.cell import PRECISIONS, Cell, check_choice
+from u1core.cells.variants import VARIANTS, select_variants
+from u1core.common.errors import U1Error
+from u1core.common.runtime import Runtime, resolve_device
+from u1core.images.cache import default_cache
 from u1core.lake.storage import resolve
-from u1core.networks import Selection, select_networks
-from u1core.runtime import Runtime, resolve_device
-from u1core.variants import VARIANTS, select_variants
-from u1core.weights import pin_if_here
+from u1core.networks.resolve import Selection, select_networks
+from u1core.networks.weights import pin_if_here
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from flows.arguments import err, out
 from flows.terminal import plain
-from u1core.text import harmless
+from u1core.common.text import harmless
 
 if TYPE_CHECKING:
     from flows.sweep import Result

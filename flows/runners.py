@@ -24,7 +24,7 @@ from flows.clusters import GPU, gpu_cluster, local_cluster, named_cluster
 from flows.request import Where
 from tasks import events
 from tasks.workplace import Here, OnDask, Workplace
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -18,7 +18,7 @@ from rich.console import Console
 from flows.request import Options, Request
 from flows.runners import check_server
 from flows.sweep import run_sweep
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 from u1core.lake.storage import resolve
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

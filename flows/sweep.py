@@ -1,4 +1,4 @@
-"""The sweep: plan, materialise, fetch weights, extract, fit frames, search memory, commit, check, report.
+"""The sweep: plan, decode, fetch weights, extract, fit frames, search memory, commit, check, report.
 
     u1 sweep --models 'efficientnet_lite*' --datasets cifar10,digits --limit 400
 
@@ -21,17 +21,17 @@ from flows.progress import publishing
 from flows.request import Options, Request
 from flows.runners import cells_at_once, check_scheduler, run_to_result, workplace
 from tasks.cells import record_failure, run_cell
-from tasks.datasets import materialise_dataset
+from tasks.datasets import decode_dataset
 from tasks.events import Announced, Waiting, tell
 from tasks.jobs import Job, Places
 from tasks.results import DIGEST, conclude_lake, publish
 from tasks.weights import fetch_weights
-from u1core.catalog import DatasetEntry, ModelEntry, Preprocessing
-from u1core.cells import Cell, cell_states
-from u1core.datasets import select_images
-from u1core.errors import U1Error
+from u1core.catalog.entries import DatasetEntry, ModelEntry, Preprocessing
+from u1core.cells.cell import Cell, cell_states
+from u1core.common.errors import U1Error
+from u1core.images.cache import select_images
 from u1core.lake.store import Lake, writing_to
-from u1core.networks import preprocessing_of
+from u1core.networks.preprocess import preprocessing_of
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def waiting(taken: U1Error) -> None:
 
 def compute_missing(request: Request, lake: Lake) -> list[Outcome]:
     """Materialise, fetch, compute the missing cells."""
-    fingerprints, reasons = materialise(request.datasets, request.places)
+    fingerprints, reasons = decode(request.datasets, request.places)
     lost = [
         lose_cell(request, cell, reason)
         for dataset, reason in reasons.items()
@@ -154,11 +154,11 @@ def count_images(jobs: list[Job]) -> dict[str, int]:
     return {job.name: sizes[job.cell.dataset.id] for job in jobs}
 
 
-def materialise(datasets: Sequence[DatasetEntry], places: Places) -> tuple[dict[str, str], dict[str, str]]:
+def decode(datasets: Sequence[DatasetEntry], places: Places) -> tuple[dict[str, str], dict[str, str]]:
     """Decode every dataset once; return fingerprints by id, and reasons by the ids of those that are lost."""
     fingerprints, lost = {}, {}
     for dataset in datasets:
-        state = materialise_dataset(dataset, places, return_state=True)
+        state = decode_dataset(dataset, places, return_state=True)
         result = state.result(raise_on_failure=False)
         if isinstance(result, str):
             fingerprints[dataset.id] = result

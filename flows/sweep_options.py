@@ -31,6 +31,7 @@ from flows.arguments import (
     catalog_file,
     read_catalog,
 )
+from u1core.networks.references import select_models
 
 if TYPE_CHECKING:
     from flows.request import Options
@@ -58,7 +59,7 @@ def make_options(
 ) -> "Options":
     """Return the options of a sweep; unknown names are refused before torch takes seconds to import."""
     loaded = read_catalog(catalog)
-    loaded.select_models(models)
+    select_models(loaded, models)
     loaded.select_datasets(datasets)
     from flows.clusters import cluster_of
     from flows.request import Options

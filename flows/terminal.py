@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.segment import Segment
 from rich.text import Text
 
-from u1core.text import harmless, printable
+from u1core.common.text import harmless, printable
 
 __all__ = ["Console", "plain"]
 

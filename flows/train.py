@@ -20,22 +20,23 @@ from flows.ask import ask
 from flows.progress import publishing
 from flows.request import Request, Where
 from flows.runners import devices_of, run_to_result
-from flows.sweep import Outcome, Result, compute_missing, conclude, materialise, one_line, waiting
+from flows.sweep import Outcome, Result, compute_missing, conclude, decode, one_line, waiting
 from tasks.events import Announced, tell
 from tasks.jobs import Places
 from tasks.training import RunJob, keep_run, train_run
 from tasks.workplace import Devices
-from u1core import zoo
-from u1core.catalog import Catalog, DatasetEntry, ModelEntry, load_catalog
-from u1core.datasets import Images, default_cache
-from u1core.datasets import materialise as open_images
-from u1core.errors import U1Error
-from u1core.lake import sql
+from u1core.catalog.catalog import Catalog, load_catalog
+from u1core.catalog.entries import DatasetEntry, ModelEntry
+from u1core.common.errors import U1Error
+from u1core.common.runtime import Runtime, resolve_device
+from u1core.images.cache import Images, default_cache
+from u1core.images.cache import decode as open_images
 from u1core.lake.storage import resolve
 from u1core.lake.store import Lake
-from u1core.networks import Selection
-from u1core.networks import resolve as resolve_network
-from u1core.runtime import Runtime, resolve_device
+from u1core.lake.views import analysis
+from u1core.networks.resolve import Selection
+from u1core.networks.resolve import resolve as resolve_network
+from u1core.networks.sources import registry
 from u1core.training import outcome
 from u1core.training.arms import ARMS, planned_angles
 from u1core.training.augment import may_mirror
@@ -160,7 +161,7 @@ def run_training(options: TrainOptions) -> State[Result]:
 
 def plan_runs(request: TrainRequest, options: TrainOptions) -> tuple[list[Run], list[Outcome]]:
     """Make the grid: task by task, seed by seed, all arms of a seed; tasks without images are lost."""
-    fingerprints, reasons = materialise(request.tasks, request.places)
+    fingerprints, reasons = decode(request.tasks, request.places)
     runs = []
     for task in request.tasks:
         if task.id not in fingerprints:
@@ -193,7 +194,7 @@ def choose_network(named: str, size: int | None, images: Images) -> ModelEntry:
         named = next(n for n, most in _NETWORKS.items() if side <= most)
     entry = ModelEntry("network", named, "none", "", None, (), "", None, "none")
     if size:
-        numbers = zoo.default_preprocessing(named)
+        numbers = registry.default_preprocessing(named)
         entry = replace(entry, preprocessing=numbers and replace(numbers, size=size))
     return resolve_network(entry)
 
@@ -208,7 +209,7 @@ def measured_angles(request: TrainRequest, task: DatasetEntry, images: Images) -
     Raises:
         U1Error: It does not know that of every class.
     """
-    rows = ask(request.places.lake, sql.analysis("measured_angles"), {"task": task.id}).to_pylist()
+    rows = ask(request.places.lake, analysis("measured_angles"), {"task": task.id}).to_pylist()
     angles = {row["label"]: row["angle_rad"] for row in rows if row["angle_rad"] is not None}
     classes = len(images.class_names)
     measured = np.array([angles.get(label, np.nan) for label in range(classes)])

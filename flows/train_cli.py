@@ -12,7 +12,7 @@ from rich.table import Table
 
 from flows.arguments import CatalogFile, DataDir, Device, Lake_, Report_, catalog_file, err, out, read_catalog
 from flows.result_view import print_result
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 
 if TYPE_CHECKING:
     from flows.train import TrainOptions

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 from u1core.lake.orphans import KINDS, Orphan, find_orphans, remove_orphans
 from u1core.lake.store import CellId, Lake
 from u1core.lake.verify import Damage, drop, verify

@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from u1core.validate import Outcome, validate
+from u1core.validate.outcome import Outcome
+from u1core.validate.stages import validate
 
 
 def run(*, quick: bool, seed: int, lake: Path | str | None, err: Console) -> Outcome:

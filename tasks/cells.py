@@ -12,9 +12,9 @@ from prefect.tasks import Task
 from tasks.events import Ended, tell
 from tasks.jobs import Job
 from tasks.workplace import Workplace
-from u1core import complete
-from u1core.errors import U1Error
-from u1core.text import harmless
+from u1core.cells import finish
+from u1core.common.errors import U1Error
+from u1core.common.text import harmless
 
 
 def worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
@@ -47,5 +47,5 @@ def run_cell(job: Job, place: Workplace) -> None:
 @task(task_run_name="record failure of {job.name}", cache_policy=NO_CACHE)
 def record_failure(job: Job, error: str) -> None:
     """Write down why a cell failed."""
-    complete.fail(job.cell, job.open_lake(), harmless(error))
+    finish.fail(job.cell, job.open_lake(), harmless(error))
     tell(Ended(job.name, "failed"))

@@ -8,18 +8,18 @@ from prefect.cache_policies import NO_CACHE
 from tasks.cells import worth_retrying
 from tasks.events import Progress
 from tasks.jobs import Places
-from u1core.catalog import DatasetEntry
-from u1core.datasets import materialise
+from u1core.catalog.entries import DatasetEntry
+from u1core.images.cache import open_images
 
 
 @task(
-    task_run_name="materialise {entry.id}",
+    task_run_name="decode {entry.id}",
     retries=1,
     retry_delay_seconds=5,
     retry_condition_fn=worth_retrying,
     cache_policy=NO_CACHE,
 )
-def materialise_dataset(entry: DatasetEntry, places: Places) -> str:
+def decode_dataset(entry: DatasetEntry, places: Places) -> str:
     """Decode a dataset into the cache, or find it there; return its fingerprint."""
     progress = Progress(entry.id, "decode")
-    return materialise(entry, places.cache, places.data_dir, report=progress).fingerprint
+    return open_images(entry, places.cache, places.data_dir, report=progress).fingerprint

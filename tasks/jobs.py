@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from u1core.catalog import Preprocessing
-from u1core.cells import Cell
-from u1core.datasets import Images, materialise
+from u1core.catalog.entries import Preprocessing
+from u1core.cells.cell import Cell
+from u1core.common.runtime import Runtime
+from u1core.images.cache import Images, open_images
 from u1core.lake.store import Lake
-from u1core.runtime import Runtime
 
 
 @dataclass(frozen=True)
@@ -51,4 +51,4 @@ class Job:
 
     def open_images(self) -> Images:
         """Open the decoded pixels."""
-        return materialise(self.cell.dataset, self.places.cache, self.places.data_dir)
+        return open_images(self.cell.dataset, self.places.cache, self.places.data_dir)

@@ -14,11 +14,12 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
 
-from u1core.lake import sql
+from u1core.common.text import as_markdown, harmless
+from u1core.lake.connect import connect, freeze
+from u1core.lake.digest import WORTH_TELLING, Done, conclude_sweep
+from u1core.lake.guard import failing_checks, one_line_errors
 from u1core.lake.store import Lake
-from u1core.report import write_report
-from u1core.report.digest import WORTH_TELLING, Done, conclude_sweep
-from u1core.text import as_markdown, harmless
+from u1core.report.write import write_report
 
 DIGEST = "digest.md"
 """Beside the report."""
@@ -46,9 +47,9 @@ def conclude_lake(
     lake: Path | str, out: Path, summary: str, outcomes: list[dict[str, str]], drift: float | None
 ) -> Conclusions:
     """Run checks, claims, report and digest on one connection: the expensive views are computed once."""
-    with sql.connect(lake) as connection, sql.one_line_errors(connection):
-        sql.materialise(connection)
-        failing = {name: len(rows) for name, rows in sql.failing_checks(connection).items()}
+    with connect(lake) as connection, one_line_errors(connection):
+        freeze(connection)
+        failing = {name: len(rows) for name, rows in failing_checks(connection).items()}
         claims = evaluate_claims(connection)
         write_report(connection, out)
         done = Done(

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 
 from tasks.events import Moved, Progress, tell
 from tasks.jobs import Job
-from u1core import complete, extract, search
-from u1core.errors import U1Error
-from u1core.runtime import resolve_device
+from u1core.cells import extract, search
+from u1core.cells import finish as finishing
+from u1core.common.errors import U1Error
+from u1core.common.runtime import resolve_device
 
 
 def extract_images(job: Job) -> str:
@@ -38,11 +39,11 @@ def finish(job: Job) -> None:
         images, lake = job.open_images(), job.open_lake()
         sums = extract.load_sums(job.cell, images, lake)
     with _named(job, "fit frames", sums.rows):
-        complete.fit_frames(job.cell, lake, sums, images.class_names)
+        finishing.fit_frames(job.cell, lake, sums, images.class_names)
     with _named(job, "search memory", sums.rows):
         search.search_memory(job.cell, lake, images, _here_or_cpu(job.runtime.device))
     with _named(job, "commit", sums.rows):
-        complete.commit(job.cell, lake, images, sums, job.runtime)
+        finishing.commit(job.cell, lake, images, sums, job.runtime)
 
 
 def _here_or_cpu(device: str) -> str:

@@ -13,13 +13,13 @@ from tasks.cells import worth_retrying
 from tasks.events import Ended, Moved, tell
 from tasks.jobs import Places
 from tasks.workplace import Devices
-from u1core.datasets import Images, materialise
+from u1core.images.cache import Images, open_images
 from u1core.lake.store import Lake
 from u1core.training import loop, outcome
 from u1core.training.run import Run
 
 if TYPE_CHECKING:
-    from u1core.catalog import ModelEntry
+    from u1core.catalog.entries import ModelEntry
     from u1core.training.loop import EpochRow
 
 
@@ -41,7 +41,7 @@ class RunJob:
 
     def open_images(self) -> Images:
         """Open the decoded pixels."""
-        return materialise(self.run.task, self.places.cache, self.places.data_dir)
+        return open_images(self.run.task, self.places.cache, self.places.data_dir)
 
 
 @task(

@@ -8,8 +8,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.cells import worth_retrying
-from u1core.catalog import ModelEntry
-from u1core.weights import pin
+from u1core.catalog.entries import ModelEntry
+from u1core.networks.weights import pin
 
 
 @task(

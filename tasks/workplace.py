@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from tasks import steps
 from tasks.jobs import Job
 from tasks.watchdog import TOPIC, within
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from u1core.catalog import DatasetEntry
-from u1core.readers import Listing, Picture, SourceError
+from u1core.catalog.entries import DatasetEntry
+from u1core.images.sources import Listing, Picture, SourceError
 
 
 def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from u1core.zoo import LocalFile, ModelSource, Preprocessing, Weights
+from u1core.networks.sources import LocalFile, ModelSource, Preprocessing, Weights
 
 FOLDER = Path(__file__).parent
 WIDTHS = {"narrow": 8, "wide": 32}

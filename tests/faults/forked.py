@@ -15,10 +15,9 @@ import time
 import duckdb  # noqa: F401
 import matplotlib.figure  # noqa: F401
 
-import u1core.report
-import u1core.search  # noqa: F401
+import u1core.cells.search  # noqa: F401
 from flows.cli import main
-from u1core import extract
+from u1core.cells import extract
 
 extract.PART_IMAGES = 10
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from u1core.lake import sql
+from u1core.lake.connect import connect
 
-SMALL_PARTS = "from u1core import extract; extract.PART_IMAGES = 10"
+SMALL_PARTS = "from u1core.cells.cell import extract; extract.PART_IMAGES = 10"
 U1 = [sys.executable, "-c", f"{SMALL_PARTS}; from flows.cli import main; main()"]
 SWEEP = (
     *("sweep", "--models", "cifar10_resnet20,resnet20_onehot", "--variants", "random-init"),
@@ -43,7 +43,7 @@ class Holding:
 
     @classmethod
     def of(cls, lake):
-        with sql.connect(lake) as connection:
+        with connect(lake) as connection:
 
             def ask(query):
                 return connection.sql(query).fetchall()

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from struck import U1, rows_written, tell
 
-from u1core.catalog import load_catalog
-from u1core.datasets import materialise, select_images
-from u1core.lake import sql
+from u1core.catalog.catalog import load_catalog
+from u1core.images.cache import open_images, select_images
+from u1core.lake.connect import connect
 
 LIMIT = 10 << 30
 NETWORKS = """
 import torch
 from torch import nn
-from u1core.zoo.cifar_resnet import CifarResNet
+from u1core.networks.sources.cifar_resnet import CifarResNet
 
 class Greedy(CifarResNet):
     # Memory that is asked for and never touched: the limit is on addresses.
@@ -68,7 +68,7 @@ where a.model = 'sane' and b.model = $model
 @pytest.fixture
 def ill(tmp_path):
     """Write the networks; return the image that makes one of them ill: it has a brightness of its own."""
-    images = materialise(load_catalog().datasets["digits"], tmp_path / "cache")
+    images = open_images(load_catalog().datasets["digits"], tmp_path / "cache")
     chosen = select_images(images, 20)
     sums = images.pixels[chosen].reshape(len(chosen), -1).sum(axis=1, dtype=int)
     totals, first, count = np.unique(sums, return_index=True, return_counts=True)
@@ -94,7 +94,7 @@ def test_memory_that_ends_and_activations_that_are_not_finite(served, ill, tmp_p
     assert "3 cells computed, 0 found done, 1 failed" in done.stdout, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("u1: ")]
     assert line.startswith("u1: refused on digits failed: expected memory for one image of refused")
-    with sql.connect(tmp_path / "lake") as connection:
+    with connect(tmp_path / "lake") as connection:
 
         def ask(query, **params):
             return connection.execute(query, params).fetchall()

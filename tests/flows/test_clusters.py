@@ -15,12 +15,12 @@ from flows.request import Where
 from flows.runners import workplace
 from tasks import events, steps
 from tasks.jobs import Job, Places
-from u1core.catalog import load_catalog
-from u1core.cells import Cell
-from u1core.datasets import materialise
-from u1core.errors import U1Error
+from u1core.catalog.catalog import load_catalog
+from u1core.cells.cell import Cell
+from u1core.common.errors import U1Error
+from u1core.common.runtime import Runtime
+from u1core.images.cache import open_images
 from u1core.lake.store import Lake
-from u1core.runtime import Runtime
 
 pytestmark = [
     pytest.mark.slow,
@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
-SMALL_PARTS = "from u1core import extract; extract.PART_IMAGES = 30"
+SMALL_PARTS = "from u1core.cells.cell import extract; extract.PART_IMAGES = 30"
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def job(tmp_path):
     """A real cell of four parts: a network with random weights over 2 x 60 digits."""
     catalog = load_catalog()
     model, dataset = catalog.models["cifar10_resnet20"], catalog.datasets["digits"]
-    fingerprint = materialise(dataset, tmp_path / "cache").fingerprint
+    fingerprint = open_images(dataset, tmp_path / "cache").fingerprint
     cell = Cell(model, dataset, fingerprint, "random-init", limit=60, location_limit=20)
     Lake.open(tmp_path / "lake", create=True)
     return Job(cell, Places(tmp_path / "lake", tmp_path / "cache"), Runtime(batch_size=1))

@@ -79,9 +79,9 @@ def test_a_plan_imports_what_its_networks_are_made_of_and_nothing_else(imported)
 
 ENTRIES = """
 import sys
-from u1core.catalog import load_catalog
-from u1core.cells import Cell
-from u1core.networks import select_networks
+from u1core.catalog.catalog import load_catalog
+from u1core.cells.cell import Cell
+from u1core.networks.resolve import select_networks
 catalog = load_catalog()
 chosen = select_networks(catalog, "efficientnet_lite*,cifar10_resnet*,pixels")
 assert len(chosen.models) == 6

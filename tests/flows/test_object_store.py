@@ -15,12 +15,12 @@ from pyarrow import fs
 
 from tasks import steps
 from tasks.jobs import Job, Places
-from u1core.catalog import load_catalog
-from u1core.cells import Cell
-from u1core.datasets import materialise
-from u1core.lake import sql
+from u1core.catalog.catalog import load_catalog
+from u1core.cells.cell import Cell
+from u1core.common.runtime import Runtime
+from u1core.images.cache import open_images
+from u1core.lake.connect import connect
 from u1core.lake.store import Lake
-from u1core.runtime import Runtime
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -65,7 +65,7 @@ def test_a_lake_on_an_object_store_is_a_lake(u1, s3, store, address, environment
     local = compute_locally(tmp_path, environment)
     for name, value in s3.items():
         monkeypatch.setenv(name, value)
-    with sql.connect(address) as there, sql.connect(local) as here:
+    with connect(address) as there, connect(local) as here:
         for table in TABLES:
             query = f"select * exclude (cell_key) from lake.{table} order by all"
             assert_equal(there.sql(query).to_arrow_table(), here.sql(query).to_arrow_table())
@@ -82,7 +82,9 @@ def test_a_killed_sweep_resumes_on_an_object_store(u1, s3, store, address, envir
     """Killed after its first part: another process goes on from the state in the store."""
     sweep = ["sweep", "--models", "cifar10_resnet20", "--datasets", "digits", "--variants", "random-init"]
     sweep += ["--limit", 60, "--batch-size", 1, "--location-limit", 20, "--lake", address]
-    small_parts = "from u1core import extract; extract.PART_IMAGES = 30; from flows.cli import main; main()"
+    small_parts = (
+        "from u1core.cells.cell import extract; extract.PART_IMAGES = 30; from flows.cli import main; main()"
+    )
     command = [sys.executable, "-c", small_parts, *map(str, sweep)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     killed = subprocess.Popen(command, cwd=tmp_path, env=environment | s3, **quiet)
@@ -109,7 +111,7 @@ def compute_locally(tmp_path, environment):
     """Compute the same cell into a lake on the disk, step by step; return the lake."""
     catalog, cache = load_catalog(), Path(environment["U1_CACHE"])
     model, dataset = catalog.models["cifar10_resnet20"], catalog.datasets["digits"]
-    fingerprint = materialise(dataset, cache).fingerprint
+    fingerprint = open_images(dataset, cache).fingerprint
     cell = Cell(model, dataset, fingerprint, "random-init", limit=40, location_limit=20)
     job = Job(cell, Places(tmp_path / "local", cache), Runtime())
     Lake.open(job.places.lake, create=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
-from u1core.zoo.cifar_resnet import CifarResNet
+from u1core.networks.sources.cifar_resnet import CifarResNet
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +51,8 @@ def folder(tmp_path):
     save_file(CifarResNet(8).state_dict(), tmp_path / "models" / "mine.safetensors")
     (tmp_path / "mine.toml").write_text(CATALOG)
     (tmp_path / "mynets.py").write_text(
-        "from u1core.zoo.cifar_resnet import CifarResNet\n\ndef small():\n    return CifarResNet(14)\n"
+        "from u1core.networks.sources.cifar_resnet import CifarResNet\n\n"
+        "def small():\n    return CifarResNet(14)\n"
     )
     return tmp_path
 

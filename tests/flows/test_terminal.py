@@ -12,7 +12,7 @@ from flows.request import Where
 from flows.terminal import Console, plain
 from tasks.events import Ended, Moved
 from tasks.results import as_markdown
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 
 HOSTILE = "\x1b[2J\x1b]8;;http://x\x07a\x1b]8;;\x07\u202eb\r[red]c[/] [/] [link=http://x]d[/link]"
 

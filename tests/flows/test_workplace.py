@@ -14,7 +14,7 @@ from flows.request import Where
 from tasks import events, steps
 from tasks.events import Announced, Ended, Moved
 from tasks.workplace import Here
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 
 
 @dataclasses.dataclass(frozen=True)

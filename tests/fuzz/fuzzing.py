@@ -6,8 +6,8 @@ from datetime import timedelta
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from u1core.errors import U1Error
-from u1core.text import printable
+from u1core.common.errors import U1Error
+from u1core.common.text import printable
 
 # An example that takes a minute is a hang, whatever else the machine does.
 fuzzed = settings(

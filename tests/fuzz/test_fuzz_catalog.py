@@ -5,8 +5,9 @@ from fuzzing import answer, damaged, fuzzed, words
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from u1core import catalog as module
-from u1core.catalog import datasets, load_catalog, models
+from u1core.catalog import catalog as module
+from u1core.catalog import datasets, models
+from u1core.catalog.catalog import load_catalog
 
 NUMBERS = st.one_of(
     st.integers(-(2**63), 2**63 - 1),

@@ -9,9 +9,11 @@ from fuzzing import answer, damaged, fuzzed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from u1core.lake import index, sql
+from u1core.lake import index, views
+from u1core.lake.connect import connect
+from u1core.lake.guard import run_query
+from u1core.lake.schema import SCHEMAS
 from u1core.lake.store import CellId, Lake
-from u1core.schema import SCHEMAS
 
 CELLS = [CellId(f"key{number}", "digits", f"model{number}", "original") for number in range(3)]
 
@@ -37,8 +39,8 @@ def read(root, query):
     """Read a lake as a sweep and as `u1 sql` do."""
     found = Lake.find(root)
     cells = found.cells()
-    with sql.connect(root, sql.views_named(query)) as connection:
-        return cells, sql.run_query(connection, query)
+    with connect(root, views.views_named(query)) as connection:
+        return cells, run_query(connection, query)
 
 
 @fuzzed

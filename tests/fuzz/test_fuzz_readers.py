@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from u1core.catalog import DatasetEntry
-from u1core.datasets import Images, materialise
+from u1core.catalog.entries import DatasetEntry
+from u1core.images.cache import Images, open_images
 
 
 def _encoded(format_, mode="RGB"):
@@ -44,7 +44,7 @@ def entry(kind, **options):
 
 def read(kind, path, cache, **options):
     """Open a data set, decode every picture, and see that what is told fits together."""
-    images = answer(materialise, entry(kind, path=str(path), **options), Path(cache))
+    images = answer(open_images, entry(kind, path=str(path), **options), Path(cache))
     if images is None:
         return
     assert isinstance(images, Images)

@@ -6,7 +6,10 @@ from fuzzing import answer, damaged, fuzzed, words
 from hypothesis import given
 from hypothesis import strategies as st
 
-from u1core.lake import sql
+from u1core.lake import views
+from u1core.lake.connect import connect
+from u1core.lake.guard import run_query
+from u1core.lake.views import analysis
 
 WORDS = [
     "select",
@@ -137,13 +140,13 @@ WORDS = [
     '"x"',
 ]
 SOUP = st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)
-QUERIES = [text.encode() for text in (*sql.view_files().values(), *map(sql.analysis, sql.analyses()))]
+QUERIES = [text.encode() for text in (*views.view_files().values(), *map(analysis, views.analyses()))]
 SHORT = [text for text in QUERIES if len(text) < 1500]
 
 
 @pytest.fixture(scope="module")
 def connection():
-    with sql.connect(None) as opened:
+    with connect(None) as opened:
         yield opened
 
 
@@ -157,7 +160,7 @@ def connection():
     ),
 )
 def test_any_query(connection, query, params):
-    rows = answer(sql.run_query, connection, query, params)
+    rows = answer(run_query, connection, query, params)
     assert rows is None or isinstance(rows, pa.Table)
     # The connection is as it was: an error in it would be every later query's.
-    assert sql.run_query(connection, "select count(*) as n from lake.records").to_pylist() == [{"n": 0}]
+    assert run_query(connection, "select count(*) as n from lake.records").to_pylist() == [{"n": 0}]

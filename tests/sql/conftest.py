@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from u1core.lake.sql import connect
-from u1core.schema import CELL_TABLES
+from u1core.lake.connect import connect
+from u1core.lake.schema import CELL_TABLES
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CLASSES = ["ant", "bee", "cow"]

@@ -2,8 +2,10 @@
 
 import pytest
 
-from u1core.lake.sql import checks, failing_checks, materialise, run_query
-from u1core.schema import CELL_TABLES
+from u1core.lake.connect import freeze
+from u1core.lake.guard import failing_checks, run_query
+from u1core.lake.schema import CELL_TABLES
+from u1core.lake.views import checks
 
 BREAK = {
     "angles_in_range": "update lake.angles set theta_image_rad = -pi()",
@@ -78,7 +80,7 @@ def offending(lake, check):
 
 def failing(lake):
     """Run every check with the costly views computed once, and return the names of those with rows."""
-    materialise(lake.connection)
+    freeze(lake.connection)
     return set(failing_checks(lake.connection))
 
 
@@ -96,7 +98,7 @@ def test_a_healthy_lake_with_controls_fails_no_check(controlled_lake):
 
 @pytest.mark.parametrize("check", BREAK_CONTROL)
 def test_check_catches_a_broken_control(controlled_lake, check):
-    materialise(controlled_lake.connection, ["controls"])
+    freeze(controlled_lake.connection, ["controls"])
     controlled_lake.connection.execute(BREAK_CONTROL[check])
     assert offending(controlled_lake, check)
 
@@ -111,7 +113,7 @@ def test_a_weak_angle_may_move_with_the_order_of_channels(controlled_lake):
 def test_a_row_there_twice_is_found(controlled_lake, relation):
     connection = controlled_lake.connection
     if relation in TWICE_VIEW:
-        materialise(connection, [relation])
+        freeze(connection, [relation])
     table = relation if relation in TWICE_VIEW else f"lake.{relation}"
     assert connection.execute(f"select count(*) from {table}").fetchone() != (0,)
     connection.execute(f"insert into {table} from {table} limit 1")
@@ -129,7 +131,7 @@ def test_check_catches_broken_rows(healthy_lake, check):
 @pytest.mark.parametrize("check", BREAK_VIEW)
 def test_check_catches_a_broken_view(healthy_lake, check):
     view, statement = BREAK_VIEW[check]
-    materialise(healthy_lake.connection, [view])
+    freeze(healthy_lake.connection, [view])
     healthy_lake.connection.execute(statement)
     assert offending(healthy_lake, check)
 

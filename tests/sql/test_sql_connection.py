@@ -7,10 +7,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from u1core.errors import U1Error
-from u1core.lake import sql
+from u1core.common.errors import U1Error
+from u1core.lake import connect as connecting
+from u1core.lake import describe, views
+from u1core.lake.connect import connect, freeze
+from u1core.lake.guard import one_line_errors, run_query
+from u1core.lake.schema import COLUMNS, SCHEMAS
 from u1core.lake.store import CellId, Lake
-from u1core.schema import COLUMNS, SCHEMAS
+from u1core.lake.views import analysis
 
 CELL = {
     "cell_key": "k",
@@ -40,15 +44,15 @@ def root(tmp_path):
 
 @pytest.fixture
 def connection():
-    return sql.connect(None)
+    return connect(None)
 
 
 def rows(connection, query, **params):
-    return sql.run_query(connection, query, params).to_pylist()
+    return run_query(connection, query, params).to_pylist()
 
 
 def test_parquet_is_read_and_no_type_comes_from_the_path(root):
-    connection = sql.connect(root)
+    connection = connect(root)
     assert rows(connection, "select dataset, image_id from records order by image_id") == [
         {"dataset": "007", "image_id": 1},
         {"dataset": "007", "image_id": 2},
@@ -60,7 +64,7 @@ def test_files_of_other_cells_are_not_opened(root):
     damaged = root / "records" / "dataset=other" / "model=net" / "variant=original" / "k-00000.parquet"
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"no Parquet")
-    connection = sql.connect(root)
+    connection = connect(root)
     assert rows(connection, "select count(*) as n from records where dataset = '007'") == [{"n": 2}]
     with pytest.raises(U1Error):
         rows(connection, "select count(*) as n from records where dataset = 'other'")
@@ -68,13 +72,13 @@ def test_files_of_other_cells_are_not_opened(root):
 
 def test_a_lake_may_be_named_by_a_relative_path(root, monkeypatch):
     monkeypatch.chdir(root.parent)
-    connection = sql.connect(root.relative_to(root.parent))
+    connection = connect(root.relative_to(root.parent))
     monkeypatch.chdir("/")
     assert rows(connection, "select count(*) as n from records") == [{"n": 2}]
 
 
 def test_files_that_a_sweep_adds_are_seen_by_an_open_connection(root):
-    connection = sql.connect(root)
+    connection = connect(root)
     write(root, "records", CELL | {"image_id": 3})
     assert rows(connection, "select count(*) as n from records") == [{"n": 3}]
 
@@ -84,13 +88,13 @@ def test_a_file_in_the_making_is_not_read(root):
     work.mkdir()
     (work / "torn.parquet").write_bytes(b"half a fi")
     (root / "records" / "torn.parquet.tmp").write_bytes(b"half a fi")
-    assert rows(sql.connect(root), "select count(*) as n from records") == [{"n": 2}]
+    assert rows(connect(root), "select count(*) as n from records") == [{"n": 2}]
 
 
 def test_empty_tables_have_the_types_of_the_schema(root, connection):
     for table, schema in SCHEMAS.items():
         write(root, table, dict.fromkeys(schema.names))
-    filled = sql.connect(root)
+    filled = connect(root)
     for table in SCHEMAS:
         assert connection.sql(f"from lake.{table}").types == filled.sql(f"from lake.{table}").types
 
@@ -98,11 +102,11 @@ def test_empty_tables_have_the_types_of_the_schema(root, connection):
 def test_memory_is_bounded(connection):
     (limit,) = rows(connection, "select value from duckdb_settings() where name = 'memory_limit'")
     number, unit = limit["value"].split()
-    assert float(number) * {"MiB": 1, "GiB": 1024}[unit] <= sql.MEMORY_MIB
+    assert float(number) * {"MiB": 1, "GiB": 1024}[unit] <= connecting.MEMORY_MIB
 
 
 def test_timestamps_come_in_utc(root):
-    assert rows(sql.connect(root), "select selected_at::text as t from cells") == [
+    assert rows(connect(root), "select selected_at::text as t from cells") == [
         {"t": "2026-01-01 00:00:00+00"}
     ]
 
@@ -128,7 +132,7 @@ def test_timestamps_come_in_utc(root):
     ],
 )
 def test_reading_is_allowed(connection, query):
-    assert sql.run_query(connection, query).num_rows >= 1
+    assert run_query(connection, query).num_rows >= 1
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ def test_reading_is_allowed(connection, query):
 def test_anything_else_is_refused(connection, query, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(U1Error, match=r"^expected .*; got .*; [^\n]*\Z"):
-        sql.run_query(connection, query)
+        run_query(connection, query)
     assert list(tmp_path.iterdir()) == []
     assert rows(connection, "select count(*) as n from lake.cells") == [{"n": 0}]
 
@@ -191,14 +195,14 @@ def test_anything_else_is_refused(connection, query, tmp_path, monkeypatch):
 )
 def test_a_wrong_query_is_told_in_one_line(connection, query, message):
     with pytest.raises(U1Error) as raised:
-        sql.run_query(connection, query)
+        run_query(connection, query)
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_a_connection_serves_on_after_an_error(connection):
     with pytest.raises(U1Error):
-        sql.run_query(connection, "select 'x'::int from range(3)")
+        run_query(connection, "select 'x'::int from range(3)")
     assert rows(connection, "select $n + 1 as n", n=1) == [{"n": 2}]
 
 
@@ -209,32 +213,32 @@ def test_values_bind_and_are_never_read_as_sql(connection):
 
 def test_an_unknown_analysis_names_the_known_ones():
     with pytest.raises(U1Error, match=r"got 'nope'; choose one of .*class_bias_self_centred"):
-        sql.analysis("nope")
+        analysis("nope")
 
 
 def test_an_unknown_view_cannot_be_materialised(connection):
     with pytest.raises(U1Error, match="got nope; choose from agreements"):
-        sql.materialise(connection, ["nope"])
+        freeze(connection, ["nope"])
 
 
 def test_materialised_views_answer_as_before(healthy_lake):
     connection = healthy_lake.connection
-    names = list(sql.view_files())
+    names = list(views.view_files())
     before = {name: rows(connection, f"select * from {name} order by all") for name in names}
-    sql.materialise(connection)
+    freeze(connection)
     assert {name: rows(connection, f"select * from {name} order by all") for name in names} == before
     kinds = dict(connection.sql("select table_name, table_type from information_schema.tables").fetchall())
-    assert {kinds[name] for name in sql.EXPENSIVE_VIEWS} == {"BASE TABLE"}
+    assert {kinds[name] for name in connecting.EXPENSIVE_VIEWS} == {"BASE TABLE"}
     assert kinds["claims"] == "VIEW"
 
 
 def test_the_packaged_sql_is_preferred_to_the_repository(tmp_path, monkeypatch):
     package = tmp_path / "u1core"
     (package / "lake").mkdir(parents=True)
-    monkeypatch.setattr(sql, "__file__", str(package / "lake" / "sql.py"))
-    assert sql.sql_dir() == tmp_path / "sql"
+    monkeypatch.setattr(views, "__file__", str(package / "lake" / "views.py"))
+    assert views.sql_dir() == tmp_path / "sql"
     (package / "sql").mkdir()
-    assert sql.sql_dir() == package / "sql"
+    assert views.sql_dir() == package / "sql"
 
 
 @pytest.mark.parametrize(
@@ -250,28 +254,28 @@ def test_the_packaged_sql_is_preferred_to_the_repository(tmp_path, monkeypatch):
     ],
 )
 def test_a_query_needs_the_views_that_it_names(query, named):
-    found = sql.views_named(query)
-    assert sorted(found) == (sorted(sql.view_files()) if named is None else named)
+    found = views.views_named(query)
+    assert sorted(found) == (sorted(views.view_files()) if named is None else named)
 
 
 @pytest.mark.parametrize("view", ["claims", "theta_uncertainty", "memory_report", "records"])
 def test_a_view_brings_the_views_that_it_reads(root, view):
-    with sql.connect(root, sql.views_named(f"from {view}")) as connection:
+    with connect(root, views.views_named(f"from {view}")) as connection:
         columns = rows(connection, f"select * from (describe {view})")
-        there = set(sql.views(connection))
-    assert columns == rows(sql.connect(root), f"select * from (describe {view})")
-    assert view in there and len(there) < len(sql.view_files())
+        there = set(describe.views(connection))
+    assert columns == rows(connect(root), f"select * from (describe {view})")
+    assert view in there and len(there) < len(views.view_files())
 
 
 def test_an_unknown_view_is_told_with_all_there_are():
     with pytest.raises(U1Error, match=r"the views are agreements, .*, vectors"):
-        sql.run_query(sql.connect(None, sql.views_named("from clam")), "from clam")
+        run_query(connect(None, views.views_named("from clam")), "from clam")
 
 
 def test_ctrl_c_in_a_query_is_ctrl_c(connection):
-    with pytest.raises(KeyboardInterrupt), sql.one_line_errors(connection):
+    with pytest.raises(KeyboardInterrupt), one_line_errors(connection):
         raise RuntimeError("Query interrupted")  # what DuckDB makes of it
-    with pytest.raises(RuntimeError, match="another"), sql.one_line_errors(connection):
+    with pytest.raises(RuntimeError, match="another"), one_line_errors(connection):
         raise RuntimeError("another")
 
 
@@ -308,9 +312,9 @@ def test_nothing_outside_the_lake_can_be_read(tmp_path, query):
     (outside / "note.csv").write_text("a,b\n1,2\n")
     (lake / "out").symlink_to(outside)
     before = sorted(tmp_path.rglob("*"))
-    connection = sql.connect(lake, ["cells"])
+    connection = connect(lake, ["cells"])
     with pytest.raises(U1Error, match=r"^expected .*; got .*; [^\n]*\Z"):
-        sql.run_query(connection, query.format(lake=lake, outside=outside))
+        run_query(connection, query.format(lake=lake, outside=outside))
     assert sorted(tmp_path.rglob("*")) == before
     assert rows(connection, "select dataset from cells") == [{"dataset": "007"}]
 
@@ -326,7 +330,7 @@ def test_no_variable_of_the_process_can_be_read(connection):
 def test_without_a_lake_no_file_can_be_read(connection, tmp_path):
     write(tmp_path, "cells", CELL)
     with pytest.raises(U1Error, match="ask the lake's own tables and views"):
-        sql.run_query(connection, f"from read_parquet('{tmp_path}/cells/**/*.parquet')")
+        run_query(connection, f"from read_parquet('{tmp_path}/cells/**/*.parquet')")
 
 
 @pytest.mark.parametrize(
@@ -345,7 +349,7 @@ def test_without_a_lake_no_file_can_be_read(connection, tmp_path):
 def test_duckdb_itself_holds_the_fence(root, tmp_path, statement, told):
     """Even past `run_query`, which refuses these statements by their kind."""
     with pytest.raises(duckdb.Error, match=told):
-        sql.connect(root, ()).execute(statement.format(outside=tmp_path))
+        connect(root, ()).execute(statement.format(outside=tmp_path))
     assert list(tmp_path.iterdir()) == [root]
 
 
@@ -354,22 +358,22 @@ def test_a_lake_and_its_tables_may_be_links(root, tmp_path):
     (root / "records").symlink_to(tmp_path / "on another disk")
     (tmp_path / "link").symlink_to(root)
     for lake in (root, tmp_path / "link", tmp_path / "link" / ".." / root.name):
-        assert rows(sql.connect(lake, ["records"]), "select count(*) as n from records") == [{"n": 2}]
+        assert rows(connect(lake, ["records"]), "select count(*) as n from records") == [{"n": 2}]
 
 
 def test_what_does_not_fit_in_memory_goes_to_disk(root, monkeypatch, tmp_path):
-    monkeypatch.setattr(sql, "MEMORY_MIB", 100)
-    monkeypatch.setattr(sql.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(connecting, "MEMORY_MIB", 100)
+    monkeypatch.setattr(connecting.tempfile, "tempdir", str(tmp_path))
     query = "select md5(i::text) as a, i from range(3_000_000) as t(i) order by a limit 3 offset 2_900_000"
-    assert len(rows(sql.connect(root, ()), query)) == 3
-    monkeypatch.setattr(sql.tempfile, "tempdir", "/proc")  # where nothing can be written
+    assert len(rows(connect(root, ()), query)) == 3
+    monkeypatch.setattr(connecting.tempfile, "tempdir", "/proc")  # where nothing can be written
     with pytest.raises(U1Error, match="/proc"):
-        sql.run_query(sql.connect(root, ()), query)
+        run_query(connect(root, ()), query)
 
 
 def test_everything_there_is_describes_itself(root):
-    connection = sql.connect(root)
-    sql.comment(connection)
+    connection = connect(root)
+    describe.comment(connection)
     query = (
         "select column_name, comment from duckdb_columns() where schema_name = $schema and table_name = $name"
     )
@@ -387,7 +391,7 @@ def test_everything_there_is_describes_itself(root):
     assert views["class_bias"].startswith(
         "do the classes of an image set sit at different angles? One row per split"
     )
-    assert all(views[name] for name in sql.view_files())
+    assert all(views[name] for name in views.view_files())
     (raw,) = rows(connection, "select comment from duckdb_tables() where table_name = 'frames'")
     assert "superseded" in raw["comment"]
 
@@ -398,12 +402,12 @@ def test_a_column_of_another_meaning_has_no_borrowed_description(connection, mon
         "select comment from duckdb_columns() where table_name = 'memory_per_class' and column_name = $name"
     )
     with monkeypatch.context() as patched:
-        patched.setattr(sql, "read_columns", lambda text: {})
-        sql.comment(connection)
+        patched.setattr(describe, "read_columns", lambda text: {})
+        describe.comment(connection)
     assert rows(connection, query, name="precision") == [{"comment": None}]
     (model,) = rows(connection, query, name="model")
     assert model["comment"] == "model id of the catalog"
-    sql.comment(connection)
+    describe.comment(connection)
     (precision,) = rows(connection, query, name="precision")
     assert precision["comment"].startswith("correct over predicted")
 
@@ -411,8 +415,8 @@ def test_a_column_of_another_meaning_has_no_borrowed_description(connection, mon
 @pytest.fixture(scope="module")
 def described():
     """What `comment` says of every column, {relation: {(column, type): text}}."""
-    connection = sql.connect(None)
-    sql.comment(connection)
+    connection = connect(None)
+    describe.comment(connection)
     found = connection.sql("""
         select if(schema_name = 'lake', 'lake.', '') || table_name, column_name, data_type, comment
         from duckdb_columns() where not internal
@@ -424,7 +428,7 @@ def described():
 
 
 def test_every_column_of_every_table_and_view_is_described(described):
-    assert described.keys() == {*sql.view_files(), *(f"lake.{table}" for table in SCHEMAS)}
+    assert described.keys() == {*views.view_files(), *(f"lake.{table}" for table in SCHEMAS)}
     missing = [
         (relation, name)
         for relation, texts in described.items()
@@ -434,12 +438,12 @@ def test_every_column_of_every_table_and_view_is_described(described):
     assert missing == []
 
 
-@pytest.mark.parametrize("view", sql.view_files())
+@pytest.mark.parametrize("view", views.view_files())
 def test_a_header_describes_columns_of_its_view_and_says_more_than_they_inherit(view, described):
-    header = sql.view_files()[view]
-    own = sql.read_columns(header)
+    header = views.view_files()[view]
+    own = views.read_columns(header)
     assert own.keys() <= {name for name, _ in described[view]}
-    read = [described[name] for name in sql.read_header(header)["Reads"].split(", ") if name in described]
+    read = [described[name] for name in views.read_header(header)["Reads"].split(", ") if name in described]
     for (name, type_), text in described[view].items():
         inherited = next((texts[name, type_] for texts in read if (name, type_) in texts), None)
         assert text == own.get(name, inherited), name
@@ -448,8 +452,8 @@ def test_a_header_describes_columns_of_its_view_and_says_more_than_they_inherit(
 
 def test_descriptions_in_headers_are_phrases_with_a_unit_that_the_tables_know():
     units = {column.unit for columns in COLUMNS.values() for column in columns} - {"", "1"}
-    for text in sql.view_files().values():
-        for name, description in sql.read_columns(text).items():
+    for text in views.view_files().values():
+        for name, description in views.read_columns(text).items():
             phrase, bracket, unit = description.partition(" [")
             assert phrase and not phrase.endswith("."), name
             assert not bracket or unit.removesuffix("]") in units, name
@@ -466,7 +470,7 @@ def test_descriptions_in_headers_are_phrases_with_a_unit_that_the_tables_know():
     ],
 )
 def test_descriptions_are_made_for_queries_that_may_show_them(query, shown):
-    assert sql.shows_comments(query) == shown
+    assert describe.shows_comments(query) == shown
 
 
 def test_a_message_that_quotes_a_damaged_file_is_one_line(tmp_path):
@@ -479,5 +483,5 @@ def test_a_message_that_quotes_a_damaged_file_is_one_line(tmp_path):
     with pytest.raises(
         U1Error, match='got Binder Error: Referenced column "quadrupole_x" not found'
     ) as error:
-        sql.connect(lake.root)
+        connect(lake.root)
     assert "\n" not in str(error.value)

@@ -4,11 +4,14 @@ import re
 
 import pytest
 
-from u1core.lake import sql
-from u1core.schema import SCHEMAS
-from u1core.variants import VARIANTS
+from u1core.cells.variants import VARIANTS
+from u1core.lake import views
+from u1core.lake.connect import connect, freeze
+from u1core.lake.guard import run_query
+from u1core.lake.schema import SCHEMAS
+from u1core.lake.views import analysis
 
-FILES = sorted(sql.sql_dir().glob("*/*.sql"))
+FILES = sorted(views.sql_dir().glob("*/*.sql"))
 QUERIES = [path for path in FILES if path.parent.name != "macros"]
 
 LAYER_KEYS = "cell_key dataset model variant layer "
@@ -72,8 +75,8 @@ CONTRACT = {
 @pytest.fixture(scope="module")
 def tables():
     """Every view as a table, so that a query's relations are named and not expanded."""
-    connection = sql.connect(None)
-    sql.materialise(connection, sql.view_files())
+    connection = connect(None)
+    freeze(connection, views.view_files())
     return connection
 
 
@@ -85,12 +88,12 @@ def without_comments_and_strings(text):
 def test_file_keeps_the_house_style(path):
     text = path.read_text()
     code = without_comments_and_strings(text)
-    *obligatory, optional = sql.HEADER_KEYS
-    keys = list(sql.read_header(text))
+    *obligatory, optional = views.HEADER_KEYS
+    keys = list(views.read_header(text))
     problems = {
         "header incomplete": keys not in (obligatory, [*obligatory, optional]),
         "columns of what is no view": optional in keys and path.parent.name != "views",
-        "an empty header entry": not all(sql.read_header(text).values()),
+        "an empty header entry": not all(views.read_header(text).values()),
         "uppercase": code != code.lower(),
         "longer than 80 columns": any(len(line) > 80 for line in text.splitlines()),
         "a tab": "\t" in text,
@@ -112,13 +115,13 @@ def test_query_is_a_sequence_of_named_steps(path):
 def test_header_names_the_relations_read(path, tables):
     text = path.read_text()
     without_parameters = re.sub(r"\$\w+", "1", text)
-    assert tables.get_table_names(without_parameters, qualified=True) == sql.reads(text)
+    assert tables.get_table_names(without_parameters, qualified=True) == views.reads(text)
 
 
 @pytest.mark.parametrize("path", QUERIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_header_names_the_parameters(path):
     text = path.read_text()
-    header = sql.read_header(text)["Params"]
+    header = views.read_header(text)["Params"]
     used = set(re.findall(r"\$(\w+)", without_comments_and_strings(text)))
     assert used == set(re.findall(r"\$(\w+)", header))
     assert used or header == "none"
@@ -132,7 +135,7 @@ def test_contract_view_exists_on_an_empty_lake(view, tables):
 
 
 def test_an_empty_lake_gives_empty_views_and_five_claims(tables):
-    counts = {name: tables.sql(f"from {name}").to_arrow_table().num_rows for name in sql.view_files()}
+    counts = {name: tables.sql(f"from {name}").to_arrow_table().num_rows for name in views.view_files()}
     assert counts.pop("claims") == 5
     assert counts.pop("variant_transforms") == len(VARIANTS)
     assert {counts.pop(name) for name in list(counts) if name.startswith("claim_")} == {1}
@@ -143,14 +146,14 @@ def test_an_empty_lake_gives_empty_views_and_five_claims(tables):
 
 def test_every_analysis_runs_on_an_empty_lake():
     values = {"split": "query", "scheme": "theta", "k": 1, "images": 3, "bins": 8, "task": "toy"}
-    connection = sql.connect(None)
-    for name in sql.analyses():
-        text = sql.analysis(name)
-        params = {key: values[key] for key in re.findall(r"\$(\w+)", sql.read_header(text)["Params"])}
-        assert sql.run_query(connection, text, params).num_rows == 0
+    connection = connect(None)
+    for name in views.analyses():
+        text = analysis(name)
+        params = {key: values[key] for key in re.findall(r"\$(\w+)", views.read_header(text)["Params"])}
+        assert run_query(connection, text, params).num_rows == 0
 
 
 def test_views_come_after_what_they_read():
-    names = list(sql.view_files())
-    for name, text in sql.view_files().items():
-        assert all(names.index(other) < names.index(name) for other in sql.reads(text) if other in names)
+    names = list(views.view_files())
+    for name, text in views.view_files().items():
+        assert all(names.index(other) < names.index(name) for other in views.reads(text) if other in names)

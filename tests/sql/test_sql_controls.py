@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from u1core.lake.sql import analysis
-from u1core.variants import VARIANTS
+from u1core.cells.variants import VARIANTS
+from u1core.lake.views import analysis
 
 PI = math.pi
 EXPECTED = {

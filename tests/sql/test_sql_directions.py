@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pycircstat2.hypothesis import wheeler_watson_test
 from scipy import stats
 
-from u1core.lake.sql import analysis, connect
+from u1core.lake.connect import connect
+from u1core.lake.views import analysis
 
 PI = math.pi
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from u1core.lake import sql
-from u1core.schema import COLUMNS
+from u1core.lake import views
+from u1core.lake.connect import connect
+from u1core.lake.schema import COLUMNS
 
 PAGE = Path(__file__).parents[2] / "docs" / "lake.md"
 
@@ -37,11 +38,11 @@ def test_every_column_is_listed_with_its_unit_and_description(page, table):
 def test_every_view_is_listed(page):
     (section,) = re.findall(r"^## Views\n(.*?)(?=^##)", page, re.M | re.S)
     listed = {name.strip() for row in table_rows(section)[2:] for name in row[0].split(",")}
-    assert listed == set(sql.view_files())
+    assert listed == set(views.view_files())
 
 
 @pytest.mark.parametrize(
-    ("title", "names"), [("Questions ready to ask", sql.analyses()), ("Checks", list(sql.checks()))]
+    ("title", "names"), [("Questions ready to ask", views.analyses()), ("Checks", list(views.checks()))]
 )
 def test_every_query_file_is_listed(page, title, names):
     (section,) = re.findall(rf"^## {title}\n(.*?)(?=^##)", page, re.M | re.S)
@@ -49,7 +50,7 @@ def test_every_query_file_is_listed(page, title, names):
 
 
 def test_view_columns_named_on_the_page_exist(page):
-    connection = sql.connect(None)
+    connection = connect(None)
     (section,) = re.findall(r"^## Views\n(.*?)(?=^##)", page, re.M | re.S)
     for names, _, columns in table_rows(section)[2:]:
         if "," not in names:

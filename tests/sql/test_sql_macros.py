@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from u1core.lake.sql import connect
+from u1core.lake.connect import connect
 
 PI = math.pi
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from u1core.lake.sql import analysis
+from u1core.lake.views import analysis
 
 
 def brute_force_vote(labels_by_rank, k):

@@ -17,7 +17,7 @@ from scipy import stats
 from scipy.integrate import quad
 from scipy.special import j0, j1
 
-from u1core.lake.sql import connect
+from u1core.lake.connect import connect
 
 PI = math.pi
 CHI_SQUARE_P = "mww_chi2_p"

@@ -13,9 +13,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from u1core.lake import sql
+from u1core.cells.variants import VARIANTS
+from u1core.lake import views
+from u1core.lake.connect import connect, freeze
+from u1core.lake.guard import run_query
 from u1core.lake.store import Lake
-from u1core.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "queries.md").read_text()
@@ -45,8 +47,8 @@ def lake(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def connection(lake):
-    connection = sql.connect(lake)
-    sql.materialise(connection)
+    connection = connect(lake)
+    freeze(connection)
     return connection
 
 
@@ -76,21 +78,21 @@ def test_the_page_has_twenty_questions_each_with_a_query_and_how_to_read_it():
 @pytest.mark.parametrize("query", [query for _, query in QUERIES], ids=[name for name, _ in QUERIES])
 def test_a_query_of_the_page_gives_rows_and_only_reads(connection, in_its_folder, query):
     before = files(in_its_folder)
-    assert sql.run_query(connection, query).num_rows > 0
+    assert run_query(connection, query).num_rows > 0
     assert files(in_its_folder) == before
 
 
 def test_a_query_runs_as_the_command_does(lake, in_its_folder):
     """On the views themselves, of which only those named are made; the expensive ones are not tables here."""
     name, query = QUERIES[0]
-    with sql.connect("lake", sql.views_named(query)) as connection:
-        rows = sql.run_query(connection, query).to_pylist()
+    with connect("lake", views.views_named(query)) as connection:
+        rows = run_query(connection, query).to_pylist()
     assert {row["model"] for row in rows} == {"resnet20", "resnet32"}, name
     assert all(row["effect_size"] > 0.1 for row in rows)
 
 
 def test_the_tables_by_size_count_every_file_once(connection, in_its_folder):
-    rows = sql.run_query(connection, QUERIES[-1][1]).to_pylist()
+    rows = run_query(connection, QUERIES[-1][1]).to_pylist()
     found = {row["table_name"]: row["files"] for row in rows}
     tables = {folder.name for folder in in_its_folder.iterdir() if any(folder.rglob("*.parquet"))}
     assert found == {name: len(list((in_its_folder / name).rglob("*.parquet"))) for name in tables}
@@ -117,5 +119,5 @@ def test_an_answer_is_redirected_to_a_file(in_its_folder, tmp_path, format_):
         arguments, here = ["sql", query, "--format", format_], os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run([*command, *arguments], stdout=file, env=here, check=True)
     read = pyarrow.csv.read_csv(path) if format_ == "csv" else pq.read_table(path)
-    with sql.connect(in_its_folder, sql.views_named(query)) as connection:
-        assert read.to_pylist() == sql.run_query(connection, query).to_pylist()
+    with connect(in_its_folder, views.views_named(query)) as connection:
+        assert read.to_pylist() == run_query(connection, query).to_pylist()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from u1core.lake import sql
+from u1core.lake.views import analysis
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ONEHOT = [0.90, 0.91, 0.92, 0.89, 0.90]
@@ -263,7 +263,7 @@ def test_measured_angles_are_means_over_networks_that_were_not_trained_here(lake
         )
         lake.insert("frames", {"layer": "last", "channels": 16, "is_bottleneck": True}, **keys)
         lake.angles(keys, {0: [turn - 0.1, turn + 0.1], 1: [turn + 0.9, turn + 1.1]}, split="memory")
-    rows = lake.rows(sql.analysis("measured_angles"), task="toy")
+    rows = lake.rows(analysis("measured_angles"), task="toy")
     assert [(row["label"], row["networks"]) for row in rows] == [(0, 2), (1, 2)]
     assert [row["angle_rad"] for row in rows] == pytest.approx([0.4, 1.4])
 

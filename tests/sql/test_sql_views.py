@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from u1core.lake.sql import analysis
+from u1core.lake.views import analysis
 
 
 def test_the_current_cell_is_the_done_one_a_sweep_asked_for_last(lake):

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from u1core.catalog import load_catalog
-from u1core.cells import Cell
-from u1core.datasets import materialise
+from u1core.catalog.catalog import load_catalog
+from u1core.cells.cell import Cell
+from u1core.images.cache import open_images
 from u1core.lake.store import Lake
 
 
@@ -27,7 +27,7 @@ def catalog():
 
 @pytest.fixture(scope="session")
 def digits(catalog, tmp_path_factory):
-    return materialise(catalog.datasets["digits"], tmp_path_factory.mktemp("cache"))
+    return open_images(catalog.datasets["digits"], tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture

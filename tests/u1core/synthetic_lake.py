@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from u1core.lake.schema import SCHEMA_VERSION, SCHEMAS
 from u1core.lake.store import CellId, Lake, RunId
-from u1core.schema import SCHEMA_VERSION, SCHEMAS
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DIRECTIONS_DEG = (-167.0, -57.6, 59.3, 95.3, 110.4, 94.5, 42.6, 101.8, -106.7, -98.1)

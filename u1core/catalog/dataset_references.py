@@ -13,8 +13,8 @@ from u1core.catalog.datasets import LISTED_KINDS, parse, plugin_kinds, why_no_cl
 from u1core.catalog.entries import MAX_ID, DatasetEntry
 from u1core.catalog.fields import nearest
 from u1core.catalog.torchvision_sets import CLASSIFICATION
-from u1core.errors import U1Error
-from u1core.paths import matching
+from u1core.common.errors import U1Error
+from u1core.common.paths import matching
 
 _VALID = "folder:<path>, parquet:<glob>, csv:<file> or torchvision:<Class>"
 

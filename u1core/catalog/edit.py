@@ -12,9 +12,9 @@ from typing import Any
 import tomlkit
 from tomlkit.items import Item
 
-from u1core.catalog import find_problems
+from u1core.catalog.catalog import find_problems
 from u1core.catalog.entries import DatasetEntry, ModelEntry, Preprocessing
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 
 HEADER = (
     "# Entries of this sweep catalog: `u1 catalog show <id>` explains one, `u1 catalog check` proves all.\n"

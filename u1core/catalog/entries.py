@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+OBJECTIVES = ("onehot", "onehot+u1", "u1", "onehot+shuffled", "onehot+plane")
+"""What weights can have been trained by: the arms of `u1 train`."""
 
 MAX_ID = 200
 """Characters of an id: it names folders of the lake, whose names end at 255 bytes."""
@@ -41,7 +43,7 @@ class ModelEntry:
 
     What an entry leaves out, `u1core.networks.resolve` fills in: `layers` (empty), `bottleneck` (empty),
     `label_space` (empty) and `preprocessing` (None; it stays None where it belongs to torchvision's weights
-    enum). `sha256` is empty where nobody promised it: `u1core.weights.pin` asks the file. `head` is None
+    enum). `sha256` is empty where nobody promised it: `networks.weights.pin` asks the file. `head` is None
     where the network's output is the logits. `objective` is the arm of `u1 train` that the weights were
     trained by, 'onehot' for networks that learned nothing but classes. `code_version` is of the user's own
     code, filled in too.
@@ -75,24 +77,6 @@ class ModelEntry:
         """Whether there are trained weights; False for the baseline and for networks left at random."""
         return self.weights != "none"
 
-    def identity(self) -> dict[str, str]:
-        """Say what makes the activations of this network reproducible, for a cell's key; opens no file.
-
-        Returns:
-            architecture, weights, sha256, preprocessing (JSON, keys sorted) and layers (JSON).
-
-        Raises:
-            U1Error: torchvision has no such weights.
-        """
-        numbers = self.preprocessing
-        return {
-            "architecture": self.architecture + (f"#{self.code_version[:16]}" if self.code_version else ""),
-            "weights": self.weights,
-            "sha256": self.sha256,
-            "preprocessing": _enum_preprocessing(self.weights) if numbers is None else numbers.to_json(),
-            "layers": json.dumps(self.layers),
-        }
-
 
 @dataclass(frozen=True)
 class DatasetEntry:
@@ -117,14 +101,3 @@ class DatasetEntry:
     def origin(self) -> tuple[str, ...]:
         """Where it comes from: kind and place."""
         return self.kind, str(self.options.get("path") or self.options.get("class") or self.sources)
-
-
-@functools.cache
-def _enum_preprocessing(weights: str) -> str:
-    """Ask a torchvision weights enum for its preprocessing, as JSON with sorted keys."""
-    from u1core.zoo.torchvision_models import weights_enum
-
-    transform = weights_enum(weights).transforms()
-    names = ("crop_size", "resize_size", "mean", "std", "interpolation", "antialias")
-    numbers = {name: getattr(transform, name) for name in names}
-    return json.dumps(numbers, sort_keys=True, default=lambda value: getattr(value, "value", str(value)))

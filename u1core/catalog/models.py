@@ -8,8 +8,9 @@ from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 
-from u1core.catalog.entries import ModelEntry, Preprocessing
+from u1core.catalog.entries import OBJECTIVES, ModelEntry, Preprocessing
 from u1core.catalog.fields import Check, matches, positive, text, texts
+from u1core.catalog.schemes import schemes
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 CROP_MODES = ("center", "squash")
@@ -110,15 +111,9 @@ def _is_preprocessing(value: object) -> bool:
     )
 
 
-def _has_source(scheme: str) -> bool:
-    from u1core import zoo
-
-    return scheme in zoo.schemes()
-
-
 def _is_architecture(value: object) -> bool:
     reference = isinstance(value, str) and _REFERENCE.fullmatch(value)
-    if not reference or not _has_source(reference["scheme"]):
+    if not reference or reference["scheme"] not in schemes():
         return False
     scheme, name = reference["scheme"], reference["name"]
     if scheme == "cifar_resnet":
@@ -134,13 +129,11 @@ def _is_weights(value: object) -> bool:
     if scheme == "file":
         path = PurePath(name)
         return path.suffix in SUFFIXES and ".." not in path.parts
-    return matches(_WEIGHTS[scheme])(name) if scheme in _WEIGHTS else _has_source(scheme)
+    return matches(_WEIGHTS[scheme])(name) if scheme in _WEIGHTS else scheme in schemes()
 
 
 def _is_objective(value: object) -> bool:
-    from u1core.training.arms import ARMS
-
-    return isinstance(value, str) and value in ARMS
+    return value in OBJECTIVES
 
 
 _PREPROCESSING_VALID = (

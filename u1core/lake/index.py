@@ -15,9 +15,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
+from u1core.lake.schema import SCHEMAS
 from u1core.lake.storage import WORK, Storage
-from u1core.schema import SCHEMAS
 
 INDEX = f"{WORK}/cells.parquet"
 

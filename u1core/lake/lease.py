@@ -18,14 +18,12 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
-from u1core.errors import TakenError
-
-if TYPE_CHECKING:
-    from u1core.lake.storage import Storage
+from u1core.common.errors import TakenError
 
 LEASE_S = 40.0
 """After so long without renewal a claim is dead."""
@@ -36,6 +34,29 @@ RENEW_S = 8.0
 _TRIES = 4
 
 
+class Objects(Protocol):
+    """What a lease asks of a store (`u1core.lake.storage` has them)."""
+
+    @property
+    def address(self) -> object:
+        """Where the store is."""
+
+    def names(self, folder: str) -> Iterable[str]:
+        """List what a folder holds."""
+
+    def modified(self, folder: str) -> Mapping[str, datetime]:
+        """Say when each object of a folder was written, by the store's clock."""
+
+    def read(self, name: str) -> bytes | None:
+        """Return an object's bytes; None where there is none."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write an object whole."""
+
+    def delete(self, name: str) -> None:
+        """Remove an object, if it is there."""
+
+
 class Lease:
     """A claim on a lake, renewed by a thread while the context lasts.
 
@@ -44,7 +65,7 @@ class Lease:
     """
 
     def __init__(
-        self, storage: Storage, folder: str, lease_s: float = LEASE_S, renew_s: float = RENEW_S
+        self, storage: Objects, folder: str, lease_s: float = LEASE_S, renew_s: float = RENEW_S
     ) -> None:
         self._storage, self._folder = storage, folder
         self._lease_s, self._renew_s = lease_s, renew_s

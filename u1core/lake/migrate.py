@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 from u1core.lake import index
+from u1core.lake.schema import SCHEMA_VERSION, SCHEMAS
 from u1core.lake.store import CellId, Lake, key_of
-from u1core.schema import SCHEMA_VERSION, SCHEMAS
 
 
 def migrate(address: Path | str) -> int:

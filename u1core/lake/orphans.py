@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from pyarrow import fs
 
+from u1core.lake.schema import CELL_TABLES
 from u1core.lake.storage import WORK
 from u1core.lake.store import Lake, key_of
 from u1core.lake.verify import delete
-from u1core.schema import CELL_TABLES
 
 KINDS = {
     "temporary": "files in the making that a crash left",

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from u1core.errors import TakenError, U1Error
+from u1core.common.errors import TakenError, U1Error
 from u1core.lake.lease import Lease
 
 WORK = ".work"

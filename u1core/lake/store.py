@@ -25,17 +25,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from u1core.errors import TakenError, U1Error
+from u1core.common.errors import TakenError, U1Error
 from u1core.lake import index
-from u1core.lake.storage import (
-    WORK,
-    NewFile,
-    ObjectStorage,
-    Storage,
-    open_storage,
-    writing_to,
-)
-from u1core.schema import CELL_TABLES, SCHEMA_VERSION, SCHEMAS
+from u1core.lake.schema import CELL_TABLES, SCHEMA_VERSION, SCHEMAS
+from u1core.lake.storage import WORK, NewFile, ObjectStorage, Storage, open_storage, writing_to
 
 __all__ = [
     "MARK",
@@ -250,7 +243,7 @@ class Lake:
         """Write one file of a table atomically.
 
         Args:
-            table: A table of `u1core.schema`.
+            table: A table of `u1core.lake.schema`.
             cell: Whose rows these are.
             columns: Column name to values of one length; the cell's keys and the layer are added, and
                 NaN becomes null. Columns left out are null.

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from u1core.lake import index
+from u1core.lake.schema import CELL_TABLES, COLUMNS
 from u1core.lake.storage import WORK, Storage
 from u1core.lake.store import Lake, key_of, sha256_of
-from u1core.schema import CELL_TABLES, COLUMNS
 
 _READERS = 8
 _INSIDE = ("cells", "files", *(table for table in COLUMNS if table not in CELL_TABLES))

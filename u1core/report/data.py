@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from u1core.common.text import printable
 from u1core.report.figures.uncertainty import SD_BINS, SD_FROM_DEG, SD_PER_DECADE
-from u1core.text import printable
 
 Row = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from u1core.errors import U1Error
+from u1core.common.errors import U1Error
 
 Angles = npt.NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from u1core.catalog import DatasetEntry
+from u1core.catalog.entries import DatasetEntry
 
 _WRITING = frozenset(
     {"MNIST", "EMNIST", "KMNIST", "QMNIST", "USPS", "SVHN", "Omniglot", "RenderedSST2", "GTSRB"}

@@ -22,18 +22,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from u1core import zoo
-from u1core.ahead import read_ahead
-from u1core.clock import Clock
-from u1core.datasets import Images
-from u1core.errors import U1Error
-from u1core.heap import kept_heap
+from u1core.common.ahead import read_ahead
+from u1core.common.clock import Clock
+from u1core.common.errors import U1Error
+from u1core.common.heap import kept_heap
+from u1core.common.runtime import arithmetic, training_arithmetic
+from u1core.images.cache import Images
+from u1core.images.pixel_source import PixelBatch, PixelSource
+from u1core.images.resize import resize
 from u1core.lake.store import Lake
-from u1core.networks import describe_path, preprocessing_of, preprocessor
-from u1core.pixels import PixelBatch, PixelSource
-from u1core.resize import resize
-from u1core.runtime import arithmetic, training_arithmetic
-from u1core.taps import Taps
+from u1core.networks.preprocess import preprocessing_of, preprocessor
+from u1core.networks.resolve import describe_path
+from u1core.networks.sources import registry
+from u1core.networks.taps import Taps
 from u1core.training.arms import planned_points
 from u1core.training.augment import shift_and_mirror
 from u1core.training.objective import PlaneHead, nearest_angle, point_loss
@@ -86,7 +87,7 @@ class Training:
         run, recipe = self.run, self.recipe
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
-            network = zoo.build(run.network.architecture, classes=len(self.images.class_names))
+            network = registry.build(run.network.architecture, classes=len(self.images.class_names))
             channels = {layer.path: layer.channels for layer in describe_path(run.network)}
             self.head = PlaneHead(channels[run.network.bottleneck], recipe.site, run.seed).to(self.device)
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -39,10 +39,10 @@ class Centre(nn.Module):
 class PlaneHead(nn.Module):
     """Reads a point of the plane from the pooled bottleneck p = mean of A over (x,y), about its mean.
 
-    theta_feature is an angle about the mean, too (`u1core.frames`). Without that all images begin at one
-    angle, that of the mean, which a step of the optimiser can only turn as a whole. 'head' has a linear layer
-    of two outputs. 'bottleneck' has no parameter: it projects p onto a fixed plane orthogonal to the medial
-    vector (1,...,1), so that the point's angle is one about the principal ray.
+    theta_feature is an angle about the mean, too (`u1core.measures.frames`). Without that all images begin at
+    one angle, that of the mean, which a step of the optimiser can only turn as a whole. 'head' has a linear
+    layer of two outputs. 'bottleneck' has no parameter: it projects p onto a fixed plane orthogonal to the
+    medial vector (1,...,1), so that the point's angle is one about the principal ray.
 
     Args:
         channels: N; at least 3, for a plane beside the medial vector.

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from u1core.catalog import ModelEntry
 from u1core.catalog.edit import add_model
-from u1core.datasets import Images
-from u1core.errors import U1Error
+from u1core.catalog.entries import ModelEntry
+from u1core.common.errors import U1Error
+from u1core.images.cache import Images
 from u1core.lake.storage import LocalStorage
 from u1core.lake.store import Lake
-from u1core.networks import describe_path, preprocessing_of
+from u1core.networks.preprocess import preprocessing_of
+from u1core.networks.resolve import describe_path
 from u1core.training.loop import CHECKPOINT, Answers, Training
 from u1core.training.run import Run
 

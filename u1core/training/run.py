@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from u1core.catalog import DatasetEntry, ModelEntry
-from u1core.catalog.entries import MAX_ID
-from u1core.datasets import Images, select_images
-from u1core.errors import U1Error
-from u1core.readers.listing import rank_within_class
-from u1core.runtime import resolve_device
+from u1core.catalog.entries import MAX_ID, DatasetEntry, ModelEntry
+from u1core.common.errors import U1Error
+from u1core.common.runtime import resolve_device
+from u1core.images.cache import Images, select_images
+from u1core.images.sources.listing import rank_within_class
+from u1core.networks.identity import identity_of
 from u1core.training.arms import ANGLES, ARMS, Angles, Arm, planned_angles
 from u1core.training.objective import SITES
 
@@ -147,7 +147,7 @@ class Run:
         return _hash(self._shared() | {"arm": self.arm, "weight": self.weight, "seed": self.seed})
 
     def _shared(self) -> dict[str, Any]:
-        identity = self.network.identity()
+        identity = identity_of(self.network)
         return {
             "task": {"id": self.task.id, "fingerprint": self.fingerprint},
             "network": {name: identity[name] for name in ("architecture", "preprocessing")}

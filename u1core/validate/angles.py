@@ -11,8 +11,8 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from u1core.lake import sql
-from u1core.schema import SCHEMAS
+from u1core.lake.guard import run_query
+from u1core.lake.schema import SCHEMAS
 
 
 def fill(
@@ -27,7 +27,7 @@ def fill(
     """Replace what the lake holds by one cell of one layer per data set.
 
     Args:
-        connection: From `sql.connect(None)`.
+        connection: From `connect(None)`.
         theta: theta_image, (T, N).
         label: Class of every image, (T, N) or (N,).
         theta_feature: (T, N); null where not given.
@@ -72,7 +72,7 @@ def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table, **
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, np.ndarray]:
     """Return the columns of a query; null numbers are NaN."""
-    table = sql.run_query(connection, query)
+    table = run_query(connection, query)
     return {name: table[name].to_numpy() for name in table.column_names}
 
 

@@ -7,7 +7,8 @@ from functools import partial
 import duckdb
 import numpy as np
 
-from u1core.lake import sql
+from u1core.lake.connect import connect, freeze
+from u1core.lake.guard import run_query
 from u1core.validate.angles import ask, fill, labels_of, lumpy, permuted, wrap
 from u1core.validate.outcome import Finding, Outcome, Size, close, levels
 
@@ -132,7 +133,7 @@ def _q_in_sql(connection: duckdb.DuckDBPyConnection, p: np.ndarray) -> np.ndarra
         scaled as (select *, bh_scaled(p) as scaled_p from given)
         select bh_q(scaled_p, p) as q from scaled order by number
     """
-    q: np.ndarray = sql.run_query(connection, query, {"p": p.tolist()})["q"].to_numpy()
+    q: np.ndarray = run_query(connection, query, {"p": p.tolist()})["q"].to_numpy()
     return q
 
 
@@ -145,10 +146,10 @@ def level_of_agreements(
         theta = rng.uniform(-np.pi, np.pi, (2, 2 * count, 8))
         datasets = [f"{i:06d}" for i in range(count) for _ in range(2)]
         # The view is computed once for both questions; it has a connection of its own, which it changes.
-        with sql.connect(None) as apart:
+        with connect(None) as apart:
             models = ["a", "b"] * count
             fill(apart, theta[0], np.arange(8), theta_feature=theta[1], datasets=datasets, models=models)
-            sql.materialise(apart, ["class_directions", "agreements"])
+            freeze(apart, ["class_directions", "agreements"])
             return {
                 f"agreement of {pair}": ask(apart, f"select permutation_p as p from {view}")["p"]
                 for pair, view in (("planes", "plane_agreement"), ("models", "model_agreement"))

@@ -8,8 +8,9 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from u1core.errors import U1Error
-from u1core.lake import sql
+from u1core.common.errors import U1Error
+from u1core.lake.connect import connect
+from u1core.lake.guard import run_query
 from u1core.lake.store import Lake
 from u1core.validate.angles import ask, fill, permuted
 from u1core.validate.outcome import Outcome, Size, levels
@@ -46,12 +47,12 @@ def permuted_cell(
         U1Error: The folder is no lake, or it holds no cell with angles.
     """
     Lake.open(root)
-    with sql.connect(root) as connection:
-        cells = sql.run_query(connection, _CELLS).to_pylist()
+    with connect(root) as connection:
+        cells = run_query(connection, _CELLS).to_pylist()
         rows = None
         for cell in cells:
             values = {"key": cell["cell_key"], "layer": cell["layer"], "limit": MOST_IMAGES}
-            rows = sql.run_query(connection, _ANGLES, values)
+            rows = run_query(connection, _ANGLES, values)
     if not rows:
         raise U1Error("--lake to hold a cell with angles", f"none in {root}", "run `u1 sweep` first")
     name = f"{cells[0]['model']} on {cells[0]['dataset']}, labels permuted"

@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from u1core import medial
-from u1core.accumulate import SPLITS, LayerSums
-from u1core.frames import feature_plane, fit_frame, image_plane
-from u1core.optics import UNIFORM_EE50_RADIUS, fit_sombrero
-from u1core.reduce import reduce_layer
+from u1core.measures import medial
+from u1core.measures.frames import feature_plane, fit_frame, image_plane
+from u1core.measures.optics import UNIFORM_EE50_RADIUS, fit_sombrero
+from u1core.measures.reduce import reduce_layer
+from u1core.measures.sums import SPLITS, LayerSums
 from u1core.validate.angles import ask, clear, insert, wrap
 from u1core.validate.outcome import Finding, Outcome, Size, close
 

@@ -1,0 +1,253 @@
+"""Extraction and completion of a real cell: same answers whatever is incidental, resumed after a crash."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from u1core.catalog.datasets import parse
+from u1core.cells import batches, extract, finish, search
+from u1core.cells.cell import Cell, cell_states
+from u1core.cells.forward import Extractor
+from u1core.common.errors import U1Error
+from u1core.common.runtime import Runtime, _without_tf32, resolve_device
+from u1core.images.cache import open_images
+from u1core.lake.store import Lake
+from u1core.measures.reduce import collapse
+
+
+def run(cell, images, lake, runtime=None):
+    runtime = runtime or Runtime(batch_size=32)
+    extract.extract(cell, images, lake, runtime)
+    sums = extract.load_sums(cell, images, lake)
+    finish.fit_frames(cell, lake, sums, images.class_names)
+    search.search_memory(cell, lake, images)
+    finish.commit(cell, lake, images, sums, runtime)
+    return lake
+
+
+def rows(lake, table, layer=None):
+    pattern = f"{table}/**/layer={layer}/*.parquet" if layer else f"{table}/**/*.parquet"
+    tables = [pq.ParquetFile(path).read().to_pylist() for path in sorted(lake.root.glob(pattern))]
+    return [row for table in tables for row in table]
+
+
+def column(lake, table, name, layer="layer3"):
+    found = sorted(rows(lake, table, layer), key=lambda row: row["image_id"])
+    return np.array([row[name] for row in found], dtype=float)
+
+
+def test_every_image_has_one_row_per_layer(cell, digits, lake):
+    run(cell, digits, lake)
+    assert len(rows(lake, "records")) == 4 * 120
+    (committed,) = lake.cells().values()
+    assert (
+        committed["rows"] + committed["failures"]
+        == committed["images_memory"] + committed["images_query"]
+        == 120
+    )
+    per_layer = [row["layer"] for row in rows(lake, "frames")]
+    assert per_layer == ["layer1", "layer2", "layer3", "mean"]
+    assert cell_states([cell], lake) == ["done"]
+    assert cell_states([dataclasses.replace(cell, limit=50)], lake) == ["stale"]
+    assert not lake.work(cell.id).exists()
+
+
+def test_records_agree_with_the_activations(cell, digits, lake):
+    run(cell, digits, lake)
+    extractor = Extractor(cell, Runtime())
+    image_id = int(column(lake, "records", "image_id")[0])
+    pixels = torch.from_numpy(np.array(digits.pixels[image_id : image_id + 1]))
+    with torch.inference_mode():
+        A = extractor.network(extractor.preprocess(pixels))["layer3"][0].double().numpy()
+    E = (A**2).sum(axis=0)
+    x = (2 * np.arange(8) + 1) / 8 - 1
+    assert column(lake, "records", "energy_total")[0] == pytest.approx(E.sum(), rel=1e-5)
+    assert column(lake, "records", "dipole_x")[0] == pytest.approx((E * x).sum() / E.sum(), abs=1e-5)
+    assert column(lake, "records", "dipole_y")[0] == pytest.approx(
+        (E * -x[:, None]).sum() / E.sum(), abs=1e-5
+    )
+    pooled = A.mean(axis=(1, 2))
+    stored = next(r for r in rows(lake, "vectors", "layer3") if r["image_id"] == image_id)
+    assert stored["pooled"] == pytest.approx(pooled, rel=1e-4, abs=1e-6)
+    assert stored["energy_map"] == pytest.approx(E.ravel(), rel=1e-4)
+    assert rows(lake, "vectors", "layer1")[0]["energy_map"] is None
+
+
+def test_a_lost_part_is_all_that_is_computed_again(cell, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(extract, "PART_IMAGES", 40)
+    undisturbed = run(cell, digits, Lake.open(tmp_path / "a", create=True))
+    lake = Lake.open(tmp_path / "b", create=True)
+    calls = []
+
+    def dying(self, pixels, real=Extractor.__call__):
+        calls.append(len(pixels))
+        if len(calls) == 4:
+            raise RuntimeError("the machine went away")
+        return real(self, pixels)
+
+    monkeypatch.setattr(Extractor, "__call__", dying)
+    with pytest.raises(RuntimeError):
+        extract.extract(cell, digits, lake, Runtime(batch_size=20))
+    run(cell, digits, lake, Runtime(batch_size=20))
+    # 3 batches, the fourth fails, then parts 2 and 3 again: part 1 is not repeated.
+    assert calls == [20] * 8
+    for table in ("records", "vectors", "angles"):
+        assert len(rows(lake, table)) == len(rows(undisturbed, table)) == 480
+    assert column(lake, "angles", "theta_image_rad") == pytest.approx(
+        column(undisturbed, "angles", "theta_image_rad"), abs=1e-3
+    )
+
+
+def test_activations_that_are_not_finite_become_failures(cell, digits, lake, monkeypatch):
+    def poisoned(activations, signed):
+        activations = activations.clone()
+        activations[0] = torch.inf
+        return collapse(activations, signed=signed)
+
+    monkeypatch.setattr(batches, "collapse", poisoned)
+    run(cell, digits, lake, Runtime(batch_size=60))
+    (committed,) = lake.cells().values()
+    assert (committed["rows"], committed["failures"]) == (118, 2)
+    assert {row["error"] for row in rows(lake, "failures")} == {"activations that are not finite"}
+    assert len(rows(lake, "records", "layer3")) == 118
+
+
+def test_a_network_that_gives_nothing_finite_is_one_line(cell, digits, lake, monkeypatch):
+    monkeypatch.setattr(batches, "collapse", lambda a, signed: collapse(a * torch.nan))
+    with pytest.raises(U1Error, match="finite activations"):
+        extract.extract(cell, digits, lake, Runtime())
+
+
+def test_neighbours_are_those_of_brute_force(cell, digits, lake):
+    run(cell, digits, lake)
+    vectors = rows(lake, "vectors", "layer3")
+    memory = [r for r in vectors if r["split"] == "memory"]
+    query = next(r for r in vectors if r["split"] == "query")
+    unit = lambda v: np.array(v) / np.linalg.norm(v)  # noqa: E731
+    cosine = np.array([unit(m["pooled"]) @ unit(query["pooled"]) for m in memory])
+    found = [
+        r for r in rows(lake, "neighbours") if r["image_id"] == query["image_id"] and r["scheme"] == "pooled"
+    ]
+    assert len(found) == 20
+    assert [r["rank"] for r in found] == list(range(1, 21))
+    assert [r["similarity"] for r in found] == pytest.approx(np.sort(cosine)[::-1][:20], abs=1e-6)
+    assert {r["scheme"] for r in rows(lake, "neighbours")} == set(search.SCHEMES)
+
+
+def test_neighbours_do_not_depend_on_blocks_of_queries(cell, digits, tmp_path, monkeypatch):
+    whole = rows(run(cell, digits, Lake.open(tmp_path / "a", create=True)), "neighbours")
+    monkeypatch.setattr(search, "BLOCK_ROWS", 17)
+    lake = run(cell, digits, Lake.open(tmp_path / "b", create=True))
+    assert len(lake.parts("neighbours", cell.id, layer="layer3")) > 1
+    key = lambda row: (row["scheme"], row["image_id"], row["rank"])  # noqa: E731
+    assert [(*key(row), row["memory_image_id"]) for row in sorted(rows(lake, "neighbours"), key=key)] == [
+        (*key(row), row["memory_image_id"]) for row in sorted(whole, key=key)
+    ]
+
+
+def test_the_key_hears_what_matters_and_nothing_else(cell):
+    others = [
+        dataclasses.replace(cell, variant="original"),
+        dataclasses.replace(cell, precision="bfloat16"),
+        dataclasses.replace(cell, limit=61),
+        dataclasses.replace(cell, fingerprint="other"),
+        dataclasses.replace(cell, model=dataclasses.replace(cell.model, layers=cell.model.layers[1:])),
+        dataclasses.replace(cell, model=dataclasses.replace(cell.model, sha256="0" * 64)),
+    ]
+    assert len({c.key for c in [cell, *others]}) == 7
+    renamed = dataclasses.replace(cell, model=dataclasses.replace(cell.model, description="other words"))
+    assert renamed.key == cell.key
+
+
+def test_bfloat16_is_obeyed_and_close(cell, digits, tmp_path):
+    exact = run(cell, digits, Lake.open(tmp_path / "a", create=True))
+    rough = run(
+        dataclasses.replace(cell, precision="bfloat16"), digits, Lake.open(tmp_path / "b", create=True)
+    )
+    a, b = column(exact, "angles", "theta_image_rad"), column(rough, "angles", "theta_image_rad")
+    difference = np.abs(np.angle(np.exp(1j * (a - b))))
+    assert 0 < np.median(difference) < np.radians(5)
+    assert next(iter(rough.cells().values()))["precision"] == "bfloat16"
+
+
+def test_an_unknown_device_is_one_line():
+    with pytest.raises(U1Error, match="--device"):
+        resolve_device("abacus")
+    assert resolve_device("cpu") == "cpu"
+
+
+def test_progress_counts_every_image_once(cell, digits, lake):
+    seen = []
+    extract.extract(
+        cell, digits, lake, Runtime(batch_size=50), lambda done, total, phases: seen.append((done, total))
+    )
+    assert seen == [(0, 120), (50, 120), (100, 120), (120, 120)]
+    seen.clear()
+    extract.extract(
+        cell, digits, lake, Runtime(batch_size=50), lambda done, total, phases: seen.append((done, total))
+    )
+    assert seen == [(120, 120)]
+
+
+def test_cells_name_themselves(cell):
+    assert str(cell) == "cifar10_resnet20 (random-init) on digits"
+    assert str(Cell(cell.model, cell.dataset, "f")) == "cifar10_resnet20 on digits"
+
+
+@pytest.mark.parametrize(
+    ("layers", "bottleneck"), [(("layer3", "layer1"), "layer3"), (("layer1", "layer2", "layer3"), "layer2")]
+)
+def test_a_path_out_of_order_is_refused(cell, digits, lake, layers, bottleneck):
+    wrong = dataclasses.replace(
+        cell, model=dataclasses.replace(cell.model, layers=layers, bottleneck=bottleneck)
+    )
+    with pytest.raises(U1Error, match="falling resolution"):
+        extract.extract(wrong, digits, lake, Runtime())
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Two classes of eight pictures of two sizes; one of each is cut short."""
+    rng = np.random.default_rng(0)
+    for number in range(16):
+        path = tmp_path / "data" / "ab"[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (40 + number % 4, 48, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        if number >= 14:
+            path.write_bytes(path.read_bytes()[:2000])
+    entry = parse("photographs", {"kind": "folder", "options": {"path": str(tmp_path / "data")}})
+    return entry, open_images(entry, tmp_path / "cache")
+
+
+def test_pictures_in_their_files_are_extracted_and_damaged_ones_told(cell, photographs, tmp_path):
+    entry, images = photographs
+    cell = dataclasses.replace(cell, dataset=entry, fingerprint=images.fingerprint, limit=None)
+    lakes = [Lake.open(tmp_path / name, create=True) for name in ("first", "from the store")]
+    for lake in lakes:
+        run(cell, images, lake, Runtime(batch_size=4))
+        (committed,) = lake.cells().values()
+        assert (committed["rows"], committed["failures"]) == (14, 2)
+        assert committed["images_memory"] + committed["images_query"] == 16
+        failed = rows(lake, "failures")
+        assert {(row["stage"], row["class_name"]) for row in failed} == {("decode", "a"), ("decode", "b")}
+        ids = {row["image_id"] for row in failed} | {row["image_id"] for row in rows(lake, "records")}
+        assert ids == set(range(16))
+    for name in ("energy_total", "dipole_x"):
+        np.testing.assert_array_equal(*(column(lake, "records", name) for lake in lakes))
+
+
+def test_tf32_stays_off_while_any_thread_computes():
+    """Threads of several GPUs share the switch; the last to leave restores it."""
+    torch.backends.cudnn.allow_tf32 = True
+    first, second = _without_tf32(), _without_tf32()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not torch.backends.cudnn.allow_tf32
+    second.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32

@@ -1,0 +1,480 @@
+"""Data sets in the user's own files: folders, CSV tables and Parquet files, and what must not be followed."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from u1core.catalog.datasets import parse
+from u1core.common.errors import U1Error
+from u1core.images.cache import find_cached, open_images
+from u1core.images.sources.folder import walk
+from u1core.images.sources.reading import list_pictures
+
+
+def entry(kind, path, **options):
+    return parse("mine", {"kind": kind, "options": {"path": str(path), **options}})
+
+
+def grey(value, size=8):
+    return Image.fromarray(np.full((size, size), value, dtype=np.uint8))
+
+
+def write(path, value, size=8):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    grey(value, size).save(path)
+    return path
+
+
+def png(value):
+    stream = io.BytesIO()
+    grey(value).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def greys(images):
+    return images.pixels[:, 0, 0, 0].tolist()
+
+
+def reasons(images):
+    return [failure.error for failure in images.failures]
+
+
+def refused(wrong, tmp_path):
+    with pytest.raises(U1Error) as caught:
+        open_images(wrong, tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def files_below(folder):
+    return sum(len(files) for _, _, files in os.walk(folder))
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Two classes of four pictures, whose greys are 10 to 13 and 20 to 23."""
+    for name, first in (("cat", 10), ("dog", 20)):
+        for i in range(4):
+            write(tmp_path / "data" / name / f"{i}.png", first + i)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def outside(tmp_path):
+    """A picture and a class folder that no data set may show."""
+    write(tmp_path / "secret" / "x.png", 99)
+    return tmp_path / "secret"
+
+
+# --- folders ---
+
+
+def test_hidden_and_foreign_files_are_counted(data, tmp_path):
+    for name in (
+        "README",
+        "cat/notes.txt",
+        "cat/.hidden.png",
+        ".git/a/b.png",
+        "top.png",
+        "dog/.thumbs/0.png",
+    ):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_bytes(png(1))
+    (data / "dog" / "3.png").write_bytes(b"")
+    images = open_images(entry("folder", data), tmp_path / "cache")
+    assert len(images) + len(images.failures) + images.ignored.count == files_below(data) == 14
+    assert set(images.ignored.names) == {
+        *("README", "cat/notes.txt", "cat/.hidden.png", ".git/a/b.png", "top.png", "dog/.thumbs/0.png")
+    }
+    assert reasons(images) == ["dog/3.png: an empty file"]
+    assert images.class_names == ("cat", "dog")
+
+
+def test_nested_names_are_kept_apart(tmp_path):
+    for i, name in enumerate(["a/0.png", "a/deep/0.png", "a/deep/er/0.png", "b/0.png", "b/a/0.png"]):
+        write(tmp_path / "data" / name, i)
+    images = open_images(entry("folder", tmp_path / "data"), tmp_path / "cache")
+    assert greys(images) == [0, 1, 2, 3, 4]
+    assert images.labels.tolist() == [0, 0, 0, 1, 1]
+    # sorted as paths are: a/deep before a-b, whatever '-' and '/' are in ASCII
+    write(tmp_path / "data" / "a-b" / "0.png", 9)
+    assert [found.name for found in walk(tmp_path / "data")][-1] == "b/a/0.png"
+
+
+@pytest.mark.parametrize(
+    "odd", ["with space", "päron 梨", "new\nline", "quo'te\"s", "semi;colon$HOME`x`", "-rf"]
+)
+def test_odd_names_survive(data, tmp_path, odd):
+    write(data / odd / f"{odd}.png", 30)
+    write(data / odd / "b.png", 31)
+    (data / odd / f"{odd}0.jpg").write_bytes(b"no picture")
+    images = open_images(entry("folder", data), tmp_path / "cache")
+    assert odd in images.class_names and {30, 31} <= set(greys(images))
+    (reason,) = reasons(images)
+    assert reason.endswith("or damaged") and "\n" not in reason
+
+
+def test_a_name_that_is_not_utf8(data, tmp_path):
+    folder = os.fsencode(data) + b"/caf\xe9"
+    Path(os.fsdecode(folder)).mkdir()
+    for i in range(2):
+        shutil.copy(data / "cat" / f"{i}.png", folder + b"/\xff%d.png" % i)
+    images = open_images(entry("folder", data), tmp_path / "cache")
+    assert images.class_names == ("caf\\xe9", "cat", "dog") and len(images) == 10
+    json.dumps(images.class_names).encode()
+
+
+@pytest.mark.parametrize(
+    ("memory", "query", "left_out"),
+    [
+        ("train", "val", "none"),
+        ("train", "test", "val"),
+        ("memory", "query", "train"),
+        ("train", "valid", "x"),
+    ],
+)
+def test_splits_by_any_of_their_names(tmp_path, memory, query, left_out):
+    for split, n in ((memory, 3), (query, 2), (left_out, 1)):
+        for name in ("n01440764", "n01443537"):
+            for i in range(n):
+                write(tmp_path / "data" / split / name / f"{i}.png", i)
+    images = open_images(entry("folder", tmp_path / "data"), tmp_path / "cache")
+    assert images.is_query.tolist() == sorted(images.is_query) or query < memory
+    assert (int((~images.is_query).sum()), int(images.is_query.sum())) == (6, 4)
+    assert images.class_names == ("n01440764", "n01443537")
+    assert images.ignored.count == 2 and all(n.startswith(left_out) for n in images.ignored.names)
+
+
+def test_an_unlabelled_test_folder_is_no_split(tmp_path):
+    for split in ("train", "val"):
+        for name in ("a", "b"):
+            write(tmp_path / "data" / split / name / "0.png", 1)
+    write(tmp_path / "data" / "test" / "0.png", 1)  # as ImageNet's
+    images = open_images(entry("folder", tmp_path / "data"), tmp_path / "cache")
+    assert len(images) == 4 and images.ignored.names == ("test/0.png",)
+
+
+def test_size_makes_every_picture_of_it(data, tmp_path):
+    write(data / "cat" / "large.png", 5, size=40)
+    assert open_images(entry("folder", data, size=12), tmp_path / "cache").pixels.shape == (9, 12, 12, 3)
+    in_files = open_images(entry("folder", data), tmp_path / "cache")
+    assert in_files.pixels is None and len(in_files) == 9
+    (data / "cat" / "large.png").unlink()
+    assert open_images(entry("folder", data), tmp_path / "cache").pixels.shape == (8, 8, 8, 3)
+
+
+# --- links ---
+
+
+def test_links_that_lead_out_are_failures(data, outside, tmp_path):
+    (data / "cat" / "link.png").symlink_to(outside / "x.png")
+    (data / "dog" / "up").symlink_to(outside)
+    (data / "emu").symlink_to(outside)
+    (data / "notes.txt").symlink_to("/etc/passwd")
+    images = open_images(entry("folder", data), tmp_path / "cache")
+    assert 99 not in greys(images) and images.class_names == ("cat", "dog", "emu")
+    assert [reason.partition(": leads out of ")[0] for reason in reasons(images)] == [
+        *("cat/link.png", "dog/up", "emu")
+    ]
+    assert len(images) == 8 and images.ignored.names == ("notes.txt",)
+    followed = open_images(entry("folder", data, follow_links=True), tmp_path / "cache")
+    assert greys(followed).count(99) == 3 and not followed.failures
+
+
+def test_links_inside_are_fine(data, tmp_path):
+    (data / "cat" / "4.png").symlink_to(data / "dog" / "0.png")
+    (data / "emu").symlink_to("dog")
+    (data / "cat" / "5.png").symlink_to("nowhere.png")
+    images = open_images(entry("folder", data), tmp_path / "cache")
+    assert greys(images) == [10, 11, 12, 13, 20, 20, 21, 22, 23, 20, 21, 22, 23]
+    assert reasons(images) == ["cat/5.png: FileNotFoundError: No such file or directory"]
+
+
+def test_links_in_a_circle_end(data, tmp_path):
+    (data / "cat" / "round").symlink_to(data)
+    (data / "dog" / "self.png").symlink_to(data / "dog" / "self.png")
+    images = open_images(entry("folder", data), tmp_path / "cache")
+    assert len(images) == 8
+    assert reasons(images)[0] == "cat/round: leads back to a folder above it"
+    assert "dog/self.png: " in reasons(images)[1]
+
+
+def test_the_folder_itself_may_be_a_link(data, tmp_path):
+    (tmp_path / "link").symlink_to(data)
+    assert len(open_images(entry("folder", tmp_path / "link"), tmp_path / "cache")) == 8
+
+
+def test_a_split_behind_a_link_is_told(tmp_path, outside):
+    for name in ("a", "b"):
+        write(tmp_path / "data" / "val" / name / "0.png", 1)
+    (tmp_path / "data" / "train").symlink_to(outside)
+    assert "train leads out of" in refused(entry("folder", tmp_path / "data"), tmp_path)
+
+
+def test_folders_deeper_than_any_recursion(data, tmp_path):
+    here = os.open(data / "cat", os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=here)
+        here, above = os.open("d", os.O_RDONLY, dir_fd=here), here
+        os.close(above)
+    os.close(here)
+    try:
+        assert len(open_images(entry("folder", data), tmp_path / "cache")) == 8
+    finally:
+        subprocess.run(["rm", "-rf", data], check=True)  # pytest's own clean-up is recursive
+
+
+# --- the cache of what the user may change ---
+
+
+def test_a_changed_picture_is_decoded_again(data, tmp_path):
+    mine = entry("folder", data)
+    first = open_images(mine, tmp_path / "cache")
+    assert find_cached(mine, tmp_path / "cache").ignored == first.ignored
+    (data / "cat" / "note.txt").touch()  # no picture: nothing to decode
+    assert find_cached(mine, tmp_path / "cache") is not None
+    write(data / "cat" / "0.png", 200, size=8)
+    os.utime(data / "cat" / "0.png", ns=(1, 1))
+    assert find_cached(mine, tmp_path / "cache") is None
+    assert greys(open_images(mine, tmp_path / "cache"))[0] == 200
+
+
+def test_a_failure_more_is_another_data_set(data, tmp_path):
+    first = open_images(entry("folder", data), tmp_path / "cache")
+    (data / "cat" / "00.png").touch()  # the same pictures, under other ids
+    second = open_images(entry("folder", data), tmp_path / "cache")
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+    assert first.fingerprint != second.fingerprint
+
+
+# --- CSV ---
+
+
+def csv_of(folder, text):
+    (folder / "labels.csv").write_text(text, encoding="utf-8")
+    return folder / "labels.csv"
+
+
+def test_a_csv_table(data, outside, tmp_path):
+    lines = ["who,label,path", *(f"x,{'BA'[i % 2]},cat/{i}.png" for i in range(4))]
+    lines += [f"x,A,{data / 'dog' / '0.png'}", "x,B,../secret/x.png", f"x,A,{outside}/x.png", "x,B,gone.png"]
+    lines += ["x,A,", 'x,B,"dog/../cat/0.png"', "x,A,dog"]
+    images = open_images(entry("csv", csv_of(data, "\n".join(lines))), tmp_path / "cache")
+    assert images.class_names == ("A", "B")
+    assert greys(images) == [10, 11, 12, 13, 20, 10] and images.labels.tolist() == [1, 0, 1, 0, 0, 1]
+    assert [r.replace(str(tmp_path), "") for r in reasons(images)] == [
+        "../secret/x.png: leads out of /data",
+        "/secret/x.png: leads out of /data",
+        "gone.png: FileNotFoundError: No such file or directory",
+        ": no path",
+        "dog: not a regular file",
+    ]
+    assert len(images) + len(images.failures) == len(lines) - 1
+
+
+def test_a_csv_table_with_splits_and_a_byte_order_mark(data, tmp_path):
+    rows = [
+        f"{c}/{i}.png,{c},{s}"
+        for c in ("cat", "dog")
+        for i, s in enumerate(["train", "train", "test", "val"])
+    ]
+    images = open_images(
+        entry("csv", csv_of(data, "\ufeffpath,label,split\n" + "\n".join(rows))), tmp_path / "c"
+    )
+    assert images.is_query.tolist() == [False, False, True] * 2
+    assert images.ignored.names == ("cat/3.png", "dog/3.png")
+
+
+def test_a_csv_link_that_leads_out(data, outside, tmp_path):
+    (data / "cat" / "9.png").symlink_to(outside / "x.png")
+    rows = [f"{c}/{i}.png,{c}" for c in ("cat", "dog") for i in range(4)]
+    images = open_images(
+        entry("csv", csv_of(data, "\n".join(["path,label", *rows, "cat/9.png,cat"]))), tmp_path / "c"
+    )
+    assert len(images) == 8 and "cat/9.png: leads out of" in reasons(images)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no column label and path in"),
+        ("file,class\na,b\n", "which has file, class"),
+        ("path,label\na.png,\n", "line 2: no label"),
+        ("path,label,split\na.png,x,holdout\n", "line 2: split 'holdout', not one of memory, train, query"),
+        ("path,label\na\0.png,x\n", "no path"),
+    ],
+)
+def test_mistakes_of_a_csv_table(data, tmp_path, text, reason):
+    assert reason in refused(entry("csv", csv_of(data, text)), tmp_path)
+
+
+def test_no_csv_table(tmp_path):
+    assert "no csv files in" in refused(entry("csv", tmp_path / "none.csv"), tmp_path)
+
+
+def test_a_picture_of_a_csv_table_changed(data, tmp_path):
+    rows = [f"{c}/{i}.png,{c}" for c in ("cat", "dog") for i in range(4)]
+    mine = entry("csv", csv_of(data, "\n".join(["path,label", *rows])))
+    open_images(mine, tmp_path / "c")
+    os.utime(data / "cat" / "0.png", ns=(1, 1))
+    assert find_cached(mine, tmp_path / "c") is None
+
+
+# --- Parquet ---
+
+
+def hub(path, cells, labels, names=("cat", "dog"), column="label", **options):
+    """Write a file as the `datasets` library does: struct of bytes and path, features in the metadata."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    features = {"image": {"_type": "Image"}, column: {"names": list(names), "_type": "ClassLabel"}}
+    picture = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    columns = {"image": pa.array(cells, picture), column: pa.array(labels)}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})} if names else {}
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), path, **options)
+    return path
+
+
+def cells(values):
+    return [{"bytes": png(value), "path": f"{value}.png"} for value in values]
+
+
+def test_parquet_as_the_hub_has_it(tmp_path):
+    folder = tmp_path / "data"
+    hub(
+        folder / "train-00000-of-00002.parquet",
+        cells(range(40)),
+        [i % 2 for i in range(40)],
+        row_group_size=7,
+    )
+    hub(folder / "train-00001-of-00002.parquet", cells(range(40, 50)), [1, 0] * 5)
+    hub(folder / "test-00000-of-00001.parquet", cells(range(50, 54)), [0, 1, 0, 1])
+    hub(folder / "validation-00000-of-00001.parquet", cells(range(3)), [0, 1, 0])
+    (folder / "README.md").touch()
+    for path in (folder, folder / "*.parquet"):
+        images = open_images(entry("parquet", path), tmp_path / "cache")
+        assert sorted(greys(images)) == list(range(54)) and images.class_names == ("cat", "dog")
+        assert sorted(np.array(greys(images))[images.is_query]) == [50, 51, 52, 53]
+        np.testing.assert_array_equal(images.labels[~images.is_query][:40], np.arange(40) % 2)
+        assert images.ignored.count == 3
+        assert images.ignored.names[0] == "validation-00000-of-00001.parquet, row 0"
+
+
+def test_parquet_by_configuration_and_split_folder(tmp_path):
+    hub(tmp_path / "data" / "default" / "train" / "0000.parquet", cells(range(4)), [0, 1, 0, 1])
+    hub(tmp_path / "data" / "default" / "partial-test" / "0000.parquet", cells(range(4, 8)), [0, 1, 0, 1])
+    images = open_images(
+        entry("parquet", tmp_path / "data" / "default" / "**" / "*.parquet"), tmp_path / "cache"
+    )
+    assert images.is_query.sum() == 4 and set(np.array(greys(images))[images.is_query]) == {4, 5, 6, 7}
+
+
+def test_a_split_whose_labels_are_hidden_is_left_out(tmp_path):
+    for split, labels in (("train", [0, 1, 0, 1]), ("test", [-1] * 4), ("validation", [0, 0, 1, 1])):
+        hub(tmp_path / "data" / f"{split}-0.parquet", cells(range(4)), labels)
+    images = open_images(entry("parquet", tmp_path / "data"), tmp_path / "cache")
+    assert len(images) == 8 and images.ignored.names[0] == "test-0.parquet, row 0"
+
+
+def test_parquet_without_splits_or_names(tmp_path):
+    hub(tmp_path / "a.parquet", cells(range(6)), [30, 5, 30, 5, 30, 5], names=())
+    images = open_images(entry("parquet", tmp_path / "a.parquet"), tmp_path / "cache")
+    assert images.class_names == ("5", "30") and images.labels.tolist() == [1, 0, 1, 0, 1, 0]
+    assert images.is_query.tolist() == [False, False, True, True, False, False]
+    hub(tmp_path / "b.parquet", cells(range(4)), ["x", "é", "x", "é"], names=())
+    assert open_images(entry("parquet", tmp_path / "b.parquet"), tmp_path / "cache").class_names == ("x", "é")
+
+
+def test_two_classes_of_one_name(tmp_path):
+    hub(tmp_path / "a.parquet", cells(range(4)), [0, 1, 0, 1], names=("crane", "crane", "kite"))
+    images = open_images(entry("parquet", tmp_path / "a.parquet"), tmp_path / "cache")
+    assert images.class_names == ("crane (0)", "crane (1)", "kite")
+
+
+def test_cells_of_every_kind(tmp_path, outside):
+    write(tmp_path / "in" / "beside.png", 7)
+    rows = [
+        *cells([1, 2]),
+        {"bytes": None, "path": "in/beside.png"},
+        {"bytes": None, "path": "../secret/x.png"},
+        {"bytes": None, "path": str(outside / "x.png")},
+        {"bytes": None, "path": None},
+        None,
+        {"bytes": b"", "path": "e.png"},
+        {"bytes": b"nonsense", "path": "n.png"},
+        *cells([3, 4, 5]),
+    ]
+    inner = tmp_path / "set"
+    shutil.copytree(tmp_path / "in", inner / "in")
+    path = hub(inner / "a.parquet", rows, [i % 2 for i in range(len(rows))])
+    images = open_images(entry("parquet", path), tmp_path / "cache")
+    assert greys(images) == [1, 2, 7, 3, 4, 5] and images.image_ids.tolist() == [0, 1, 2, 9, 10, 11]
+    assert [reason.replace(str(tmp_path), "") for reason in reasons(images)] == [
+        "a.parquet, row 3, ../secret/x.png: leads out of /set",
+        "a.parquet, row 4, /secret/x.png: leads out of /set",
+        "a.parquet, row 5: neither bytes nor a path",
+        "a.parquet, row 6: neither bytes nor a path",
+        "a.parquet, row 7, e.png: an empty file",
+        "a.parquet, row 8, n.png: not a picture in one of BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP, or damaged",
+    ]
+
+
+def test_columns_of_other_names(tmp_path):
+    hub(tmp_path / "a.parquet", cells(range(4)), [0, 1, 0, 1], column="fine_label")
+    assert len(open_images(entry("parquet", tmp_path / "a.parquet"), tmp_path / "cache")) == 4
+    table = pq.read_table(tmp_path / "a.parquet")
+    table = table.append_column("coarse", pa.array([1, 1, 0, 0])).append_column("raw", pa.array([png(9)] * 4))
+    pq.write_table(table.replace_schema_metadata(None), tmp_path / "b.parquet")
+    message = refused(entry("parquet", tmp_path / "b.parquet"), tmp_path)
+    assert "which column is the label? options.label names it: image, fine_label, coarse, raw" in message
+    chosen = entry("parquet", tmp_path / "b.parquet", label="coarse", image="raw")
+    images = open_images(chosen, tmp_path / "cache")
+    assert images.labels.tolist() == [1, 1, 0, 0] and greys(images) == [9] * 4
+    wrong = entry("parquet", tmp_path / "b.parquet", label="corse")
+    assert "no column 'corse'; nearest: coarse" in refused(wrong, tmp_path)
+
+
+def test_a_damaged_row_group_loses_its_rows_alone(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
+    rows = []
+    for picture in noise:
+        stream = io.BytesIO()
+        Image.fromarray(picture).save(stream, "PNG")
+        rows.append({"bytes": stream.getvalue(), "path": "x"})
+    path = hub(tmp_path / "a.parquet", rows, [0, 1] * 6, row_group_size=4, write_page_checksum=True)
+    at = pq.ParquetFile(path).metadata.row_group(1).column(0).dictionary_page_offset + 100
+    raw = bytearray(path.read_bytes())
+    raw[at : at + 50] = bytes(50)
+    path.write_bytes(raw)
+    images = open_images(entry("parquet", path), tmp_path / "cache")
+    assert images.image_ids.tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
+    np.testing.assert_array_equal(images.pixels, noise[[0, 1, 2, 3, 8, 9, 10, 11]])
+    assert [failure.image_id for failure in images.failures] == [4, 5, 6, 7]
+    assert all("row group 1: " in reason and "\n" not in reason for reason in reasons(images))
+
+
+def test_mistakes_of_parquet_files(tmp_path):
+    assert "no parquet files in" in refused(entry("parquet", tmp_path / "*.parquet"), tmp_path)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and nothing more")
+    assert "a.parquet: " in refused(entry("parquet", tmp_path / "a.parquet"), tmp_path)
+    hub(tmp_path / "b.parquet", cells(range(2)), [0, None])
+    assert "rows without a label" in refused(entry("parquet", tmp_path / "b.parquet"), tmp_path)
+    hub(tmp_path / "c" / "train.parquet", cells(range(4)), [0, 1, 0, 1])
+    hub(tmp_path / "c" / "test.parquet", cells(range(4)), [0, 1, 0, 1], names=("dog", "cat"))
+    assert "files that name different classes" in refused(entry("parquet", tmp_path / "c"), tmp_path)
+    hub(tmp_path / "d.parquet", cells(range(4)), [0, 1, 2, 1])
+    assert "labels 0 to 2, but 2 class names" in refused(entry("parquet", tmp_path / "d.parquet"), tmp_path)
+
+
+def test_listing_decodes_nothing(data):
+    (data / "cat" / "0.png").write_bytes(b"not a picture")
+    listing = list_pictures(entry("folder", data), [data])
+    assert len(listing.labels) == 8 and listing.class_names == ("cat", "dog")

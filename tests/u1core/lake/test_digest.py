@@ -1,0 +1,99 @@
+"""What a sweep keeps, and what the next one says has moved."""
+
+import math
+from datetime import timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from synthetic_lake import CLASSES, SELECTED_AT, write_synthetic_lake
+
+from u1core.lake.connect import connect
+from u1core.lake.digest import Done, conclude_sweep
+from u1core.lake.guard import run_query
+from u1core.lake.store import Lake, key_of
+
+CLAIM = {"claim": "1. Light bends", "verdict": "holds"}
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake.open(write_synthetic_lake(tmp_path / "lake", models=["net"]))
+
+
+def conclude(lake, verdict="holds", threshold=0.1, failed=(), checks=None):
+    done = Done("said", {"computed": 1}, failed, checks or {}, [CLAIM | {"verdict": verdict}])
+    with connect(lake.root) as connection:
+        return conclude_sweep(connection, lake, done, threshold)
+
+
+def ask(lake, query):
+    with connect(lake.root) as connection:
+        return run_query(connection, query).to_pylist()
+
+
+def replace_cell(lake, turn_rad):
+    """Commit the cell again under another key, all angles turned and its image limit changed."""
+    for path in list(lake.root.rglob("*.parquet")):
+        if path.relative_to(lake.root).parts[0] in ("sweeps", "sweep_figures"):
+            continue
+        table = pq.ParquetFile(path).read()
+        changes = {"cell_key": pa.array(["another"] * len(table))}
+        if "theta_image_rad" in table.column_names:
+            turned = pc.add(table["theta_image_rad"], turn_rad)
+            wrapped = [None if t is None else math.remainder(t, math.tau) for t in turned.to_pylist()]
+            changes["theta_image_rad"] = pa.array(wrapped, pa.float64())
+        if "selected_at" in table.column_names:
+            later = SELECTED_AT + timedelta(days=1)
+            changes["selected_at"] = pa.array([later] * len(table), table.schema.field("selected_at").type)
+            changes["image_limit"] = pa.array([7] * len(table))
+        for name, values in changes.items():
+            table = table.set_column(table.column_names.index(name), name, values)
+        pq.write_table(table, path.with_name(path.name.replace(key_of(str(path)), "another")))
+
+
+def test_figures_are_kept_once(lake):
+    first, second = conclude(lake), conclude(lake)
+    counts = ask(lake, "select plane, count(*) as n from lake.sweep_figures group by all order by all")
+    assert [(row["plane"], row["n"]) for row in counts] == [("feature", 10), ("image", 10), (None, 1)]
+    assert len(ask(lake, "from sweeps")) == 2
+    assert first.moved == second.moved == 0
+    assert "Nothing moved by more than 0.1." in second.text
+
+
+def test_a_turned_cell_moves_by_the_way_of_its_resultant_vectors(lake):
+    conclude(lake)
+    replace_cell(lake, math.pi / 3)
+    digest = conclude(lake)
+    rows = ask(lake, "from drift where plane = 'image' order by label")
+    assert [row["class_name"] for row in rows] == list(CLASSES)
+    for row in rows:
+        # Turned by 60 degrees, a vector's tip is as far from where it was as from the centre.
+        assert row["shift"] == pytest.approx(row["resultant_length"], abs=1e-9)
+        assert row["changed"] == ["limit"]
+    unmoved = ask(lake, "select max(shift) as shift from drift where plane is distinct from 'image'")
+    assert unmoved == [{"shift": 0}]
+    assert digest.moved == sum(row["shift"] > 0.1 for row in rows) > 5
+    assert digest.text.count("| net on cifar10 | direction of") == digest.moved
+    assert conclude(lake).moved == 0
+
+
+def test_an_undefined_direction_has_no_length(lake):
+    insert = (
+        "insert into lake.sweep_figures (sweep_key, concluded_at, dataset, model, variant, plane, label, "
+        "cell_key, mean_direction_rad, resultant_length) values "
+    )
+    with connect(None) as connection:
+        connection.execute(insert + "('a', '2026-01-01', 'd', 'm', 'original', 'image', 0, 'k1', 0.5, 0.25)")
+        connection.execute(insert + "('b', '2026-01-02', 'd', 'm', 'original', 'image', 0, 'k2', null, 0)")
+        ((shift,),) = connection.execute("select shift from drift").fetchall()
+    assert shift == pytest.approx(0.25)
+
+
+def test_what_failed_and_what_changed_its_verdict_is_told_and_stays_text(lake):
+    conclude(lake)
+    digest = conclude(lake, "does not hold", failed=[("<b>net|</b> on d", "why\nnot")], checks={"grains": 3})
+    assert r"| \<b\>net\|\</b\> on d | why not |" in digest.text
+    assert "| grains | 3 |" in digest.text
+    assert "- 1. Light bends: holds → **does not hold**" in digest.text

@@ -1,0 +1,7 @@
+"""One cell of the grid, model x data set x variant, from pixels to committed rows; steps in order.
+
+cell: what it is, its key; variants: what a control changes; open_cell: it beside its images and its lake.
+forward, batches, batch_size: the network over batches; extract, parts: rows into the lake, part by part.
+location_maps, finish, search: maps kept, frames and angles, neighbours, commit. cost: what it will take;
+examine: whether a network can be looked at.
+"""

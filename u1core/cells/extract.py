@@ -1,0 +1,228 @@
+"""Extraction: one forward pass per batch, everything per image reduced on the device.
+
+Three things happen at once: a thread makes the next batches of pixels ready (on a CPU in turn with its
+network), this one keeps the device busy, another writes the part before. Memory is bounded by a few batches,
+one group of energy maps and two parts of reduced rows, whatever the size of the dataset.
+Shape legend: B images of a batch, N channels, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from typing import Self
+
+import numpy as np
+import torch
+
+from u1core.catalog.entries import ModelEntry, Preprocessing
+from u1core.cells.batches import Batches
+from u1core.cells.cell import Cell
+from u1core.cells.forward import Extractor
+from u1core.cells.location_maps import LocationMaps, by_place
+from u1core.cells.parts import finished_part, write_part
+from u1core.common.ahead import read_ahead, read_in_turn
+from u1core.common.clock import PHASES, Clock
+from u1core.common.errors import U1Error
+from u1core.common.heap import kept_heap
+from u1core.common.runtime import Runtime
+from u1core.images.cache import Images, select_images
+from u1core.images.pixel_source import PixelBatch, PixelSource
+from u1core.images.sources.listing import ImageFailure
+from u1core.lake.store import Lake
+from u1core.measures.reduce import PartReducer
+from u1core.measures.sums import PartSums, Timing
+from u1core.networks.preprocess import preprocessing_of
+
+PART_IMAGES = 2048
+"""Images per part, the unit that a crash can cost."""
+
+Progress = Callable[[int, int, Mapping[str, float]], None]
+"""Called with images done, images in all, and seconds so far by phase (`clock.PHASES`)."""
+
+
+def extract(
+    cell: Cell,
+    images: Images,
+    lake: Lake,
+    runtime: Runtime,
+    progress: Progress | None = None,
+    also: Sequence[Preprocessing] = (),
+) -> None:
+    """Extract the parts of a cell that are not in the lake yet.
+
+    Args:
+        cell: What to extract.
+        images: Its dataset.
+        lake: Where the rows go.
+        runtime: Device and batch size.
+        progress: Told how far it is after every batch.
+        also: Preprocessings of cells to come: a picture is decoded once for all of them.
+
+    Raises:
+        U1Error: The network cannot be built, or not one image gave finite activations.
+    """
+    selection = select_images(images, cell.limit)
+    parts = [selection[i : i + PART_IMAGES] for i in range(0, len(selection), PART_IMAGES)]
+    missing = {n: part for n, part in enumerate(parts) if finished_part(lake, cell, n) is None}
+    done = len(selection) - sum(map(len, missing.values()))
+    report = progress or (lambda done, total, phases: None)
+    report(done, len(selection), {})
+    if missing:
+        with kept_heap(), images.open_pixels(preprocessing_of(cell.model), also) as source:
+            loop = _Loop(cell, images, lake, runtime, source)
+            loop.run(missing, lambda more: report(done + more, len(selection), loop.clock.phases))
+    if not (sums := load_sums(cell, images, lake)).rows:
+        raise U1Error(
+            "at least one image with finite activations",
+            f"none of {sums.failures} for {cell}",
+            "check the model's weights and preprocessing with `u1 catalog show`",
+        )
+
+
+def load_sums(cell: Cell, images: Images, lake: Lake) -> PartSums:
+    """Return the merged sums of a cell whose parts are all in the lake.
+
+    Raises:
+        U1Error: A part is missing: the cell was not extracted, or its state was deleted.
+    """
+    count = -(-len(select_images(images, cell.limit)) // PART_IMAGES)
+    found = [sums for i in range(count) if (sums := finished_part(lake, cell, i))]
+    if not found or len(found) != count:
+        raise U1Error(f"{count} extracted parts of {cell}", f"{len(found)}", "run `u1 sweep` again")
+    return functools.reduce(PartSums.merge, found)
+
+
+def check_path(model: ModelEntry, sizes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise U1Error unless resolution falls along the layers and the bottleneck is the last above 1 x 1."""
+    pixels = {name: math.prod(size) for name, size in sizes.items()}
+    seen = list(pixels.values())
+    focused = [name for name, count in pixels.items() if count > 1]
+    if seen != sorted(seen, reverse=True) or focused[-1:] != [model.bottleneck]:
+        path = ", ".join(f"{name} {'x'.join(map(str, size))}" for name, size in sizes.items())
+        raise U1Error(
+            f"the layers of {model.id} in order of falling resolution, the bottleneck the last above 1x1",
+            f"{path}; bottleneck {model.bottleneck}",
+            f"correct models.{model.id} in the catalog",
+        )
+
+
+class _Loop:
+    """The hot loop over the missing parts of a cell.
+
+    Attributes:
+        clock: Where the time goes.
+    """
+
+    def __init__(self, cell: Cell, images: Images, lake: Lake, runtime: Runtime, source: PixelSource) -> None:
+        self.cell, self.images, self.lake, self.source = cell, images, lake, source
+        self.extractor = Extractor(cell, runtime, is_prepared=source.is_prepared)
+        self.maps = LocationMaps(cell, images, lake)
+        self.clock = Clock()
+
+    def run(self, parts: Mapping[int, np.ndarray], report: Callable[[int], None]) -> None:
+        """Extract parts (positions by number), writing each while the next one is computed."""
+        run = Batches(self.extractor, self.source.shape, sum(map(len, parts.values())), self.clock)
+        split = {
+            n: [part[i : i + run.size] for i in range(0, len(part), run.size)] for n, part in parts.items()
+        }
+        batches = [batch for part in split.values() for batch in part]
+        done = 0
+        self.clock.lap()
+        with _Writer(self.clock) as writer, closing(self._pixels(batches)) as loaded:
+            for number, wanted in split.items():
+                part = _Part(self, number)
+                for batch in wanted:
+                    part.add(next(loaded), run)
+                    done += len(batch)
+                    report(done)
+                writer.submit(part.finish(run))
+
+    def _pixels(self, wanted: list[np.ndarray]) -> Generator[PixelBatch]:
+        """Yield one batch for each array of positions; on a CPU in turn with its network."""
+        if self.extractor.runtime.kind != "cpu":
+            return read_ahead(self.source.batches(wanted), self.clock)
+        turn = threading.Event()
+        return read_in_turn(self.source.batches(wanted, turn), self.clock, turn)
+
+
+class _Part:
+    """The rows of one part as they come in."""
+
+    def __init__(self, loop: _Loop, number: int) -> None:
+        self.loop, self.number = loop, number
+        self.rows = PartReducer(loop.cell.model.layers, loop.cell.model.bottleneck)
+        self.maps = loop.maps.writer(number)
+        self.undecoded: list[ImageFailure] = []
+
+    def add(self, batch: PixelBatch, run: Batches) -> None:
+        """Run and reduce one batch."""
+        self.undecoded.extend(batch.failures)
+        if not len(batch.positions):
+            return
+        answer, model, clock = run(batch.pixels), self.loop.cell.model, self.loop.clock
+        with clock.phase("reduce"):
+            if self.rows.is_empty:
+                check_path(model, {name: tuple(c.energy.shape[1:]) for name, c in answer.layers.items()})
+            head = None if answer.head is None else answer.head.argmax(dim=1)
+            self.rows.add(answer.layers, head, batch.positions, self.loop.images.is_query[batch.positions])
+            wanted = self.loop.maps.wanted(batch.positions)
+            if wanted.any():
+                chosen = torch.from_numpy(wanted).to(answer.bottleneck.device)
+                self.maps.write(batch.positions[wanted], by_place(answer.bottleneck[chosen]))
+        if self.rows.is_due:
+            run.wait()
+            with clock.phase("reduce"):
+                self.rows.measure()
+
+    def finish(self, run: Batches) -> Callable[[], None]:
+        """Return what writes the part, to be called once."""
+        loop = self.loop
+        run.wait()
+        with loop.clock.phase("reduce"):
+            rows = self.rows.finish()
+        seconds, phases = loop.clock.lap()
+        timing = Timing(seconds, tuple(phases[n] for n in PHASES), run.size, run.extractor.execution)
+
+        def write() -> None:
+            self.maps.close()
+            write_part(self.number, rows, self.undecoded, loop.cell, loop.images, loop.lake, timing)
+
+        return write
+
+
+class _Writer:
+    """Writes in a thread, one part at a time: a second one waits, so memory holds two parts at most."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._pool = clock, ThreadPoolExecutor(1, "u1-writer")
+        self._last: Future[None] | None = None
+
+    def submit(self, write: Callable[[], None]) -> None:
+        """Write when the part before is written; raises what writing that one raised."""
+        self._wait()
+        self._last = self._pool.submit(self._timed, write)
+
+    def _timed(self, write: Callable[[], None]) -> None:
+        with self._clock.phase("write"):
+            write()
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            with self._clock.phase("wait"):
+                self._last.result()
+            self._last = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._wait()
+        finally:
+            self._pool.shutdown()  # a part that is complete is written, whatever else went wrong

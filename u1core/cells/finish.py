@@ -1,0 +1,229 @@
+"""From extracted parts to a readable cell: energy maps, frames, angles, commit.
+
+Every step reads what the lake already holds and writes one deterministic set of files, so a step that a
+crash cut short is simply run again. Shape legend: B images, N channels, C classes, H x W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from u1core.cells.cell import Cell
+from u1core.cells.search import located_rows
+from u1core.common.clock import PHASES
+from u1core.common.runtime import Runtime
+from u1core.images.cache import Images, select_images
+from u1core.lake.schema import SCHEMA_VERSION
+from u1core.lake.store import Lake, list_matrix
+from u1core.measures import medial, optics
+from u1core.measures.frames import WEAK_SHARE, Frame, feature_plane, fit_frame, image_plane
+from u1core.measures.sums import SPLITS, LayerSums, PartSums
+from u1core.networks.identity import identity_of
+
+_IMAGE_COLUMNS = ["image_id", "split", "label", "class_name"]
+_RECORD_COLUMNS = [*_IMAGE_COLUMNS, "dipole_x", "dipole_y"]
+
+
+def fit_frames(cell: Cell, lake: Lake, sums: PartSums, class_names: tuple[str, ...]) -> None:
+    """Write the frames (memory split, no labels), the mean energy maps and every image's angles of a cell."""
+    frames = {layer: fit_frame(sums.layers[layer].moments) for layer in cell.model.layers}
+    floors = {}
+    for layer, frame in frames.items():
+        squares = []
+        for part, records, vectors in _parts(lake, cell, layer):
+            columns = _angle_columns(frame, records, vectors)
+            lake.write("angles", cell.id, columns, layer=layer, part=part)
+            squares.append(_memory_squares(columns))
+        floors[layer] = WEAK_SHARE * _root_mean(squares)
+    _write_energy_maps(cell, lake, sums, class_names)
+    _write_frames(cell, lake, sums, frames, floors)
+
+
+def _memory_squares(columns: dict[str, Any]) -> np.ndarray:
+    """Return count and sum of squares of both strengths over the memory split, (2, 2); nulls left out."""
+    in_memory = np.asarray(columns["split"].to_numpy(zero_copy_only=False) == "memory")
+    strengths = np.stack([columns[f"strength_{plane}"][in_memory] for plane in ("image", "feature")])
+    return np.stack([np.isfinite(strengths).sum(axis=1), np.nansum(strengths**2, axis=1)])
+
+
+def _root_mean(squares: list[np.ndarray]) -> np.ndarray:
+    """Return the root mean squares (2,); NaN where there is no strength."""
+    count, total = np.sum(squares, axis=0)
+    root_mean: np.ndarray = np.sqrt(total / np.where(count > 0, count, np.nan))
+    return root_mean
+
+
+def _parts(lake: Lake, cell: Cell, layer: str) -> Iterator[tuple[int, pa.Table, pa.Table]]:
+    """Yield part number, records and vectors of a layer; rows of the two correspond."""
+    for part in lake.parts("records", cell.id, layer=layer):
+        records = lake.read("records", cell.id, layer=layer, part=part, columns=_RECORD_COLUMNS)
+        yield part, records, lake.read("vectors", cell.id, layer=layer, part=part, columns=["pooled"])
+
+
+def _angle_columns(frame: Frame, records: pa.Table, vectors: pa.Table) -> dict[str, Any]:
+    dipole = np.stack([records["dipole_x"].to_numpy(), records["dipole_y"].to_numpy()], axis=1)
+    chroma = medial.decompose(list_matrix(vectors["pooled"])).chroma
+    theta_image, strength_image = image_plane(frame, dipole)
+    theta_feature, strength_feature = feature_plane(frame, chroma)
+    return {
+        **{name: records[name].combine_chunks() for name in _IMAGE_COLUMNS},
+        "theta_image_rad": theta_image,
+        "theta_feature_rad": theta_feature,
+        "strength_image": strength_image,
+        "strength_feature": strength_feature,
+    }
+
+
+def _write_frames(
+    cell: Cell, lake: Lake, sums: PartSums, frames: dict[str, Frame], floors: dict[str, np.ndarray]
+) -> None:
+    rows = []
+    for index, (layer, frame) in enumerate(frames.items()):
+        x_axis, y_axis = (None, None) if frame.axes is None else frame.axes.T
+        height, width = sums.layers[layer].energy.shape[1:]
+        rows.append(
+            {
+                "layer": layer,
+                "layer_index": index,
+                "is_bottleneck": layer == cell.model.bottleneck,
+                "channels": frame.mean_chroma.size,
+                "height": height,
+                "width": width,
+                "n_memory": frame.n,
+                "mean_dipole_x": frame.mean_dipole[0],
+                "mean_dipole_y": frame.mean_dipole[1],
+                "mean_chroma": frame.mean_chroma,
+                "frame_x": x_axis,
+                "frame_y": y_axis,
+                "coupling_1": frame.couplings[0],
+                "coupling_2": frame.couplings[1],
+                "floor_image": floors[layer][0],
+                "floor_feature": floors[layer][1],
+            }
+        )
+    lake.write("frames", cell.id, _columns(rows))
+
+
+def _write_energy_maps(cell: Cell, lake: Lake, sums: PartSums, class_names: tuple[str, ...]) -> None:
+    rows = []
+    for index, layer in enumerate(cell.model.layers):
+        for split in range(len(SPLITS)):
+            place = {"layer": layer, "layer_index": index, "split": SPLITS[split]}
+            rows += [place | row for row in _energy_map_rows(sums.layers[layer], split, class_names)]
+    lake.write("energy_maps", cell.id, _columns(rows))
+
+
+def _energy_map_rows(sums: LayerSums, split: int, class_names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Yield the measures of the mean map over all images, then over each class where classes are kept."""
+    total = int(sums.count[split].sum())
+    if total:
+        yield {"label": None, "class_name": None, "n": total} | _describe(sums.energy[split] / total)
+    for label, energy in enumerate(sums.class_energy[split]):
+        n = int(sums.count[split, label])
+        if n:
+            yield {"label": label, "class_name": class_names[label], "n": n} | _describe(energy / n)
+
+
+def _describe(mean_energy: np.ndarray) -> dict[str, Any]:
+    """Return the columns that describe one mean energy map (H, W)."""
+    focus = {
+        name: value[0] for name, value in optics.focus(torch.from_numpy(mean_energy)[None]).numpy().items()
+    }
+    radius, radial_energy = optics.radial_profile(mean_energy)
+    fit = optics.fit_sombrero(mean_energy)
+    return {
+        "height": mean_energy.shape[0],
+        "width": mean_energy.shape[1],
+        "mean_energy": mean_energy.ravel(),
+        **{
+            name: focus[name] for name in ("ee50_radius", "ee80_radius", "centre_density_ratio", "anisotropy")
+        },
+        "radius": radius,
+        "radial_energy": radial_energy,
+        "sombrero_a": fit.a,
+        "sombrero_b": fit.b,
+        "sombrero_c": fit.c,
+        "trough_radius": fit.trough_radius,
+        "r_squared": fit.r_squared,
+    }
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def commit(cell: Cell, lake: Lake, images: Images, sums: PartSums, runtime: Runtime) -> None:
+    """Make a cell readable: write the failures of decoding, then the row of `cells`, the commit mark."""
+    _write_decode_failures(cell, lake, images)
+    located = located_rows(cell, lake, images)
+    counts = {f"location_{split}": len(rows) for split, rows in located.items()}
+    lake.commit(cell.id, _identity_row(cell) | _result_row(cell, images, sums, runtime) | counts)
+
+
+def fail(cell: Cell, lake: Lake, error: str) -> None:
+    """Record that a cell failed and why; its finished parts stay for the next try."""
+    lake.mark_failed(cell.id, _identity_row(cell) | {"status": "failed", "error": error})
+
+
+def _identity_row(cell: Cell) -> dict[str, Any]:
+    identity, model = identity_of(cell.model), cell.model
+    return {
+        **{name: identity[name] for name in ("architecture", "preprocessing")},
+        "weights": model.weights if cell.is_trained or model.is_baseline else "random, seed 0",
+        "weights_sha256": model.sha256 or None if cell.is_trained else None,
+        "objective": model.objective if cell.is_trained else None,
+        "layers": list(model.layers),
+        "bottleneck": model.bottleneck,
+        "dataset_fingerprint": cell.fingerprint,
+        "image_limit": cell.limit,
+        "location_limit": cell.location_limit,
+        "head_matches": cell.head_matches,
+        "precision": cell.precision,
+        "schema_version": SCHEMA_VERSION,
+        "u1sweep_version": version("u1sweep"),
+        "torch_version": torch.__version__,
+    }
+
+
+def _result_row(cell: Cell, images: Images, sums: PartSums, runtime: Runtime) -> dict[str, Any]:
+    """Count what was asked for and what came; images that do not decode count as asked for."""
+    asked = images.is_query[select_images(images, cell.limit)]
+    undecoded = [failure.is_query for failure in images.failures]
+    return {
+        "status": "done",
+        "class_names": list(images.class_names),
+        "images_memory": int((~asked).sum()) + undecoded.count(False),
+        "images_query": int(asked.sum()) + undecoded.count(True),
+        "rows": sums.rows,
+        "failures": sums.failures + len(undecoded),
+        "device": runtime.device,
+        "batch_size": sums.timing.batch_size,
+        "execution": sums.timing.execution,
+        "seconds": sums.timing.seconds,
+        "images_per_second": sums.rows / sums.timing.seconds,
+        **{f"{name}_s": seconds for name, seconds in zip(PHASES, sums.timing.phases, strict=True)},
+    }
+
+
+def _write_decode_failures(cell: Cell, lake: Lake, images: Images) -> None:
+    if not images.failures:
+        return
+    rows = [
+        {
+            "image_id": f.image_id,
+            "split": SPLITS[f.is_query],
+            "label": f.label,
+            "class_name": images.class_names[f.label],
+            "stage": f.stage,
+            "error": f.error,
+        }
+        for f in images.failures
+    ]
+    # Parts of extraction count from 0; no dataset reaches this number.
+    lake.write("failures", cell.id, _columns(rows), part=99999)

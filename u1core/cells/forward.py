@@ -1,0 +1,134 @@
+"""The network of a cell, ready to run: truncated, folded, laid out for the device, compiled where it pays.
+
+Shape legend: B images, N channels, H x W pixels, C colours.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from u1core.cells.cell import Cell
+from u1core.cells.variants import VARIANTS
+from u1core.common.runtime import Runtime, arithmetic
+from u1core.networks.build import build_network
+from u1core.networks.fold import TOLERANCE, deviation, fold_batch_norms
+from u1core.networks.preprocess import preprocessing_of, preprocessor
+from u1core.networks.resolve import describe_path
+from u1core.networks.taps import Taps
+
+COMPILED_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.3, "float16": 0.05}
+"""Largest deviation of compiled from eager layers, relative to a layer's root mean square: fused kernels
+round once where eager ones round after every operation, so the reduced precisions differ by their noise."""
+
+
+class Extractor:
+    """Pixels in, the activations of every layer out.
+
+    Attributes:
+        network: `Taps` of the cell's network.
+        preprocess: From pictures (B, H, W, C) uint8 to the network's input.
+        signed: Whether a layer can be negative, by name.
+        folded: Batch normalisations folded into convolutions.
+        is_compiled: Whether torch.compile made the kernels.
+        note: Why something faster was not used; empty where nothing stood against it.
+
+    Args:
+        cell: What to run.
+        runtime: Where.
+        is_prepared: The pixels are resized and cropped already.
+
+    Raises:
+        U1Error: The network can't be built, or a layer is none of its values.
+    """
+
+    def __init__(self, cell: Cell, runtime: Runtime, *, is_prepared: bool = False) -> None:
+        self.cell, self.runtime, self.variant = cell, runtime, VARIANTS[cell.variant]
+        # Refuses layers that are not there or are overwritten, before any work.
+        self.signed = {layer.path: not layer.non_negative for layer in describe_path(cell.model)}
+        self.preprocess = preprocessor(cell.model, is_prepared=is_prepared)
+        self.is_compiled, self.note = False, ""
+        self.network, self.folded = self._folded()
+        _cast_weights(self.network, getattr(torch, cell.precision))
+        self._run: nn.Module = self.network
+
+    def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Map pixels (B, H, W, C) uint8 on the device to layers (B, N, H, W), and 'head' to logits (B, K)."""
+        with arithmetic(self.runtime.device, self.cell.precision):
+            inputs = self.variant.inputs(self.preprocess(self.variant.pixels(pixels)))
+            outputs = self._run(inputs.contiguous(memory_format=torch.channels_last))
+            changed = {name: self.variant.activations(outputs[name]) for name in self.cell.model.layers}
+            return {**changed, **({"head": outputs["head"]} if "head" in outputs else {})}
+
+    @property
+    def execution(self) -> str:
+        """Say how forward passes run: eager or compiled, what was folded, and why not more."""
+        kernels = "compiled" if self.is_compiled else "eager"
+        folded = f", {self.folded} batch normalisations folded" if self.folded else ""
+        return f"{kernels}{folded}{f'; {self.note}' if self.note else ''}"
+
+    def compile(self, pixels: Tensor) -> None:
+        """Replace eager kernels by torch.compile's; where that fails or deviates, stay and note why."""
+        if not self.network.by_hooks:
+            self.note = "not compiled: a function, not a module, makes a layer"
+            return
+        eager = self(pixels)
+        self._run = torch.compile(self.network.hooked(), dynamic=False)  # type: ignore[assignment]
+        try:
+            difference = deviation(_float(eager), _float(self(pixels)))
+        except Exception as error:  # of compilers, of many kinds; eager kernels are still there
+            self.note = f"not compiled: torch.compile failed with {type(error).__name__}"
+        else:
+            self.is_compiled = difference <= COMPILED_TOLERANCE[self.cell.precision]
+            self.note = "" if self.is_compiled else f"not compiled: layers would deviate by {difference:.1e}"
+        if not self.is_compiled:
+            self._run = self.network
+
+    def _folded(self) -> tuple[Taps, int]:
+        """Build the network with batch norms folded, unless that changes a layer beyond rounding."""
+        network = self._build()
+        if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+            return self._taps(network), 0
+        picture = self._picture()
+        with arithmetic(self.runtime.device, "float32"):
+            before = self._taps(network)(picture)
+        kept = [*self.cell.model.layers, self.cell.model.head or ""]
+        count = fold_batch_norms(network, kept, picture.shape[2])
+        network = _laid_out(network)
+        with arithmetic(self.runtime.device, "float32"):
+            difference = deviation(before, self._taps(network)(picture)) if count else 0.0
+        if difference <= TOLERANCE:
+            return self._taps(network), count
+        self.note = f"not folded: layers would deviate by {difference:.1e}"
+        return self._taps(self._build()), 0
+
+    def _build(self) -> nn.Module:
+        trained, models_dir = self.variant.trained, self.runtime.models_dir
+        network = build_network(self.cell.model, trained=trained, models_dir=models_dir)
+        return _laid_out(network.to(self.runtime.device))
+
+    def _taps(self, network: nn.Module) -> Taps:
+        head = (self.cell.model.head or "") if self.cell.head_matches else None
+        return Taps(network, self.cell.model.layers, head)
+
+    def _picture(self) -> Tensor:
+        """Return one picture of noise, (1, 3, H, W), the same each time."""
+        size = preprocessing_of(self.cell.model).size
+        picture = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+        return picture.to(self.runtime.device, memory_format=torch.channels_last)
+
+
+def _laid_out(network: nn.Module) -> nn.Module:
+    """Lay weights out with the channels last, which depthwise convolutions on a CPU need most."""
+    return network.to(memory_format=torch.channels_last)
+
+
+def _cast_weights(network: nn.Module, dtype: torch.dtype) -> None:
+    """Do once what autocast would do in every pass, where nothing but the operation reads the weights."""
+    for module in network.modules():
+        if type(module) in (nn.Conv2d, nn.Linear):
+            module.to(dtype)
+
+
+def _float(layers: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: values.float() for name, values in layers.items()}

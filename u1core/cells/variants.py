@@ -1,0 +1,130 @@
+"""Variants: the same cell with one thing changed, so that every control runs through the same pipeline.
+
+Controls change what the answer must follow (a mirrored picture, shuffled channels, untrained weights);
+jitter changes what it should ignore (a pixel's shift, the precision). What each is expected to do to theta
+stands in sql/views/variant_transforms.sql. Shape legend: B images, C colours, N channels, H x W pixels.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from u1core.common.errors import U1Error
+from u1core.images.resize import luminance
+
+Change = Callable[[Tensor], Tensor]
+
+PERMUTATION_SEED = 0
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is changed, and where.
+
+    Attributes:
+        group: 'original', 'controls' or 'jitter'.
+        pixels: Applied to decoded pictures (B, H, W, C), uint8.
+        inputs: Applied to the network's input (B, 3, H, W).
+        activations: Applied to every layer's activations (B, N, H, W).
+        trained: Whether the network keeps its weights; else they are random, seeded.
+        precision: Arithmetic of the forward pass; None leaves the sweep's.
+    """
+
+    group: str
+    pixels: Change = _same
+    inputs: Change = _same
+    activations: Change = _same
+    trained: bool = True
+    precision: str | None = None
+
+    @property
+    def shows_in_pictures(self) -> bool:
+        """Whether a model without a network (`pixels`) can show it."""
+        return self.group == "original" or self.pixels is not _same or self.inputs is not _same
+
+
+def _rotate(quarter_turns: int, pictures: Tensor) -> Tensor:
+    """Turn pictures (B, H, W, C) counter-clockwise."""
+    return pictures.rot90(quarter_turns, dims=(1, 2))
+
+
+def _mirror(pictures: Tensor) -> Tensor:
+    """Exchange left and right of pictures (B, H, W, C)."""
+    return pictures.flip(2)
+
+
+def _grey(pictures: Tensor) -> Tensor:
+    """Replace colours by luminance, rounded to whole grey levels; grey pictures stay as they are."""
+    if pictures.shape[3] == 1:
+        return pictures
+    return luminance(pictures.permute(0, 3, 1, 2)).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def _permute_channels(activations: Tensor) -> Tensor:
+    """Shuffle the channels of activations (B, N, H, W), in one order per N, the same for every image."""
+    generator = torch.Generator().manual_seed(PERMUTATION_SEED)
+    order = torch.randperm(activations.shape[1], generator=generator)
+    return activations[:, order.to(activations.device)]
+
+
+def _shift(right: int, down: int, inputs: Tensor) -> Tensor:
+    """Move inputs (B, 3, H, W) by whole pixels; the pixels at the edge that opens are repeated."""
+    height, width = inputs.shape[2:]
+    padded = pad(inputs, (1, 1, 1, 1), mode="replicate")
+    return padded[:, :, 1 - down : 1 - down + height, 1 - right : 1 - right + width]
+
+
+VARIANTS = MappingProxyType(
+    {
+        "original": Variant("original"),
+        "random-init": Variant("controls", trained=False),
+        "hflip": Variant("controls", pixels=_mirror),
+        "rot90": Variant("controls", pixels=partial(_rotate, 1)),
+        "rot180": Variant("controls", pixels=partial(_rotate, 2)),
+        "rot270": Variant("controls", pixels=partial(_rotate, 3)),
+        "channel-permuted": Variant("controls", activations=_permute_channels),
+        "gray": Variant("controls", pixels=_grey),
+        "shift-left": Variant("jitter", inputs=partial(_shift, -1, 0)),
+        "shift-right": Variant("jitter", inputs=partial(_shift, 1, 0)),
+        "shift-up": Variant("jitter", inputs=partial(_shift, 0, -1)),
+        "shift-down": Variant("jitter", inputs=partial(_shift, 0, 1)),
+        "bfloat16": Variant("jitter", precision="bfloat16"),
+    }
+)
+"""Every variant by name."""
+
+
+def select_variants(patterns: str) -> tuple[str, ...]:
+    """Choose variants by names, globs or groups ('controls', 'jitter'), each once, in the order asked for.
+
+    Raises:
+        U1Error: A pattern matches nothing.
+
+    Example:
+        >>> select_variants("original,rot*")
+        ('original', 'rot90', 'rot180', 'rot270')
+    """
+    chosen: dict[str, None] = {}
+    for pattern in (part.strip() for part in patterns.split(",")):
+        found = [
+            name for name, v in VARIANTS.items() if v.group == pattern or fnmatch.fnmatchcase(name, pattern)
+        ]
+        if not found:
+            valid = f"groups controls, jitter; variants {', '.join(VARIANTS)}"
+            raise U1Error(
+                "--variants to name variants, globs or groups", repr(pattern), f"choose from {valid}"
+            )
+        chosen.update(dict.fromkeys(found))
+    return tuple(chosen)

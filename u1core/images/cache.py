@@ -1,0 +1,385 @@
+"""Labelled images, decoded once into a cache and opened memory-mapped.
+
+Shapes: n images of H x W pixels with C channels, K classes.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from u1core.catalog.entries import DatasetEntry, Preprocessing
+from u1core.common.errors import U1Error
+from u1core.images.in_files import Pictures, PictureSource
+from u1core.images.pixel_source import ArraySource, PixelSource
+from u1core.images.sources.listing import (
+    Decoded,
+    Flags,
+    Ignored,
+    ImageFailure,
+    Labels,
+    Listing,
+    Pixels,
+    SourceError,
+    rank_within_class,
+)
+from u1core.images.sources.pictures import Report
+from u1core.images.sources.reading import list_pictures, places_of, read_source, state_of
+
+CACHE_FORMAT = 2
+"""Part of every cache name: raise it when what is written, or how pictures are made, changes."""
+
+_SCRATCH = ".decoding-"
+_SCRATCH_LIFE_S = 86400.0
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set, ready to be read by position.
+
+    Position i is row i of every array; `image_ids` are positions in the data set over all splits, so they
+    skip the images in `failures`. `pixels` is memory-mapped and read-only: index it with an array to copy.
+    Large pictures, and those of many sizes, stay in their files: then it is None, and `pictures` leads there.
+    """
+
+    pixels: Pixels | None  # (n, H, W, C), C = 1 or 3
+    labels: Labels  # (n,)
+    is_query: Flags  # (n,)
+    image_ids: Labels  # (n,)
+    class_names: tuple[str, ...]
+    fingerprint: str
+    failures: tuple[ImageFailure, ...] = ()
+    ignored: Ignored = field(
+        default_factory=Ignored
+    )  # what else lay among the pictures when they were decoded
+    pictures: Pictures | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def open_pixels(self, preprocessing: Preprocessing, also: Sequence[Preprocessing] = ()) -> PixelSource:
+        """Return where an extraction gets its pixels; enter it to use it.
+
+        Args:
+            preprocessing: Of the network.
+            also: Of networks to come.
+        """
+        if self.pictures is not None:
+            return PictureSource(self.pictures, preprocessing, also)
+        if self.pixels is None:
+            raise U1Error("images with pixels or pictures", "neither", "open them with `open_images`")
+        return ArraySource(self.pixels)
+
+    def undecodable(self) -> list[ImageFailure]:
+        """Decode whatever is not decoded yet, keep nothing, and return the pictures that can't be."""
+        return [] if self.pictures is None else self.pictures.undecodable()
+
+
+def default_cache() -> Path:
+    """Name the folder for decoded images: $U1_CACHE, else u1sweep in $XDG_CACHE_HOME or ~/.cache."""
+    if os.environ.get("U1_CACHE"):
+        return Path(os.environ["U1_CACHE"]).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "u1sweep"
+
+
+def open_images(
+    entry: DatasetEntry,
+    cache: Path,
+    data_dir: Path | None = None,
+    notify: Callable[[str], None] = lambda line: None,
+    report: Report = lambda done, total: None,
+) -> Images:
+    """Decode a data set once, then open it from the cache.
+
+    The sources are tried in turn; one that is missing, damaged or of another fingerprint is passed over.
+    The cache folder appears complete or not at all, so a crash or a second process does no harm.
+
+    Args:
+        entry: The catalog entry.
+        cache: Folder of all decoded data sets (`default_cache()`).
+        data_dir: The user's directory of images; $U1_DATA stands in for it.
+        notify: Told one line for every source that is tried.
+        report: Called with pictures done and pictures in all, where they are decoded one by one.
+
+    Returns:
+        The images, memory-mapped.
+
+    Raises:
+        U1Error: No source gave them (every reason is named), or the cache can't be written.
+    """
+    folder = _folder(entry, cache, data_dir)
+    images = _open(folder, entry, data_dir)
+    if images is not None:
+        return images
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        _remove_old_scratch(cache)
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=cache) as scratch:
+            decoded = _first_source(entry, data_dir, Path(scratch), notify, report)
+            _publish(_write(decoded, entry, Path(scratch) / "ready"), folder, entry)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        got = f"{cache}: {error.strerror or error}"
+        raise U1Error(
+            f"a cache with room for {entry.id}" if full else "a cache that can be written",
+            got,
+            "free space there, or set U1_CACHE to another folder",
+        ) from error
+    images = _open(folder, entry, data_dir)
+    if images is None:
+        raise U1Error("the cache to stay as it was written", str(folder), "run it again")
+    return images
+
+
+def find_cached(entry: DatasetEntry, cache: Path, data_dir: Path | None = None) -> Images | None:
+    """Open a data set that is decoded already; None where it is not. Decodes nothing."""
+    return _open(_folder(entry, cache, data_dir), entry, data_dir)
+
+
+def _folder(entry: DatasetEntry, cache: Path, data_dir: Path | None) -> Path:
+    return cache / f"{entry.id}-{_content_hash(entry, data_dir)}"
+
+
+def _content_hash(entry: DatasetEntry, data_dir: Path | None) -> str:
+    """Hash what decides the pixels; without a promised fingerprint also the files of the user's folders."""
+    parts: list[object] = [
+        CACHE_FORMAT,
+        entry.kind,
+        entry.class_names,
+        entry.fingerprint,
+        dict(entry.options),
+    ]
+    if entry.fingerprint is None:
+        parts += state_of(entry, data_dir)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _first_source(
+    entry: DatasetEntry,
+    data_dir: Path | None,
+    scratch: Path,
+    notify: Callable[[str], None],
+    report: Report,
+) -> Decoded:
+    """Try the sources in turn; remember why each failed."""
+    reasons = []
+    for number, source in enumerate(entry.sources):
+        notify(f"{entry.id}: trying {source}")
+        work_dir = scratch / str(number)
+        work_dir.mkdir()
+        try:
+            decoded = read_source(source, entry, data_dir, work_dir, report)
+            _verify(decoded, entry)
+            return decoded
+        except SourceError as error:
+            reasons.append(f"{source}: {error}")
+            shutil.rmtree(work_dir, ignore_errors=True)
+    todo = "set U1_DATA to a directory that holds it, or connect this machine to the internet"
+    if all(source.startswith("directory") for source in entry.sources):
+        todo = f"correct datasets.{entry.id}.options.path, or set U1_DATA to the directory that holds it"
+    raise U1Error(f"the images of {entry.id} from one of its sources", " | ".join(reasons), todo)
+
+
+def _verify(decoded: Decoded, entry: DatasetEntry) -> None:
+    """Check that the pictures can be used and are the ones promised.
+
+    Raises:
+        SourceError: They are not; says how.
+    """
+    labels, classes = decoded.labels, len(decoded.class_names)
+    if decoded.failures and not len(labels):
+        first = decoded.failures[0].error
+        raise SourceError(f"none of {len(decoded.failures)} files could be decoded; the first: {first}")
+    if decoded.pixels is not None and len(decoded.pixels) != len(labels):
+        raise SourceError(f"{len(decoded.pixels)} images but {len(labels)} labels")
+    if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
+        raise SourceError(f"labels {labels.min()} to {labels.max()}, but {classes} class names")
+    for split, flag, promised in (
+        ("memory", False, entry.images_memory),
+        ("query", True, entry.images_query),
+    ):
+        of_split = labels[decoded.is_query == flag]
+        if promised is not None and len(of_split) != promised:
+            raise SourceError(f"{len(of_split)} {split} images, not {promised}")
+        seen = len(np.unique(of_split))
+        if seen < 2:
+            raise SourceError(f"{seen} classes in the {split} split, at least 2 are needed")
+    found = _cell_fingerprint(decoded, entry)
+    if entry.fingerprint is not None and found != entry.fingerprint:
+        raise SourceError(
+            f"other images or labels: fingerprint {found[:16]}..., not {entry.fingerprint[:16]}..."
+        )
+
+
+def _cell_fingerprint(decoded: Decoded, entry: DatasetEntry) -> str:
+    """Return the fingerprint; names that come with the images and pictures that failed are part of it."""
+    of_pixels = decoded.digests if decoded.pixels is None else decoded.pixels
+    parts = [fingerprint(of_pixels, decoded.labels, decoded.is_query)]  # type: ignore[arg-type]
+    if not entry.class_names:
+        parts += decoded.class_names
+    if decoded.failures:  # rows with other image ids are other rows
+        parts += [hashlib.sha256(decoded.image_ids.astype("<i8").tobytes()).hexdigest()]
+    return parts[0] if len(parts) == 1 else hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def fingerprint(pixels: Pixels, labels: Labels, is_query: Flags) -> str:
+    """Hash shapes, pixels and labels, memory split first.
+
+    Args:
+        pixels: uint8, shape (n, H, W, C); of pictures that stay in their files their digests, (n, 32).
+        labels: Class indices, shape (n,); hashed as little-endian 64-bit integers.
+        is_query: Shape (n,).
+
+    Returns:
+        sha256 in hexadecimal.
+    """
+    digest = hashlib.sha256()
+    for name, flag in (("memory", False), ("query", True)):
+        positions = np.flatnonzero(is_query == flag)
+        digest.update(f"{name} {len(positions)} {'x'.join(map(str, pixels.shape[1:]))}\n".encode())
+        for start in range(0, len(positions), _CHUNK):
+            digest.update(pixels[positions[start : start + _CHUNK]].tobytes())
+        digest.update(labels[positions].astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _write(decoded: Decoded, entry: DatasetEntry, folder: Path) -> Path:
+    """Write the arrays, then meta.json: its presence says that all the rest is there."""
+    folder.mkdir()
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        **({} if decoded.pixels is None else {"pixels": decoded.pixels}),
+        "labels": decoded.labels,
+        "splits": decoded.is_query,
+        "image_ids": decoded.image_ids,
+    }
+    for name, array in arrays.items():
+        with (folder / f"{name}.npy").open("wb") as stream:
+            np.save(stream, array)
+            stream.flush()
+            os.fsync(stream.fileno())
+    meta = {
+        "class_names": decoded.class_names,
+        "fingerprint": _cell_fingerprint(decoded, entry),
+        "failures": [asdict(failure) for failure in decoded.failures],
+        "ignored": asdict(decoded.ignored),
+        "in_files": decoded.pixels is None,
+    }
+    with (folder / "meta.json").open("w", encoding="utf-8") as stream:
+        json.dump(meta, stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    return folder
+
+
+def _publish(ready: Path, folder: Path, entry: DatasetEntry) -> None:
+    """Rename the finished folder into place, unless another process was first."""
+    if folder.exists() and _open(folder, entry, None) is None:
+        # Half a cache, from a copy or a disk gone wrong. Whoever has it open keeps it until it is closed.
+        folder.rename(ready.with_name("damaged"))
+    try:
+        ready.rename(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+
+
+def _open(folder: Path, entry: DatasetEntry, data_dir: Path | None) -> Images | None:
+    """Open a finished cache folder; None where it is missing, damaged or of another fingerprint."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        images = Images(
+            pixels=None if meta["in_files"] else np.load(folder / "pixels.npy", mmap_mode="r"),
+            labels=np.load(folder / "labels.npy"),
+            is_query=np.load(folder / "splits.npy"),
+            image_ids=np.load(folder / "image_ids.npy"),
+            class_names=tuple(meta["class_names"]),
+            fingerprint=meta["fingerprint"],
+            failures=tuple(ImageFailure(**failure) for failure in meta["failures"]),
+            ignored=_ignored(**meta.get("ignored", {})),
+        )
+    except (OSError, ValueError, EOFError, KeyError, TypeError):
+        return None
+    arrays = (images.pixels, images.labels, images.is_query, images.image_ids)
+    lengths = {len(array) for array in arrays if array is not None}
+    if entry.fingerprint not in (None, images.fingerprint) or len(lengths) != 1:
+        return None
+    return (
+        replace(images, pictures=_in_files(images, entry, data_dir, folder.parent))
+        if meta["in_files"]
+        else images
+    )
+
+
+def _in_files(images: Images, entry: DatasetEntry, data_dir: Path | None, cache: Path) -> Pictures:
+    """Return the pictures of a data set that stay where its source has them."""
+
+    def listing() -> Listing:
+        reasons = []
+        for source in entry.sources:
+            try:
+                found = list_pictures(entry, places_of(source, entry, data_dir))
+            except SourceError as error:
+                reasons.append(str(error))
+            else:
+                return found
+        todo = "put the pictures back, or sweep again after a change"
+        raise U1Error(f"the pictures of {entry.id} where they were", " | ".join(reasons), todo)
+
+    ids, labels = images.image_ids, images.labels
+    return Pictures(listing, ids, labels, images.is_query, images.fingerprint, cache)
+
+
+def _ignored(count: int = 0, names: Sequence[str] = ()) -> Ignored:
+    return Ignored(count, tuple(names))
+
+
+def _remove_old_scratch(cache: Path) -> None:
+    """Clear what killed processes left; a day is longer than any decoding takes."""
+    for folder in cache.glob(f"{_SCRATCH}*"):
+        try:
+            left = time.time() - folder.stat().st_mtime > _SCRATCH_LIFE_S
+        except OSError:  # its owner was quicker
+            continue
+        if left:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def select_images(images: Images, limit: int | None) -> npt.NDArray[np.int64]:
+    """Choose at most `limit` images of each split, balanced over the classes, always the same ones.
+
+    Within a split images are taken round-robin over the classes, each class in its own order, so a smaller
+    limit chooses a subset of a larger one.
+
+    Args:
+        images: The data set.
+        limit: Images per split, at least 2; None for all.
+
+    Returns:
+        Positions, the memory split first, ascending within a split.
+
+    Raises:
+        U1Error: The limit leaves fewer than two images.
+    """
+    if limit is not None and limit < 2:
+        raise U1Error(
+            "a limit of at least 2 images per split", str(limit), "raise it, or leave it out for all images"
+        )
+    chosen = []
+    for flag in (False, True):
+        positions = np.flatnonzero(images.is_query == flag)
+        labels = images.labels[positions]
+        order = np.lexsort((labels, rank_within_class(labels)))
+        chosen.append(np.sort(positions[order[:limit]]))
+    return np.concatenate(chosen)

@@ -1,0 +1,10 @@
+"""Where labelled pictures come from: one reader per kind of data set, and the ways to fetch what is missing.
+
+Most readers give a `Listing`, which is decoded picture by picture; the built-in sets in a few large files are
+read whole. Either way the result is the same `Decoded`, so that a fingerprint can prove it. A package adds a
+kind with an entry point of group `u1sweep.datasets`: a function like `u1core.images.sources.folder.read`.
+"""
+
+from u1core.images.sources.listing import Listing, Picture, PictureError, SourceError
+
+__all__ = ["Listing", "Picture", "PictureError", "SourceError"]

@@ -1,0 +1,182 @@
+"""What every reader gives: the pictures it found and their labels, nothing decoded yet.
+
+Shapes: n pictures, K classes; decoded, H x W pixels with C channels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from u1core.common.paths import leads_out
+
+Pixels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+MEMORY_NAMES = ("memory", "train")
+QUERY_NAMES = ("query", "test", "validation", "valid", "val")
+"""What the splits are called outside, the preferred name first."""
+
+_NAMES_KEPT = 20
+
+
+class SourceError(Exception):
+    """One source can't give the pictures; the next is tried."""
+
+
+class PictureError(ValueError):
+    """One picture is not decoded, for a reason that the message tells in full."""
+
+
+Content = Path | bytes | Image.Image | Pixels | PictureError
+"""What a picture is decoded from: a file, its bytes, or pixels (H, W), (H, W, 1) or (H, W, 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One listed picture: its name in messages and its content, or a function that fetches it when it is due.
+
+    A content that is a `PictureError` makes the picture a failure with that reason; nothing is opened.
+    """
+
+    name: str
+    content: Content | Callable[[], Content]
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Files that lie among the pictures and are none: hidden, foreign, or of a split that is not used."""
+
+    count: int = 0
+    names: tuple[str, ...] = ()  # the first few
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Ignored:
+        """Count names and keep the first few."""
+        kept, count = [], 0
+        for count, name in enumerate(names, start=1):
+            if count <= _NAMES_KEPT:
+                kept.append(name)
+        return cls(count, tuple(kept))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Every picture of a data set, in order; its place in the order is its `image_id`.
+
+    Attributes:
+        class_names: By label.
+        labels: Class indices, shape (n,).
+        pictures: Gives the n pictures in order, each time it is called.
+        is_query: Which split, shape (n,); None where there are no official splits: then `halve`.
+        ignored: What else was found.
+    """
+
+    class_names: tuple[str, ...]
+    labels: Labels
+    pictures: Callable[[], Iterable[Picture]]
+    is_query: Flags | None = None
+    ignored: Ignored = Ignored()
+
+
+@dataclass(frozen=True)
+class ImageFailure:
+    """One picture that could not be read, in its own right: it takes no other picture's row."""
+
+    image_id: int
+    label: int
+    is_query: bool
+    stage: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Pictures and labels as read from one source, in order of `image_ids`.
+
+    Where the pictures are not small ones of one size they stay in their files: `pixels` is None then, and
+    `digests` are the sha256 of what each is decoded from.
+    """
+
+    pixels: Pixels | None  # (n, H, W, C)
+    labels: Labels  # (n,)
+    is_query: Flags  # (n,)
+    image_ids: Labels  # (n,)
+    class_names: tuple[str, ...]
+    failures: tuple[ImageFailure, ...] = ()
+    ignored: Ignored = Ignored()
+    digests: npt.NDArray[np.uint8] | None = None  # (n, 32)
+
+
+def halve(labels: Labels) -> Flags:
+    """Halve by class, deterministically: within a class every second picture is a query."""
+    odd: Flags = rank_within_class(labels) % 2 == 1
+    return odd
+
+
+def rank_within_class(labels: Labels) -> Labels:
+    """Count, for every picture, the earlier ones of its class: shape (n,)."""
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels, minlength=1) if len(labels) else np.zeros(1, dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    ranks = np.empty(len(labels), dtype=np.int64)
+    ranks[order] = np.arange(len(labels)) - starts[labels[order]]
+    return ranks
+
+
+def number_classes(names: Iterable[str]) -> tuple[tuple[str, ...], Labels]:
+    """Number class names in sorted order: the distinct names, and the labels, shape (n,)."""
+    given = list(names)
+    distinct = tuple(sorted(set(given)))
+    index = {name: label for label, name in enumerate(distinct)}
+    return distinct, np.array([index[name] for name in given], dtype=np.int64)
+
+
+def distinct_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Tell classes of one name apart by their label: ImageNet knows two kinds of crane."""
+    given = [str(name) for name in names]
+    times = Counter(given)
+    return tuple(f"{name} ({label})" if times[name] > 1 else name for label, name in enumerate(given))
+
+
+def pick_splits(found: Collection[str]) -> tuple[str, str] | None:
+    """Choose the names of the memory and the query split among those found; None without either."""
+    memory = [name for name in MEMORY_NAMES if name in found]
+    query = [name for name in QUERY_NAMES if name in found]
+    return (memory[0], query[0]) if memory and query else None
+
+
+def beside(folder: Path, written: str) -> Content:
+    """Turn a path as written in a table into the picture's content, held to the table's folder."""
+    if not written or "\0" in written:
+        return PictureError("no path")
+    path = folder / written
+    return PictureError(f"leads out of {folder}") if leads_out(path, folder) else path
+
+
+def existing(places: Iterable[Path], kind: str, what: Callable[[Path], bool] = Path.is_dir) -> Path:
+    """Return the first place that is there.
+
+    Raises:
+        SourceError: None is, or none was named.
+    """
+    named = list(places)
+    if not named:
+        raise SourceError("no directory given and U1_DATA is not set")
+    for place in named:
+        if what(place):
+            return place
+    raise SourceError(f"no {kind} files in {' or '.join(map(str, named))}")
+
+
+def repeat(pictures: Iterable[Picture]) -> Callable[[], Iterator[Picture]]:
+    """Keep pictures that are known already, for `Listing.pictures`."""
+    kept = tuple(pictures)
+    return lambda: iter(kept)

@@ -1,0 +1,113 @@
+"""The SQL files: their headers, which view reads which, and what a query needs of them.
+
+`sql/` holds macros, views in layers, analyses and checks; docs/lake.md describes them.
+"""
+
+from __future__ import annotations
+
+import re
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from u1core.common.errors import U1Error
+
+HEADER_KEYS = ("Question", "Grain", "Reads", "Params", "Columns")
+"""Of every SQL file, in this order; Columns, which describes what a view derives, where there is any."""
+
+
+WORD = re.compile(r"\w+")
+
+
+_ASKS_WHAT_THERE_IS = frozenset(
+    {
+        *("show", "describe", "desc", "summarize", "pragma", "information_schema", "pg_catalog"),
+        *("duckdb_columns", "duckdb_tables", "duckdb_views", "duckdb_dependencies", "sqlite_master"),
+    }
+)
+"""Words of queries whose answer depends on which views there are."""
+
+
+def sql_dir() -> Path:
+    """Return the folder of the SQL files: inside the installed package, else the repository's."""
+    package = Path(__file__).resolve().parents[1]
+    packaged = package / "sql"
+    return packaged if packaged.is_dir() else package.parent / "sql"
+
+
+def read_header(text: str) -> dict[str, str]:
+    r"""Return the comment header of a SQL file as {key: value}; continuation lines are indented.
+
+    Example:
+        >>> read_header("-- Question: why?\n-- Reads: a,\n--   lake.b\nselect 1")
+        {'Question': 'why?', 'Reads': 'a, lake.b'}
+    """
+    header: dict[str, str] = {}
+    key = ""
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        if match := re.match(rf"-- ({'|'.join(HEADER_KEYS)}): (.*)", line):
+            key, value = match.groups()
+            header[key] = value.strip()
+        elif key:
+            header[key] += " " + line.removeprefix("--").strip()
+    return header
+
+
+def read_columns(text: str) -> dict[str, str]:
+    r"""Return what the header of a SQL file says of columns, as {name: description}.
+
+    Example:
+        >>> read_columns("-- Columns: n: images [images]; k: of them,\n--   at most: 5\nselect 1")
+        {'n': 'images [images]', 'k': 'of them, at most: 5'}
+    """
+    entries = read_header(text).get("Columns")
+    return dict(entry.split(": ", 1) for entry in entries.split("; ")) if entries else {}
+
+
+def reads(text: str) -> set[str]:
+    """Return the relations that a SQL file says it reads, such as {'cells', 'lake.records'}."""
+    value = read_header(text).get("Reads", "nothing")
+    return set() if value == "nothing" else {name.strip() for name in value.split(",")}
+
+
+def view_files() -> dict[str, str]:
+    """Return the text of every view by name, each after the views that it reads."""
+    files = texts("views")
+    graph = {name: {other for other in reads(text) if other in files} for name, text in files.items()}
+    return {name: files[name] for name in TopologicalSorter(graph).static_order()}
+
+
+def views_named(query: str) -> list[str]:
+    """Return the views that a query may read: those that it names, or all where it asks what there is."""
+    names = list(view_files())
+    words = set(WORD.findall(query.lower()))
+    return names if words & _ASKS_WHAT_THERE_IS else [name for name in names if name in words]
+
+
+def analysis(name: str) -> str:
+    """Return the SQL text of one analysis.
+
+    Raises:
+        U1Error: There is no such analysis.
+    """
+    files = texts("analyses")
+    if name not in files:
+        raise U1Error("the name of an analysis", repr(name), f"choose one of {', '.join(files)}")
+    return files[name]
+
+
+def analyses() -> list[str]:
+    """Return the names of all analyses, sorted."""
+    return list(texts("analyses"))
+
+
+def checks() -> dict[str, str]:
+    """Return the SQL text of every check by name; a healthy lake gives none of them a row."""
+    return texts("checks")
+
+
+def texts(kind: str) -> dict[str, str]:
+    """Return the SQL files of one folder by stem, sorted."""
+    folder = sql_dir() / kind
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}

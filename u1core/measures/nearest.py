@@ -1,0 +1,227 @@
+"""The memory-based classifier: exact nearest neighbours over stored activations, nothing trained.
+
+Shape legend: Q queries, M memory images, D dimensions, k neighbours. The search is separate from the
+vote: this module finds neighbours, SQL counts them (sql/views/memory_report.sql).
+
+The products cost 2 Q M D operations and are the floor. Choosing among them costs little beside it: after
+the first tile of the memory few products exceed the k-th best so far, one pass of maxima over groups of them
+finds those, and they are sorted in when many wait. benchmarks/knn.py compares the search with faiss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize, pad
+
+from u1core.common.heap import kept_heap
+
+NEIGHBOURS = 20
+"""Neighbours kept per query: enough for every vote that is reported."""
+
+GROUP = 32
+"""Neighbouring products whose maximum is looked at before they are."""
+
+ROOM = 3
+"""Hits per neighbour asked for that wait before they are sorted in."""
+
+
+class Tile(NamedTuple):
+    """How many queries and memory images are multiplied at once; their products are `queries * memory`."""
+
+    queries: int
+    memory: int
+
+
+TILES = {"cpu": Tile(4096, 1024)}
+"""By type of device: on a CPU the products stay in the last cache."""
+
+LARGE_TILE = Tile(8192, 16384)
+"""On other devices: 512 MiB of products in float32, few launches."""
+
+
+# What torch.compile makes of a frozen linear layer; torch has no public name for it.
+_ONEDNN = torch.backends.mkldnn.is_available() and all(  # type: ignore[no-untyped-call]
+    hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise")
+)
+
+
+class Neighbours(NamedTuple):
+    """The k most similar memory images of each query, best first, ties to the earlier image."""
+
+    similarity: np.ndarray  # (Q, k) cosine
+    position: np.ndarray  # (Q, k) position in the memory
+
+
+def unit_circle(angle_rad: np.ndarray) -> np.ndarray:
+    """Return angles (Q,) as unit vectors (Q, 2): their cosine similarity is cos of the angular distance.
+
+    A null (NaN) angle becomes the zero vector, which is equally unlike everything.
+    """
+    vectors = np.stack([np.cos(angle_rad), np.sin(angle_rad)], axis=1)
+    vectors[np.isnan(angle_rad)] = 0.0
+    return vectors
+
+
+@kept_heap()
+def nearest(
+    queries: np.ndarray,
+    memory: Iterable[np.ndarray],
+    k: int = NEIGHBOURS,
+    device: torch.device | str = "cpu",
+) -> Neighbours:
+    """Find the k nearest memory vectors of every query by cosine similarity, exactly.
+
+    Args:
+        queries: (Q, D), float32 or float64; the arithmetic follows this type.
+        memory: Blocks (m, D) in memory order. Only one block at a time is held, and the answer does not
+            depend on where they end.
+        k: Neighbours per query; fewer are returned when the memory is smaller.
+        device: Where the products run.
+
+    Returns:
+        Similarities and memory positions, (Q, min(k, M)). A vector that is not finite is, like the zero
+        vector, equally unlike everything.
+    """
+    asked = _directions(torch.tensor(queries, device=device))
+    tile = TILES.get(asked.device.type, LARGE_TILE)
+    searches = [_Search(part, k) for part in torch.split(asked, tile.queries)]
+    total = 0
+    for block in _recut(memory, tile.memory):
+        # Whole groups of products: the zero vectors at the end are taken out again.
+        directions = pad(_directions(torch.tensor(block).to(asked)), (0, 0, 0, -len(block) % GROUP))
+        packed = _pack(directions, tile.queries)
+        for search in searches:
+            search.offer(packed, len(block), total)
+        total += len(block)
+    found = [search.result(min(k, total)) for search in searches]
+    similarity, position = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+    return Neighbours(similarity, position)
+
+
+def _directions(vectors: Tensor) -> Tensor:
+    """Return vectors (B, D) at length 1; the zero vector, and what is not finite, as 0."""
+    return normalize(vectors, dim=1).nan_to_num_(nan=0.0)
+
+
+def _recut(blocks: Iterable[np.ndarray], rows: int) -> Iterator[np.ndarray]:
+    """Yield the rows of blocks (m, D) in order, `rows` at a time, the last time what is left."""
+    rest = None
+    for block in blocks:
+        rest = block if rest is None or not len(rest) else np.concatenate([rest, block])
+        whole = len(rest) - len(rest) % rows
+        yield from (rest[start : start + rows] for start in range(0, whole, rows))
+        rest = rest[whole:]
+    if rest is not None and len(rest):
+        yield rest
+
+
+class _Hits(NamedTuple):
+    """Products that may be among the best k of their query, by query and then by position."""
+
+    row: Tensor  # (h,) query
+    position: Tensor  # (h,) in the memory
+    similarity: Tensor  # (h,)
+
+
+class _Search:
+    """The best k of a few queries (n, D) over the memory offered so far.
+
+    Attributes:
+        similarity: (n, k + room). The best so far, then hits in the order of the memory, then -inf.
+        position: (n, k + room). Theirs in the memory.
+        waiting: (n,). How many hits wait to be sorted in.
+        floor: (n, 1). At least k of the memory are as similar or more, so an equal one that comes later is
+            none of the best k.
+    """
+
+    def __init__(self, queries: Tensor, k: int) -> None:
+        n, device = len(queries), queries.device
+        self.queries, self.k, self.room = queries, k, ROOM * k
+        self.similarity = queries.new_full((n, k + self.room), -torch.inf)
+        self.position = torch.zeros(self.similarity.shape, dtype=torch.long, device=device)
+        self.waiting = torch.zeros(n, dtype=torch.long, device=device)
+        self.floor = queries.new_full((n, 1), -torch.inf)
+
+    def offer(self, packed: Tensor, count: int, offset: int) -> None:
+        """Look at a packed tile (m, D) of the memory: `count` images from `offset` on, then zeros."""
+        products = _products(self.queries, packed)  # (n, m)
+        products[:, count:] = -torch.inf
+        groups = products.view(len(products), products.shape[1] // GROUP, GROUP)  # (n, G, GROUP)
+        row, group = self._above(groups.amax(dim=2))
+        values = groups.flatten(0, 1)[row * groups.shape[1] + group]  # (g, GROUP)
+        which, member = (values >= self.floor[row]).nonzero(as_tuple=True)
+        position = offset + group[which] * GROUP + member
+        self._keep(_Hits(row[which], position, values[which, member]))
+
+    def _above(self, maxima: Tensor) -> tuple[Tensor, Tensor]:
+        """Return queries and groups of the maxima (n, G) above the floor; raise the floor where they crowd.
+
+        The k-th largest maximum is at most the k-th largest product. Maxima crowd in the first tile, and in a
+        memory that becomes ever more like the query: one sorted by class.
+        """
+        above = maxima > self.floor
+        row, group = above.nonzero(as_tuple=True)
+        if len(row) <= self.k * len(maxima):
+            return row, group
+        crowded = above.sum(dim=1) > self.k
+        least = maxima[crowded].topk(self.k, dim=1).values[:, -1:]
+        self.floor[crowded] = least
+        above[crowded] = maxima[crowded] >= least
+        row, group = above.nonzero(as_tuple=True)
+        return row, group
+
+    def _keep(self, hits: _Hits) -> None:
+        """Let hits wait, `room` per query at a time; sort in those that wait where more would not fit."""
+        if not len(hits.row):
+            return
+        count = hits.row.bincount(minlength=len(self.waiting))
+        rank = torch.arange(len(hits.row), device=count.device) - (count.cumsum(0) - count)[hits.row]
+        if (widest := int(count.max())) > self.room:
+            for turn in range(math.ceil(widest / self.room)):
+                self._keep(_Hits(*(values[rank // self.room == turn] for values in hits)))
+            return
+        if int((self.waiting + count).max()) > self.room:
+            self._sort_in()
+        slot = self.k + self.waiting[hits.row] + rank
+        self.similarity[hits.row, slot] = hits.similarity
+        self.position[hits.row, slot] = hits.position
+        self.waiting += count
+
+    def _sort_in(self) -> None:
+        """Sort the hits that wait in among the best; earlier memory stands first and wins ties."""
+        best = self.similarity.argsort(dim=1, descending=True, stable=True)[:, : self.k]
+        self.position[:, : self.k] = self.position.gather(1, best)
+        self.similarity[:, : self.k] = self.similarity.gather(1, best)
+        self.similarity[:, self.k :] = -torch.inf
+        self.waiting.zero_()
+        self.floor = torch.maximum(self.floor, self.similarity[:, self.k - 1 : self.k])
+
+    def result(self, k: int) -> tuple[Tensor, Tensor]:
+        """Return the similarities and positions (n, k) of the best."""
+        self._sort_in()
+        return self.similarity[:, :k], self.position[:, :k]
+
+
+def _pack(memory: Tensor, queries: int) -> Tensor:
+    """Return a tile (m, D) of the memory in the layout that is fastest to multiply with that many queries.
+
+    On a CPU that is oneDNN's, which knows no float64. On AMD, `@` goes to MKL and a fifth is lost.
+    """
+    if _ONEDNN and memory.device.type == "cpu" and memory.dtype == torch.float32:
+        packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(memory, queries)
+        return packed
+    return memory
+
+
+def _products(queries: Tensor, packed: Tensor) -> Tensor:
+    """Return the inner products (n, m) of queries (n, D) and a packed tile (m, D)."""
+    if packed.is_mkldnn:
+        products: Tensor = torch.ops.mkldnn._linear_pointwise(queries, packed, None, "none", [], "")
+        return products
+    return queries @ packed.T
