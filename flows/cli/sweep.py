@@ -8,10 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.arguments import err, out, takes
-from flows.clusters import with_own_cluster
 from flows.options import Drift, Option, Options
-from u1core.catalog.catalog import load_catalog
-from u1core.networks.references import select_models
 
 _NOT_PLANNED = ("report", "runner", "dask_address", "cluster", "cluster_options", "cell_timeout", "drift")
 _NOT_RETRIED = ("limit", "location_limit", "variants", "precision", "drift")
@@ -77,6 +74,10 @@ def serve(
 
 def _completed(options: Options) -> Options:
     """Refuse unknown names before torch takes seconds to import; add the cluster of the catalog file."""
+    from flows.clusters import with_own_cluster
+    from u1core.catalog.catalog import load_catalog
+    from u1core.networks.references import select_models
+
     catalog = load_catalog(options.catalog)
     select_models(catalog, options.models)
     catalog.select_datasets(options.datasets)
