@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -14,6 +13,7 @@ from tomlkit.items import Item
 
 from u1core.catalog.catalog import find_problems
 from u1core.catalog.entries import DatasetEntry, ModelEntry, Preprocessing
+from u1core.common import atomic
 from u1core.common.errors import U1Error
 
 HEADER = (
@@ -120,12 +120,9 @@ def _read(path: Path) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Replace the file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        atomic.write_text(path, text)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise U1Error(
             "a catalog file that can be written", f"{path}: {error.strerror}", "check it"
         ) from error
