@@ -16,7 +16,8 @@ from u1core.cells.cell import Cell
 from u1core.cells.location_maps import LocationMaps
 from u1core.images.cache import Images
 from u1core.lake.store import Lake, list_matrix
-from u1core.measures import medial, nearest_by_place, optics
+from u1core.measures import medial, nearest_by_place
+from u1core.measures.image_plane import coordinates
 from u1core.measures.nearest import NEIGHBOURS, Neighbours, nearest, unit_circle
 
 BLOCK_ROWS = 8192
@@ -95,7 +96,7 @@ def _search_location(cell: Cell, lake: Lake, images: Images, device: str) -> Non
     query, memory = (maps.positions[split][rows[split]] for split in ("query", "memory"))
     with maps.read("query") as queries, maps.read("memory") as memories:
         found = nearest_by_place.search(queries, memories, rows["query"], rows["memory"], device)
-    x, y = (c.ravel() for c in optics.coordinates(*_bottleneck_size(cell, lake)))
+    x, y = (c.ravel() for c in coordinates(*_bottleneck_size(cell, lake)))
     sets = [("location", *place) for place in zip(x, y, found.location, strict=True)]
     sets += [("full", None, None, found.full), ("pooled", None, None, found.pooled)]
     columns = [
