@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from u1core.cells.location_maps import LocationMaps
 from u1core.cells.open_cell import OpenCell
 from u1core.lake.store import list_matrix
-from u1core.measures import medial, nearest_by_place, optics
+from u1core.measures import medial, nearest_by_place
+from u1core.measures.image_plane import coordinates
 from u1core.measures.nearest import NEIGHBOURS, Neighbours, nearest, unit_circle
 from u1core.measures.sums import SPLITS
 
@@ -103,7 +104,7 @@ def _search_location(opened: OpenCell, recorded: dict[str, Columns], device: str
     query, memory = (maps.positions[split][rows[split]] for split in ("query", "memory"))
     with maps.read("query") as queries, maps.read("memory") as memories:
         found = nearest_by_place.search(queries, memories, rows["query"], rows["memory"], device)
-    x, y = (c.ravel() for c in optics.coordinates(*_bottleneck_size(opened)))
+    x, y = (c.ravel() for c in coordinates(*_bottleneck_size(opened)))
     sets = [("location", *place) for place in zip(x, y, found.location, strict=True)]
     sets += [("full", None, None, found.full), ("pooled", None, None, found.pooled)]
     labels = opened.images.labels

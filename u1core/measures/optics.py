@@ -2,9 +2,7 @@
 
 Shape legend: B images, N channels, H x W pixels, J radii, K rings.
 
-One convention holds everywhere (docs/method.md): pixel (row p, column q) sits at
-x = (2q+1)/W - 1, y = 1 - (2p+1)/H, so the image fills [-1, 1]^2 at every resolution, x to the right,
-y up, lengths in half images. Angles are radians in (-pi, pi].
+Lengths are half images and pixels sit as in `u1core.measures.image_plane`. Angles are radians in (-pi, pi].
 """
 
 from __future__ import annotations
@@ -20,22 +18,13 @@ import torch
 from torch import Tensor
 
 from u1core.measures.focus import Focus
+from u1core.measures.image_plane import CORNER_RADIUS, coordinates
 
-RADII = np.linspace(0.0, math.sqrt(2.0), 129)
+RADII = np.linspace(0.0, CORNER_RADIUS, 129)
 """Radii at which encircled energy is tabulated, in half images: (J,)."""
 
 CENTRE_RADIUS = 0.5
 """Radius of the disc that `centre_density_ratio` compares with the whole image, in half images."""
-
-UNIFORM_EE50_RADIUS = math.sqrt(2.0 / math.pi)
-"""EE50 of uniformly spread energy: pi r^2 = half of the image's area 4."""
-
-
-def coordinates(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixel coordinates x and y, each (H, W), in half images, y up."""
-    x = (2 * np.arange(width) + 1) / width - 1
-    y = 1 - (2 * np.arange(height) + 1) / height
-    return np.broadcast_to(x, (height, width)), np.broadcast_to(y[:, None], (height, width))
 
 
 class _Plane(NamedTuple):

@@ -1,4 +1,5 @@
 import datetime as dt
+import os
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -225,7 +226,7 @@ def test_a_report_that_cannot_be_written_keeps_the_old_one(tmp_path, monkeypatch
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(U1Error, match="No space left on device"):
         write_report(connect(tmp_path / "lake"), out)
     assert out.read_text() == "old"
