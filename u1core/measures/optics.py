@@ -193,8 +193,8 @@ def fit_sombrero(mean_energy: np.ndarray) -> Sombrero:
     """Fit the Sombrero to every pixel of a mean energy map (H, W) with equal weights.
 
     The fit is linear in the map, so the coefficients of a mean map are the means of the images' own: their
-    standard errors are taken over images (sql/views/sombrero.sql), not over pixels, whose residuals are lack
-    of fit. Below three distinct radii (maps under 3 x 3) nothing is determined: NaN, and None for the rest.
+    standard errors are taken over images (sql/views/cells/sombrero.sql), not over pixels, whose residuals are
+    lack of fit. Below three distinct radii (maps under 3 x 3) nothing is determined: NaN, None for the rest.
     """
     plane = _plane(*mean_energy.shape)
     values = mean_energy.ravel()
