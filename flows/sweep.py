@@ -30,7 +30,6 @@ from tasks.weights import fetch_weights
 from u1core.catalog.entries import DatasetEntry, ModelEntry, Preprocessing
 from u1core.cells.cell import Cell, cell_states
 from u1core.common.errors import U1Error
-from u1core.images.cache import select_images
 from u1core.lake.store import Lake, writing_to
 from u1core.networks.preprocess import preprocessing_of
 
@@ -154,7 +153,7 @@ def compute(request: Request, jobs: list[Job]) -> list[Ending]:
 def count_images(jobs: list[Job]) -> dict[str, int]:
     """Return the images of each job by its name; a dataset is opened once."""
     first = {job.cell.dataset.id: job for job in jobs}
-    sizes = {dataset: len(select_images(job.open_images(), job.cell.limit)) for dataset, job in first.items()}
+    sizes = {dataset: len(job.open().positions) for dataset, job in first.items()}
     return {job.name: sizes[job.cell.dataset.id] for job in jobs}
 
 

@@ -14,6 +14,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
 
+from u1core.common import atomic
 from u1core.common.text import as_markdown, harmless
 from u1core.lake.connect import connect, freeze
 from u1core.lake.digest import WORTH_TELLING, Done, conclude_sweep
@@ -61,7 +62,7 @@ def conclude_lake(
         )
         threshold = WORTH_TELLING if drift is None else drift
         digest = conclude_sweep(connection, Lake.open(lake), done, threshold)
-    out.with_name(DIGEST).write_text(digest.text, encoding="utf-8")
+    atomic.write_text(out.with_name(DIGEST), digest.text)
     return Conclusions(failing, claims, digest.moved, digest.text)
 
 
