@@ -14,7 +14,7 @@ from u1core.catalog.catalog import load_catalog
 from u1core.catalog.dataset_references import dataset_reference
 from u1core.catalog.edit import add_dataset, add_model, check_free
 from u1core.catalog.entries import DatasetEntry, ModelEntry
-from u1core.cells.examine import Finding, examine_model
+from u1core.cells.examine import Remark, examine_model
 from u1core.common.errors import U1Error
 from u1core.networks.preprocess import preprocessing_of
 from u1core.networks.references import model_reference, select_models
@@ -97,7 +97,7 @@ def _absolute(weights: str | None) -> str | None:
     return f"file:{path.resolve()}" if path.is_file() else weights
 
 
-def _stop_at_faults(entry: ModelEntry, findings: Sequence[Finding]) -> None:
+def _stop_at_faults(entry: ModelEntry, findings: Sequence[Remark]) -> None:
     faults = [f"{finding.about}: {finding.text}" for finding in findings if finding.state == "fault"]
     if faults:
         raise U1Error(f"{entry.architecture} to run", "; ".join(faults), "correct that; nothing was written")
@@ -119,7 +119,7 @@ def _add_dataset(request: Request, catalog: Path, out: Console, err: Console) ->
 
 def _conclude(
     entry: ModelEntry | DatasetEntry,
-    findings: Sequence[Finding],
+    findings: Sequence[Remark],
     catalog: Path,
     next_command: str,
     out: Console,

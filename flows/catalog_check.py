@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from u1core.catalog.entries import DatasetEntry, ModelEntry
-from u1core.cells.examine import Finding, examine_model
+from u1core.cells.examine import Remark, examine_model
 from u1core.common.errors import U1Error
 from u1core.images.cache import Images, default_cache, open_images
 
@@ -46,7 +46,7 @@ def check_datasets(
         try:
             findings = describe_images(decode(entry, data_dir, err))
         except U1Error as error:
-            findings = [Finding("images", "fault", str(error))]
+            findings = [Remark("images", "fault", str(error))]
             faults.append(entry.id)
         add_findings(table, entry.id, findings)
     out.print(table)
@@ -62,7 +62,7 @@ def decode(entry: DatasetEntry, data_dir: Path | None, err: Console) -> Images:
         def report(done: int, total: int) -> None:
             progress.update(bar, completed=done, total=total)
 
-        return open_images(entry, default_cache(), data_dir, report=report)
+        return open_images(entry, default_cache(), data_dir, progress=report)
 
 
 def findings_table(what: str) -> Table:
@@ -70,7 +70,7 @@ def findings_table(what: str) -> Table:
     return Table(what, "", "about", "seen")
 
 
-def add_findings(table: Table, name: str, findings: Sequence[Finding]) -> None:
+def add_findings(table: Table, name: str, findings: Sequence[Remark]) -> None:
     """Add the findings of one entry, its name once."""
     for number, finding in enumerate(findings):
         state = f"[{COLOURS[finding.state]}]{finding.state}[/]"
@@ -79,7 +79,7 @@ def add_findings(table: Table, name: str, findings: Sequence[Finding]) -> None:
         table.add_row(first, state, finding.about, escape(finding.text), end_section=last)
 
 
-def describe_images(images: Images) -> list[Finding]:
+def describe_images(images: Images) -> list[Remark]:
     """Say what a dataset holds: counts, classes, fingerprint, and what could not be read."""
     query = int(images.is_query.sum())
     size = "in their files" if images.pixels is None else " x ".join(map(str, images.pixels.shape[1:]))
@@ -87,17 +87,17 @@ def describe_images(images: Images) -> list[Finding]:
     per_class = np.bincount(images.labels, minlength=len(images.class_names))
     classes = f"{len(images.class_names)} classes of {per_class.min()} to {per_class.max()} images"
     findings = [
-        Finding("images", "ok", counts),
-        Finding("classes", "ok", classes),
-        Finding("fingerprint", "ok", images.fingerprint),
+        Remark("images", "ok", counts),
+        Remark("classes", "ok", classes),
+        Remark("fingerprint", "ok", images.fingerprint),
     ]
     if failures := [*images.failures, *images.undecodable()]:
         reasons = [failure.error for failure in failures]
         total = len(images) + len(images.failures)
-        findings.append(Finding("failures", "note", f"{len(reasons)} of {total} pictures: {_few(reasons)}"))
+        findings.append(Remark("failures", "note", f"{len(reasons)} of {total} pictures: {_few(reasons)}"))
     if images.ignored.count:
         named = _few(images.ignored.names, images.ignored.count)
-        findings.append(Finding("ignored", "note", f"{images.ignored.count} other files: {named}"))
+        findings.append(Remark("ignored", "note", f"{images.ignored.count} other files: {named}"))
     return findings
 
 

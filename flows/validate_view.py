@@ -22,7 +22,7 @@ def run(*, quick: bool, seed: int, lake: Path | str | None, err: Console) -> Out
         def report(done: int, total: int, name: str) -> None:
             progress.update(task, completed=done, total=total, description=name)
 
-        return validate(quick=quick, seed=seed, lake=lake, report=report)
+        return validate(quick=quick, seed=seed, lake=lake, progress=report)
 
 
 def print_outcome(outcome: Outcome, out: Console) -> None:
