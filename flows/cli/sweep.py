@@ -11,8 +11,7 @@ from flows.cli.arguments import err, out, takes
 from flows.options import Drift, Option, Options
 
 _NOT_PLANNED = ("report", "runner", "dask_address", "cluster", "cluster_options", "cell_timeout", "drift")
-_NOT_RETRIED = ("limit", "location_limit", "variants", "precision", "drift")
-"""What a lake says of its failed cells; drift is told by sweeps of the same cells."""
+_FROM_THE_LAKE = ("limit", "location_limit", "variants", "precision")
 
 
 @takes(Options, but=_NOT_PLANNED)
@@ -31,7 +30,7 @@ def sweep(options: Options) -> None:
     _run(_completed(options))
 
 
-@takes(Options, but=_NOT_RETRIED)
+@takes(Options, but=(*_FROM_THE_LAKE, "drift"))
 def retry(
     options: Options,
     models: Annotated[
