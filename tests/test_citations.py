@@ -1,4 +1,4 @@
-"""What comments and docstrings cite is there: files, modules and what is in them."""
+"""What comments, docstrings and pages cite is there: files, modules and what is in them."""
 
 import ast
 import importlib
@@ -19,8 +19,10 @@ WRITTEN = {"digest.md"}
 
 
 def prose(path):
-    """Return the comments of a file, and of Python its docstrings, also those below attributes."""
+    """Return a page, or the comments of a file, and of Python its docstrings, also those below attributes."""
     text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        return text
     if path.suffix == ".sql":
         return "\n".join(line for line in text.splitlines() if line.lstrip().startswith("--"))
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
@@ -58,9 +60,9 @@ def wrong(text):
     return files + [cited for cited in MODULE.findall(text) if not is_known(cited)]
 
 
-@pytest.mark.parametrize("folder", ["u1core", "tasks", "flows", "sql", "tests", "benchmarks"])
+@pytest.mark.parametrize("folder", ["u1core", "tasks", "flows", "sql", "tests", "benchmarks", "docs"])
 def test_what_is_cited_is_there(folder):
-    paths = sorted(path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".sql"))
+    paths = sorted(path for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".sql", ".md"))
     found = [f"{path.relative_to(ROOT)} cites {cited}" for path in paths for cited in wrong(prose(path))]
     assert found == []
 
