@@ -14,6 +14,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.exceptions import PrefectException
 
+from u1core.common import atomic
 from u1core.common.text import as_markdown, harmless
 from u1core.lake.connect import connect, freeze
 from u1core.lake.digest import WORTH_TELLING, Done, conclude_sweep
@@ -44,7 +45,7 @@ class Conclusions:
 
 @task(task_run_name="check the lake, judge the claims, write the report", cache_policy=NO_CACHE)
 def conclude_lake(
-    lake: Path | str, out: Path, summary: str, outcomes: list[dict[str, str]], drift: float | None
+    lake: Path | str, out: Path, summary: str, endings: list[dict[str, str]], drift: float | None
 ) -> Conclusions:
     """Run checks, claims, report and digest on one connection: the expensive views are computed once."""
     with connect(lake) as connection, one_line_errors(connection):
@@ -54,14 +55,14 @@ def conclude_lake(
         write_report(connection, out)
         done = Done(
             summary,
-            Counter(outcome["status"] for outcome in outcomes),
-            [(outcome["name"], outcome["error"]) for outcome in outcomes if outcome["status"] == "failed"],
+            Counter(ending["status"] for ending in endings),
+            [(ending["name"], ending["error"]) for ending in endings if ending["status"] == "failed"],
             failing,
             claims,
         )
         threshold = WORTH_TELLING if drift is None else drift
         digest = conclude_sweep(connection, Lake.open(lake), done, threshold)
-    out.with_name(DIGEST).write_text(digest.text, encoding="utf-8")
+    atomic.write_text(out.with_name(DIGEST), digest.text)
     return Conclusions(failing, claims, digest.moved, digest.text)
 
 

@@ -9,7 +9,17 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from u1core.catalog.entries import DatasetEntry
-from u1core.catalog.fields import Check, field_problems, finite, matches, nearest, positive, text, texts
+from u1core.catalog.fields import (
+    Field,
+    field_problems,
+    finite,
+    matches,
+    nearest,
+    positive,
+    read_fields,
+    text,
+    texts,
+)
 from u1core.catalog.torchvision_sets import CLASSIFICATION, LABEL_SPACES, OTHERS
 
 LISTED_KINDS = ("folder", "parquet", "csv", "torchvision")
@@ -44,23 +54,23 @@ PHANTOM_OPTIONS = (
     *("background", "contrast", "noise"),
 )
 
-_NAME = Check(text, "the name of a column", required=False)
-_PATH = Check(text, "a path", required=False)
-_SIZE = Check(positive, "a whole number of pixels above 0", required=False)
+_NAME = Field(text, "the name of a column", required=False)
+_PATH = Field(text, "a path", required=False)
+_SIZE = Field(positive, "a whole number of pixels above 0", required=False)
 
-OPTIONS: Mapping[str, Mapping[str, Check]] = {
+OPTIONS: Mapping[str, Mapping[str, Field]] = {
     "folder": {
         "path": _PATH,
         "size": _SIZE,
-        "follow_links": Check(lambda v: isinstance(v, bool), "true or false", required=False),
+        "follow_links": Field(lambda v: isinstance(v, bool), "true or false", required=False),
     },
     "parquet": {"path": _PATH, "size": _SIZE, "image": _NAME, "label": _NAME},
     "csv": {"path": _PATH, "size": _SIZE},
     "torchvision": {
         "path": _PATH,
         "size": _SIZE,
-        "class": Check(text, "a classification set of torchvision.datasets"),
-        "arguments": Check(lambda v: isinstance(v, dict), "a table of its usual arguments", required=False),
+        "class": Field(text, "a classification set of torchvision.datasets"),
+        "arguments": Field(lambda v: isinstance(v, dict), "a table of its usual arguments", required=False),
     },
 }
 """By listed kind: the options it takes. A plugin checks its own."""
@@ -79,25 +89,16 @@ def is_kind(kind: object) -> bool:
     return kind in KINDS or kind in plugin_kinds()
 
 
-def parse(name: str, fields: Mapping[str, Any]) -> DatasetEntry:
+def parse(name: str, given: Mapping[str, Any]) -> DatasetEntry:
     """Make the entry of fields without mistakes."""
-    options = dict(fields.get("options", {}))
-    sources, label_space = ["directory"], name
-    if fields["kind"] == "torchvision":
+    options = given.get("options", {})
+    sources: tuple[str, ...] = ("directory",)
+    label_space = name
+    if given["kind"] == "torchvision":
         label_space = LABEL_SPACES.get(options["class"], name)
-        sources += [] if "path" in options else [f"torchvision:{options['class']}"]
-    return DatasetEntry(
-        id=name,
-        kind=fields["kind"],
-        sources=tuple(fields.get("sources", sources)),
-        class_names=tuple(fields.get("class_names", ())),
-        label_space=fields.get("label_space", label_space),
-        fingerprint=fields.get("fingerprint"),
-        images_memory=fields.get("images_memory"),
-        images_query=fields.get("images_query"),
-        options=options,
-        description=fields.get("description", ""),
-    )
+        sources += () if "path" in options else (f"torchvision:{options['class']}",)
+    left_out = {"sources": sources, "label_space": label_space}
+    return DatasetEntry(id=name, **left_out | read_fields(given, FIELDS))
 
 
 def problems(where: str, fields: Mapping[str, Any]) -> list[str]:
@@ -165,21 +166,27 @@ def why_no_class(name: str) -> str:
 
 
 FIELDS = {
-    "kind": Check(text, "the name of a kind"),
-    "sources": Check(
-        lambda v: texts(v) and all(_SOURCE.fullmatch(s) for s in v), _SOURCES_VALID, required=False
+    "kind": Field(text, "the name of a kind"),
+    "sources": Field(
+        lambda v: texts(v) and all(_SOURCE.fullmatch(s) for s in v),
+        _SOURCES_VALID,
+        required=False,
+        read=tuple,
+        write=list,
     ),
-    "class_names": Check(
+    "class_names": Field(
         lambda v: texts(v) and len(set(v)) == len(v) >= 2,
         "a list of at least two different names",
         required=False,
+        read=tuple,
+        write=list,
     ),
-    "label_space": Check(text, "a name", required=False),
-    "fingerprint": Check(
+    "label_space": Field(text, "a name", required=False),
+    "fingerprint": Field(
         lambda v: matches(_SHA256)(v) and len(v) == 64, "64 lower-case hexadecimal digits", required=False
     ),
-    "images_memory": Check(positive, "a whole number above 0", required=False),
-    "images_query": Check(positive, "a whole number above 0", required=False),
-    "options": Check(lambda v: isinstance(v, dict), "a table", required=False),
-    "description": Check(text, "text", required=False),
+    "images_memory": Field(positive, "a whole number above 0", required=False),
+    "images_query": Field(positive, "a whole number above 0", required=False),
+    "options": Field(lambda v: isinstance(v, dict), "a table", required=False, read=dict, write=dict),
+    "description": Field(text, "text", required=False),
 }

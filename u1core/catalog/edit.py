@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit.items import Item
 
+from u1core.catalog import datasets, models
 from u1core.catalog.catalog import find_problems
-from u1core.catalog.entries import DatasetEntry, ModelEntry, Preprocessing
+from u1core.catalog.entries import DatasetEntry, ModelEntry
+from u1core.catalog.fields import write_fields
+from u1core.common import atomic
 from u1core.common.errors import U1Error
 
 HEADER = (
@@ -34,18 +35,8 @@ def add_model(path: Path, entry: ModelEntry, layers: Mapping[str, str], *, repla
         U1Error: The id is taken (and `replace` is false), or the file can't be read or written; then it is
             left as it was.
     """
-    fields: dict[str, Any] = {
-        "description": entry.description,
-        "architecture": entry.architecture,
-        "weights": entry.weights,
-        "sha256": entry.sha256,
-        "preprocessing": None if entry.preprocessing is None else _numbers(entry.preprocessing),
-        "layers": _remarked(layers),
-        "bottleneck": entry.bottleneck,
-        "head": entry.head,
-        "label_space": entry.label_space,
-        "objective": "" if entry.objective == "onehot" else entry.objective,
-    }
+    fields = write_fields(entry, models.FIELDS)
+    fields = {name: _remarked(layers) if name == "layers" else value for name, value in fields.items()}
     if replace:
         _remove(path, "models", entry.id)
     _append(path, "models", entry.id, fields)
@@ -62,14 +53,7 @@ def add_dataset(path: Path, entry: DatasetEntry, remark: str) -> None:
     Raises:
         U1Error: The id is taken, or the file can't be read or written; it is left as it was.
     """
-    fields = {
-        "description": entry.description,
-        "kind": entry.kind,
-        "sources": list(entry.sources),
-        "label_space": entry.label_space,
-        "options": _inline(entry.options),
-    }
-    _append(path, "datasets", entry.id, fields, remark)
+    _append(path, "datasets", entry.id, write_fields(entry, datasets.FIELDS), remark)
 
 
 def check_free(path: Path, table: str, name: str) -> None:
@@ -86,8 +70,7 @@ def _append(path: Path, table: str, name: str, fields: Mapping[str, Any], remark
     if remark:
         entry.add(tomlkit.comment(remark))
     for field, value in fields.items():
-        if value not in (None, "", []):
-            entry.add(field, value)
+        entry.add(field, _inline(value) if isinstance(value, dict) else value)
     block = tomlkit.dumps({table: {name: entry}}).replace(f"[{table}]\n", "", 1)
     text = f"{before.rstrip()}\n\n{block}" if before else f"{HEADER}\n{block}"
     try:
@@ -120,39 +103,12 @@ def _read(path: Path) -> str:
 
 def _write(path: Path, text: str) -> None:
     """Replace the file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        atomic.write_text(path, text)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise U1Error(
             "a catalog file that can be written", f"{path}: {error.strerror}", "check it"
         ) from error
-
-
-def _numbers(preprocessing: Preprocessing) -> Item:
-    numbers = {
-        "size": preprocessing.size,
-        "crop_pct": preprocessing.crop_pct,
-        "interpolation": preprocessing.interpolation,
-        "mean": _fractions(preprocessing.mean),
-        "std": _fractions(preprocessing.std),
-        "crop_mode": preprocessing.crop_mode,
-    }
-    if preprocessing.crop_mode == "center":
-        del numbers["crop_mode"]
-    return _inline(numbers)
-
-
-def _fractions(values: Sequence[float]) -> list[float | str]:
-    """Write multiples of 1/255 as the fractions they are, where three digits would not say them."""
-    shown: list[float | str] = []
-    for value in values:
-        fraction = Fraction(value).limit_denominator(255)
-        exact = float(fraction) == value and fraction.denominator > 2 and len(repr(value)) > 10
-        shown.append(str(fraction) if exact else value)
-    return shown
 
 
 def _inline(values: Mapping[str, Any]) -> Item:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+from u1core.catalog.fields import told_of
 
 OBJECTIVES = ("onehot", "onehot+u1", "u1", "onehot+shuffled", "onehot+plane")
 """What weights can have been trained by: the arms of `u1 train`."""
@@ -31,10 +33,7 @@ class Preprocessing:
 
     def to_json(self) -> str:
         """Return the numbers as JSON with sorted keys; 'center', which came first, goes without saying."""
-        numbers = asdict(self)
-        if self.crop_mode == "center":
-            del numbers["crop_mode"]
-        return json.dumps(numbers, sort_keys=True)
+        return json.dumps(told_of(self), sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,12 @@ class ModelEntry:
     id: str
     architecture: str
     weights: str
-    sha256: str
-    preprocessing: Preprocessing | None
-    layers: tuple[str, ...]
-    bottleneck: str
-    head: str | None
-    label_space: str
+    sha256: str = ""
+    preprocessing: Preprocessing | None = None
+    layers: tuple[str, ...] = ()
+    bottleneck: str = ""
+    head: str | None = None
+    label_space: str = ""
     objective: str = "onehot"
     description: str = ""
     code_version: str = ""
@@ -89,11 +88,11 @@ class DatasetEntry:
     id: str
     kind: str
     sources: tuple[str, ...]
-    class_names: tuple[str, ...]
-    label_space: str
-    fingerprint: str | None
-    images_memory: int | None
-    images_query: int | None
+    class_names: tuple[str, ...] = ()
+    label_space: str = ""
+    fingerprint: str | None = None
+    images_memory: int | None = None
+    images_query: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 
 from u1core.catalog.entries import OBJECTIVES, ModelEntry, Preprocessing
-from u1core.catalog.fields import Check, matches, positive, text, texts
+from u1core.catalog.fields import Field, matches, positive, read_fields, text, texts, told_of
 from u1core.catalog.schemes import schemes
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
@@ -35,47 +35,42 @@ _WEIGHTS = {
 }
 
 
-def parse(name: str, fields: Mapping[str, Any]) -> ModelEntry:
+def parse(name: str, given: Mapping[str, Any]) -> ModelEntry:
     """Make the entry of fields without mistakes."""
-    numbers = fields.get("preprocessing")
-    return ModelEntry(
-        id=name,
-        architecture=fields["architecture"],
-        weights=fields["weights"],
-        sha256=fields.get("sha256", ""),
-        preprocessing=None if numbers is None else _preprocessing(numbers),
-        layers=tuple(fields.get("layers", ())),
-        bottleneck=fields.get("bottleneck", ""),
-        head=fields.get("head"),
-        label_space=fields["label_space"],
-        objective=fields.get("objective", "onehot"),
-        description=fields.get("description", ""),
-    )
+    return ModelEntry(id=name, **read_fields(given, FIELDS))
 
 
 def _preprocessing(numbers: Mapping[str, Any]) -> Preprocessing:
-    mean, std = ([_as_float(v) for v in numbers[key]] for key in ("mean", "std"))
-    return Preprocessing(
-        size=numbers["size"],
-        crop_pct=float(numbers["crop_pct"]),
-        interpolation=numbers["interpolation"],
-        mean=(mean[0], mean[1], mean[2]),
-        std=(std[0], std[1], std[2]),
-        crop_mode=numbers.get("crop_mode", "center"),
-    )
+    channels = {name: tuple(map(_as_float, numbers[name])) for name in ("mean", "std")}
+    return Preprocessing(**{**numbers, **channels, "crop_pct": float(numbers["crop_pct"])})
 
 
-def problems(where: str, fields: Mapping[str, Any]) -> list[str]:
+def _numbers(preprocessing: Preprocessing) -> dict[str, Any]:
+    channels = {name: _fractions(getattr(preprocessing, name)) for name in ("mean", "std")}
+    return {**told_of(preprocessing), **channels}
+
+
+def _fractions(values: Sequence[float]) -> list[float | str]:
+    """Write multiples of 1/255 as the fractions they are, where three digits would not say them."""
+    shown: list[float | str] = []
+    for value in values:
+        fraction = Fraction(value).limit_denominator(255)
+        exact = float(fraction) == value and fraction.denominator > 2 and len(repr(value)) > 10
+        shown.append(str(fraction) if exact else value)
+    return shown
+
+
+def problems(where: str, given: Mapping[str, Any]) -> list[str]:
     """Check what takes two fields to see."""
-    problems, layers = [], fields.get("layers")
-    scheme, weights = str(fields.get("architecture", "")).partition(":")[0], fields.get("weights")
-    if layers is None and "bottleneck" in fields:
+    problems, layers = [], given.get("layers")
+    scheme, weights = str(given.get("architecture", "")).partition(":")[0], given.get("weights")
+    if layers is None and "bottleneck" in given:
         problems.append(f"{where}.layers: missing; leave the bottleneck out too, and both are found")
-    if layers is not None and texts(layers) and fields.get("bottleneck") not in layers:
+    if layers is not None and texts(layers) and given.get("bottleneck") not in layers:
         problems.append(f"{where}.bottleneck: must be one of its layers: {', '.join(layers)}")
     if scheme == "pixels" and weights != "none":
         problems.append(f"{where}.weights: must be 'none', the pictures alone have no weights")
-    if scheme == "code" and "preprocessing" not in fields:
+    if scheme == "code" and "preprocessing" not in given:
         problems.append(f"{where}.preprocessing: missing; {_PREPROCESSING_VALID}")
     return problems
 
@@ -142,28 +137,34 @@ _PREPROCESSING_VALID = (
 )
 
 FIELDS = {
-    "architecture": Check(
+    "architecture": Field(
         _is_architecture,
         "timm:<name>, torchvision:<name>, cifar_resnet:<6n+2>, small_cnn:<channels>, pixels:luminance, "
         "code:<module>:<function> or <scheme>:<name> of a plugin",
     ),
-    "weights": Check(
+    "weights": Field(
         _is_weights,
         f"package:<distribution>, embedded:<name>, file:<path> ({', '.join(SUFFIXES)}; no '..'), "
         "torchvision:<name>@<WEIGHTS>, timm:<name>.<tag>, those of a plugin, or none",
     ),
-    "sha256": Check(matches(_SHA256), "8 to 64 lower-case hexadecimal digits", required=False),
-    "preprocessing": Check(_is_preprocessing, _PREPROCESSING_VALID, required=False),
-    "layers": Check(
-        lambda v: texts(v) and len(set(v)) == len(v), "a list of different node paths", required=False
+    "sha256": Field(matches(_SHA256), "8 to 64 lower-case hexadecimal digits", required=False),
+    "preprocessing": Field(
+        _is_preprocessing, _PREPROCESSING_VALID, required=False, read=_preprocessing, write=_numbers
     ),
-    "bottleneck": Check(text, "one of the layers", required=False),
-    "head": Check(text, "the node path of the logits", required=False),
-    "label_space": Check(text, "a name, such as imagenet1k or cifar10"),
-    "objective": Check(
+    "layers": Field(
+        lambda v: texts(v) and len(set(v)) == len(v),
+        "a list of different node paths",
+        required=False,
+        read=tuple,
+        write=list,
+    ),
+    "bottleneck": Field(text, "one of the layers", required=False),
+    "head": Field(text, "the node path of the logits", required=False),
+    "label_space": Field(text, "a name, such as imagenet1k or cifar10"),
+    "objective": Field(
         _is_objective,
         "what the weights were trained by: an arm of `u1 train`; left out, onehot",
         required=False,
     ),
-    "description": Check(text, "text", required=False),
+    "description": Field(text, "text", required=False),
 }

@@ -6,13 +6,14 @@ import json
 import os
 import platform
 import time
-import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from u1core.cells.cell import Cell
+from u1core.common import atomic
 from u1core.common.runtime import Runtime, is_out_of_memory
 from u1core.networks.identity import identity_of
 
@@ -89,13 +90,9 @@ class Remembered:
     def put(self, cell: Cell, runtime: Runtime, size: int) -> None:
         """Remember a size; a second process that writes meanwhile costs one of the two a new try."""
         sizes = self._read() | {_key(cell, runtime): size}
-        temporary = self._path.with_name(f".{uuid.uuid4().hex}.json")
-        try:
+        with suppress(OSError):  # a cache that is read-only is no reason to stop
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(sizes, indent=1, sort_keys=True))
-            temporary.replace(self._path)
-        except OSError:  # a cache that is read-only is no reason to stop
-            temporary.unlink(missing_ok=True)
+            atomic.write_text(self._path, json.dumps(sizes, indent=1, sort_keys=True), is_lasting=False)
 
     def _read(self) -> dict[str, object]:
         try:

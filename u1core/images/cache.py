@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from u1core.catalog.entries import DatasetEntry, Preprocessing
+from u1core.common import atomic
 from u1core.common.errors import U1Error
 from u1core.images.in_files import Pictures, PictureSource
 from u1core.images.pixel_source import ArraySource, PixelSource
@@ -81,6 +82,11 @@ class Images:
         if self.pixels is None:
             raise U1Error("images with pixels or pictures", "neither", "open them with `open_images`")
         return ArraySource(self.pixels)
+
+    def failure(self, position: int, stage: str, error: str) -> ImageFailure:
+        """Return the failure of one image at a stage, by its position."""
+        label, is_query = int(self.labels[position]), bool(self.is_query[position])
+        return ImageFailure(int(self.image_ids[position]), label, is_query, stage, error)
 
     def undecodable(self) -> list[ImageFailure]:
         """Decode whatever is not decoded yet, keep nothing, and return the pictures that can't be."""
@@ -265,10 +271,7 @@ def _write(decoded: Decoded, entry: DatasetEntry, folder: Path) -> Path:
         "image_ids": decoded.image_ids,
     }
     for name, array in arrays.items():
-        with (folder / f"{name}.npy").open("wb") as stream:
-            np.save(stream, array)
-            stream.flush()
-            os.fsync(stream.fileno())
+        np.save(folder / f"{name}.npy", array)
     meta = {
         "class_names": decoded.class_names,
         "fingerprint": _cell_fingerprint(decoded, entry),
@@ -276,10 +279,9 @@ def _write(decoded: Decoded, entry: DatasetEntry, folder: Path) -> Path:
         "ignored": asdict(decoded.ignored),
         "in_files": decoded.pixels is None,
     }
-    with (folder / "meta.json").open("w", encoding="utf-8") as stream:
-        json.dump(meta, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
+    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    for path in folder.iterdir():
+        atomic.bring_to_disk(path)
     return folder
 
 
@@ -288,11 +290,7 @@ def _publish(ready: Path, folder: Path, entry: DatasetEntry) -> None:
     if folder.exists() and _open(folder, entry, None) is None:
         # Half a cache, from a copy or a disk gone wrong. Whoever has it open keeps it until it is closed.
         folder.rename(ready.with_name("damaged"))
-    try:
-        ready.rename(folder)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
+    atomic.publish_folder(ready, folder)
 
 
 def _open(folder: Path, entry: DatasetEntry, data_dir: Path | None) -> Images | None:

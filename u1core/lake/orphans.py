@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from pyarrow import fs
 
+from u1core.common import atomic
 from u1core.lake.schema import CELL_TABLES
 from u1core.lake.storage import WORK
 from u1core.lake.store import Lake, key_of
@@ -52,7 +53,7 @@ def find_orphans(lake: Lake) -> list[Orphan]:
 
 def _temporary(lake: Lake) -> Iterator[Orphan]:
     for info in lake.storage.infos(WORK):
-        if info.path.endswith(".tmp") and datetime.now(UTC) - info.mtime > _SETTLED:
+        if info.path.endswith(atomic.SUFFIX) and datetime.now(UTC) - info.mtime > _SETTLED:
             yield Orphan("temporary", info.path, "", 1, info.size, info.mtime)
 
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import errno
 import mmap
-import os
 import shutil
 import tempfile
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -23,6 +21,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
+from u1core.common import atomic
 from u1core.common.errors import TakenError, U1Error
 from u1core.lake.lease import Lease
 
@@ -202,27 +201,21 @@ class _LocalFile(NewFile):
     """Written under a temporary name, fsynced, renamed."""
 
     def __init__(self, root: Path, name: str, beside: str) -> None:
-        self.root, self.target = root, root / name
-        self.path = root / beside / f"{uuid.uuid4().hex}.tmp"
+        self._root, target, folder = root, root / name, root / beside
         with writing_to(root):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.target.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+        self._draft = atomic.Draft(target, folder)
+        self.path = self._draft.path
 
     def keep(self) -> None:
-        """Bring the file to the disk, rename it, and bring its folder's entry to the disk."""
-        with writing_to(self.root):
-            with self.path.open("rb") as file:
-                os.fsync(file.fileno())
-            self.path.replace(self.target)
-            folder = os.open(self.target.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        """Bring the file to the disk and rename it."""
+        with writing_to(self._root):
+            self._draft.keep()
 
     def discard(self) -> None:
         """Delete the temporary file."""
-        self.path.unlink(missing_ok=True)
+        self._draft.discard()
 
 
 class ObjectStorage(Storage):

@@ -2,16 +2,14 @@
 
 Shape legend: B images, N channels, H x W pixels, J radii, K rings.
 
-One convention holds everywhere (docs/method.md): pixel (row p, column q) sits at
-x = (2q+1)/W - 1, y = 1 - (2p+1)/H, so the image fills [-1, 1]^2 at every resolution, x to the right,
-y up, lengths in half images. Angles are radians in (-pi, pi].
+Lengths are half images and pixels sit as in `u1core.measures.image_plane`. Angles are radians in (-pi, pi].
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -19,21 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-RADII = np.linspace(0.0, math.sqrt(2.0), 129)
+from u1core.measures.focus import Focus
+from u1core.measures.image_plane import CORNER_RADIUS, coordinates
+
+RADII = np.linspace(0.0, CORNER_RADIUS, 129)
 """Radii at which encircled energy is tabulated, in half images: (J,)."""
 
 CENTRE_RADIUS = 0.5
 """Radius of the disc that `centre_density_ratio` compares with the whole image, in half images."""
-
-UNIFORM_EE50_RADIUS = math.sqrt(2.0 / math.pi)
-"""EE50 of uniformly spread energy: pi r^2 = half of the image's area 4."""
-
-
-def coordinates(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixel coordinates x and y, each (H, W), in half images, y up."""
-    x = (2 * np.arange(width) + 1) / width - 1
-    y = 1 - (2 * np.arange(height) + 1) / height
-    return np.broadcast_to(x, (height, width)), np.broadcast_to(y[:, None], (height, width))
 
 
 class _Plane(NamedTuple):
@@ -111,43 +102,6 @@ def energy(activations: Tensor, dim: int = 1) -> Tensor:
     """
     norm: Tensor = torch.linalg.vector_norm(activations, dim=dim, dtype=torch.float32)
     return norm.square().double()
-
-
-@dataclass(frozen=True)
-class Focus:
-    """How one energy map is concentrated; every field (B,), NaN where the map is empty or flat.
-
-    Attributes:
-        energy_total: Sum of E.
-        dipole_x: Energy centroid, real part of d = sum E (x+iy) / sum E, half images.
-        dipole_y: Its imaginary part.
-        quadrupole_x: Real part of sum E (x+iy)^2 / sum E r^2.
-        quadrupole_y: Its imaginary part.
-        ee50_radius: Radius that encircles half of the energy, half images.
-        ee80_radius: Radius that encircles 80 % of it.
-        centre_density_ratio: Density inside r <= 1/2 over the density of the image; 1 when uniform.
-        anisotropy: Share of the spatial variance that lies within rings of equal radius, in [0, 1].
-        sombrero_a: Energy on the axis of the least-squares E(r) = a - b r^2 + c r^4, over all pixels.
-        sombrero_b: Its curvature at the axis; like a and c NaN below three distinct radii.
-        sombrero_c: Its quartic term.
-    """
-
-    energy_total: Tensor
-    dipole_x: Tensor
-    dipole_y: Tensor
-    quadrupole_x: Tensor
-    quadrupole_y: Tensor
-    ee50_radius: Tensor
-    ee80_radius: Tensor
-    centre_density_ratio: Tensor
-    anisotropy: Tensor
-    sombrero_a: Tensor
-    sombrero_b: Tensor
-    sombrero_c: Tensor
-
-    def numpy(self) -> dict[str, np.ndarray]:
-        """Return every field as a float64 array by name."""
-        return {f.name: getattr(self, f.name).cpu().numpy() for f in fields(self)}
 
 
 def focus(energy_map: Tensor) -> Focus:
@@ -239,8 +193,8 @@ def fit_sombrero(mean_energy: np.ndarray) -> Sombrero:
     """Fit the Sombrero to every pixel of a mean energy map (H, W) with equal weights.
 
     The fit is linear in the map, so the coefficients of a mean map are the means of the images' own: their
-    standard errors are taken over images (sql/views/sombrero.sql), not over pixels, whose residuals are lack
-    of fit. Below three distinct radii (maps under 3 x 3) nothing is determined: NaN, and None for the rest.
+    standard errors are taken over images (sql/views/cells/sombrero.sql), not over pixels, whose residuals are
+    lack of fit. Below three distinct radii (maps under 3 x 3) nothing is determined: NaN, None for the rest.
     """
     plane = _plane(*mean_energy.shape)
     values = mean_energy.ravel()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from u1core.networks.trace import Value, record
+from u1core.networks.trace import Value, numbered, record
 
 TOLERANCE = 5e-4
 """Largest deviation allowed after folding, relative to a layer's root mean square: rounding makes 1e-5, up to
@@ -65,7 +65,7 @@ def _pairs(values: list[Value], modules: dict[str, nn.Module], kept: set[str]) -
             continue
         source = values[value.inputs[0]]
         norm, convolution = _owner(value, modules, nn.BatchNorm2d), _owner(source, modules, nn.Conv2d)
-        once = all(f"{path}_1" not in calls for path in (norm, convolution))
+        once = all(numbered({path: 1}, path) not in calls for path in (norm, convolution))
         if norm and convolution and once and readers[source.index] == 1 and not kept & set(source.names):
             yield convolution, norm
 

@@ -97,11 +97,6 @@ def _entry(scheme: str, name: str, tag: str, weights: str, label_space: str) -> 
         id=re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{scheme}.{name}.{tag}")[: MAX_ID // 2],
         architecture=f"{scheme}:{name}",
         weights=weights,
-        sha256="",
-        preprocessing=None,
-        layers=(),
-        bottleneck="",
-        head=None,
         label_space=label_space,
         description=f"{name} of {scheme}, weights {tag}",
     )

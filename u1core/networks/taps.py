@@ -6,15 +6,15 @@ modules return, and where a function makes a layer, the whole pass is followed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from torch import Tensor, nn
 
 from u1core.catalog.fields import nearest
 from u1core.common.errors import U1Error
-from u1core.networks.trace import Arguments, Follower, last_tensor, record
+from u1core.networks.trace import Arguments, Follower, last_tensor, numbered, record, unnumbered
 
 
 class Taps(nn.Module):
@@ -78,9 +78,14 @@ class Taps(nn.Module):
     @contextmanager
     def _tap_modules(self, found: dict[str, Tensor]) -> Iterator[None]:
         with ExitStack() as hooks:
+            calls: dict[str, int] = {}
+
+            def hook(path: str, module: nn.Module, inputs: object, output: object) -> None:
+                self._take(found, numbered(calls, path), output)
+
             for path in self._tapped:
-                take = _named_calls(path, lambda name, output: self._take(found, name, output))
-                hooks.callback(self.network.get_submodule(path).register_forward_hook(take).remove)
+                module = self.network.get_submodule(path)
+                hooks.callback(module.register_forward_hook(partial(hook, path)).remove)
             yield
 
     @contextmanager
@@ -91,21 +96,6 @@ class Taps(nn.Module):
     def _no_such_layer(self, name: str, x: Tensor) -> U1Error:
         names = [n for value in record(self.network, x[:1]) for n in value.names]
         return U1Error("a layer of the network", f"'{name}'", f"nearest: {nearest(name, names)}")
-
-
-def _named_calls(
-    path: str, take: Callable[[str, object], None]
-) -> Callable[[nn.Module, object, object], None]:
-    """Return a forward hook that names every call of a module: 'act', then 'act_1'."""
-    calls = 0
-
-    def hook(module: nn.Module, inputs: object, output: object) -> None:
-        nonlocal calls
-        name = f"{path}_{calls}" if calls else path
-        calls += 1
-        take(name, output)
-
-    return hook
 
 
 class _Hooked(nn.Module):
@@ -128,9 +118,7 @@ class _Hooked(nn.Module):
 
     def _hook(self, path: str, wanted: set[str]) -> Callable[[nn.Module, object, Tensor], None]:
         def take(module: nn.Module, inputs: object, output: Tensor) -> None:
-            count = self._calls.get(path, 0)
-            self._calls[path] = count + 1
-            name = f"{path}_{count}" if count else path
+            name = numbered(self._calls, path)
             if name in wanted:
                 self._found[name] = output
 
@@ -163,7 +151,4 @@ class _Tapper(Follower):
 
 def _module_of(name: str, modules: dict[str, nn.Module]) -> str:
     """Return the path of the module whose call this is, 'relu_1' being the second call of 'relu'; else ''."""
-    if name in modules:
-        return name
-    again = re.fullmatch(r"(.+)_\d+", name)
-    return again[1] if again and again[1] in modules else ""
+    return next((path for path in (name, unnumbered(name)) if path in modules), "")

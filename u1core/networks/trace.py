@@ -7,7 +7,7 @@ where a function makes it, by the module around it and the function, the second 
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +21,30 @@ from torch.utils.hooks import RemovableHandle
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """Of a torch function: positional, and by name."""
+
+
+def numbered(calls: dict[str, int], name: str) -> str:
+    """Name a call and count it.
+
+    Example:
+        >>> calls = {}
+        >>> [numbered(calls, name) for name in ("act", "act", "conv", "act")]
+        ['act', 'act_1', 'conv', 'act_2']
+    """
+    count = calls.get(name, 0)
+    calls[name] = count + 1
+    return f"{name}_{count}" if count else name
+
+
+def unnumbered(name: str) -> str:
+    """Return what a name would call again; empty where it is the name of no second call.
+
+    Example:
+        >>> unnumbered("act_1"), unnumbered("act")
+        ('act', '')
+    """
+    again = re.fullmatch(r"(.+)_\d+", name)
+    return again[1] if again else ""
 
 
 @dataclass
@@ -57,7 +81,7 @@ class Follower(TorchFunctionMode):
         super().__init__()
         self.network = network
         self._active: list[tuple[str, str]] = []
-        self._calls: Counter[str] = Counter()
+        self._calls: dict[str, int] = {}
         self._handles: list[RemovableHandle] = []
 
     def on_function(self, name: str, operation: str, arguments: Arguments, result: object) -> None:
@@ -93,18 +117,13 @@ class Follower(TorchFunctionMode):
         if any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(result)):
             operation = operation_name(func)
             scope = self._active[-1][0] if self._active else ""
-            name = self._numbered(f"{scope}.{operation}" if scope else operation)
+            name = numbered(self._calls, f"{scope}.{operation}" if scope else operation)
             self.on_function(name, operation, (args, kwargs or {}), result)
         return result
 
-    def _numbered(self, name: str) -> str:
-        count = self._calls[name]
-        self._calls[name] += 1
-        return f"{name}_{count}" if count else name
-
     def _enter(self, path: str) -> Callable[[nn.Module, object], None]:
         def enter(module: nn.Module, inputs: object) -> None:
-            self._active.append((path, self._numbered(path)))
+            self._active.append((path, numbered(self._calls, path)))
 
         return enter
 

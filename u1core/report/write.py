@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,9 @@ from typing import Any
 import duckdb
 import jinja2
 
+from u1core.common import atomic
 from u1core.common.errors import U1Error
+from u1core.lake.views import view_paths
 from u1core.report.data import Answers, read
 from u1core.report.sections.page import dataset_sections, glance
 from u1core.report.sections.scene import MAX_DRAWN_CELLS
@@ -46,24 +46,11 @@ def write_report(
     """
     html = render_report(connection, written_at=dt.datetime.now(dt.UTC), notify=notify)
     try:
-        _replace(out, html)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_text(out, html)
     except OSError as e:
         raise U1Error(f"to write the report to {out}", str(e), "make room, or name another file") from e
     return out
-
-
-def _replace(out: Path, text: str) -> None:
-    """Write under a temporary name beside the file, fsync, rename."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def render_report(
@@ -81,6 +68,7 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["sql_file"] = view_paths().__getitem__
     datasets = dataset_sections(answers, notify or (lambda line: None))
     return environment.get_template("page.html.j2").render(
         **_head(answers, written_at),

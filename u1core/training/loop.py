@@ -1,25 +1,27 @@
 """The training loop: epochs of one run, each of which may be the last before a crash.
 
-After every epoch weights, momentum and the rows so far are saved as one file of the run's unfinished state in
-the lake, and the rows are written to `training_epochs`. Whatever is drawn in an epoch comes from generators
-seeded by the run's seed and the epoch's number, so a run that was interrupted ends with the same weights.
+After every epoch network, head, optimiser and the rows so far are saved as one file of the run's unfinished
+state in the lake, and the rows are written to `training_epochs`. Whatever is drawn in an epoch comes from
+generators seeded by the run's seed and the epoch's number, so a run that was interrupted ends with the same
+weights.
 Shapes: B images, S x S pixels with C colours, N channels at the bottleneck, K classes.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from u1core.common.ahead import read_ahead
@@ -40,8 +42,9 @@ from u1core.training.augment import shift_and_mirror
 from u1core.training.objective import PlaneHead, nearest_angle, point_loss
 from u1core.training.run import Division, Run
 
-CHECKPOINT = "checkpoint.safetensors"
-_ROWS = "rows"
+CHECKPOINT = "checkpoint.pt"
+FORMER_CHECKPOINT = "checkpoint.safetensors"
+"""What lakes of before hold of a run: tensors by name, the momentum of SGD among them."""
 
 EpochRow = dict[str, float | int | None]
 Progress = Callable[[list[EpochRow], int, int], None]
@@ -244,36 +247,47 @@ class Training:
 
     # -- state ------------------------------------------------------------------------------------
 
-    def state(self) -> bytes:
-        """Return everything that the next epoch needs, as one safetensors file."""
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"head.{name}": value for name, value in self.head.state_dict().items()}
-        for index, parameter in enumerate(self.parameters):
-            momentum = self.optimiser.state[parameter].get("momentum_buffer")
-            if momentum is not None:
-                tensors[f"momentum.{index}"] = momentum
-        text = bytearray(json.dumps(self.rows).encode())
-        tensors[_ROWS] = torch.frombuffer(text, dtype=torch.uint8)
-        return safetensors.torch.save({name: _plain(tensor) for name, tensor in tensors.items()})
+    def save(self, lake: Lake) -> None:
+        """Save everything that the next epoch needs as one file of the lake."""
+        content = io.BytesIO()
+        stateful = {name: part.state_dict() for name, part in self._stateful.items()}
+        torch.save({"rows": self.rows, **stateful}, content)
+        lake.save_state(self.run.id, CHECKPOINT, content.getvalue())
 
-    def resume(self, state: bytes) -> None:
-        """Go on from a saved state."""
-        tensors = safetensors.torch.load(state)
-        self.rows = json.loads(bytes(tensors.pop(_ROWS).numpy()))
-        self.network.load_state_dict(_below(tensors, "network."))
-        self.head.load_state_dict(_below(tensors, "head."))
-        for index, momentum in _below(tensors, "momentum.").items():
-            parameter = self.parameters[int(index)]
-            self.optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(momentum)
+    def restore(self, lake: Lake) -> bool:
+        """Go on from what the lake holds of the run; tell whether it holds anything."""
+        if content := lake.load_state(self.run.id, CHECKPOINT):
+            state = torch.load(io.BytesIO(content), map_location=self.device, weights_only=True)
+        elif content := lake.load_state(self.run.id, FORMER_CHECKPOINT):
+            state = self._former(safetensors.torch.load(content))
+        else:
+            return False
+        self.rows = state["rows"]
+        for name, part in self._stateful.items():
+            part.load_state_dict(state[name])
+        return True
+
+    @property
+    def _stateful(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
+        return {"network": self.network, "head": self.head, "optimiser": self.optimiser}
+
+    def _former(self, tensors: dict[str, Tensor]) -> dict[str, Any]:
+        """Return the state that a file of before holds: momentum by number of the parameter, rows as JSON."""
+        momenta = {
+            int(index): {"momentum_buffer": torch.empty_like(self.parameters[int(index)]).copy_(momentum)}
+            for index, momentum in _below(tensors, "momentum.").items()
+        }
+        return {
+            "rows": json.loads(bytes(tensors["rows"].numpy())),
+            "network": _below(tensors, "network."),
+            "head": _below(tensors, "head."),
+            "optimiser": self.optimiser.state_dict() | {"state": momenta},
+        }
 
     def weights(self) -> bytes:
         """Return the trained network's state dict as a safetensors file."""
-        return safetensors.torch.save({n: _plain(t) for n, t in self.network.state_dict().items()})
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    """Return a tensor as safetensors stores it: on the CPU, rows one behind the other."""
-    return tensor.detach().cpu().contiguous()
+        tensors = self.network.state_dict().items()
+        return safetensors.torch.save({name: t.detach().cpu().contiguous() for name, t in tensors})
 
 
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -310,8 +324,7 @@ def train(run: Run, images: Images, lake: Lake, device: str, progress: Progress 
     """
     with kept_heap(), images.open_pixels(preprocessing_of(run.network)) as source:
         training = Training(run, images, source, device)
-        if state := lake.load_state(run.id, CHECKPOINT):
-            training.resume(state)
+        if training.restore(lake):
             write_epochs(run, training.rows, lake)  # the state may be one epoch ahead of them
         if len(training.rows) < run.recipe.epochs:
             training.decode()
@@ -324,7 +337,7 @@ def train(run: Run, images: Images, lake: Lake, device: str, progress: Progress 
                     progress(training.rows, done + seen, run.recipe.epochs * per_epoch)
 
             training.epoch(report)
-            lake.save_state(run.id, CHECKPOINT, training.state())
+            training.save(lake)
             write_epochs(run, training.rows, lake)
 
 

@@ -21,7 +21,7 @@ from u1core.lake.storage import LocalStorage
 from u1core.lake.store import Lake
 from u1core.networks.preprocess import preprocessing_of
 from u1core.networks.resolve import describe_path
-from u1core.training.loop import CHECKPOINT, Answers, Training
+from u1core.training.loop import Answers, Training
 from u1core.training.run import Run
 
 CATALOG = "catalog.toml"
@@ -51,9 +51,7 @@ def conclude(
     """
     with images.open_pixels(preprocessing_of(run.network)) as source:
         training = Training(run, images, source, device)
-        state = lake.load_state(run.id, CHECKPOINT)
-        if state is not None:
-            training.resume(state)
+        training.restore(lake)
         if len(training.rows) != run.recipe.epochs:
             got = f"{len(training.rows)}"
             raise U1Error(f"{run.recipe.epochs} epochs of {run}", got, "run `u1 train` again")

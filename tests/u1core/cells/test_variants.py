@@ -10,6 +10,7 @@ from u1core.common.errors import U1Error
 from u1core.images.resize import luminance
 from u1core.lake.connect import connect
 from u1core.measures import optics
+from u1core.measures.image_plane import UNIFORM_EE50_RADIUS
 from u1core.measures.reduce import reduce_layer
 
 PICTURE = torch.arange(2 * 3 * 4 * 3, dtype=torch.uint8).reshape(2, 3, 4, 3)
@@ -86,7 +87,7 @@ def test_a_pooled_vector_is_a_map_of_one_pixel():
     reduced = reduce_layer(torch.tensor([[3.0, 4.0]]))
     assert reduced.energy_map.tolist() == [[[25.0]]]
     assert reduced.focus["dipole_x"].tolist() == [0.0]
-    assert reduced.focus["ee50_radius"][0] == pytest.approx(optics.UNIFORM_EE50_RADIUS, abs=0.002)
+    assert reduced.focus["ee50_radius"][0] == pytest.approx(UNIFORM_EE50_RADIUS, abs=0.002)
     assert all(np.isnan(reduced.focus[name][0]) for name in ("anisotropy", "sombrero_b", "quadrupole_x"))
 
 

@@ -9,7 +9,7 @@ import pytest
 FAULTS_OF_100_TENSORS = """
 import resource, torch
 from contextlib import nullcontext
-from u1core.heap import kept_heap
+from u1core.common.heap import kept_heap
 
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -415,7 +415,7 @@ def test_a_crash_leaves_no_half_cache(tmp_path, monkeypatch):
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache.json, "dump", die)
+        patch.setattr(cache.atomic, "bring_to_disk", die)
         with pytest.raises(Killed):
             open_images(DIGITS, tmp_path)
     assert not list(tmp_path.glob("digits-*"))

@@ -1,6 +1,7 @@
 """A lake on a disk and on an object store: the same behaviour, on a real server."""
 
 import json
+import os
 import threading
 import time
 
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from u1core.common.errors import U1Error
-from u1core.lake import index, lease, remote, storage
+from u1core.lake import index, lease, remote
 from u1core.lake.connect import connect
 from u1core.lake.guard import run_query
 from u1core.lake.orphans import find_orphans
@@ -235,7 +236,7 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(storage.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(U1Error, match="room on the lake's disk"):
         lake.save_state(CELL, "part-0", b"x")
     assert lake.states(CELL) == []

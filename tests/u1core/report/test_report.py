@@ -1,4 +1,5 @@
 import datetime as dt
+import os
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -12,7 +13,7 @@ from u1core.cells.variants import VARIANTS
 from u1core.common.errors import U1Error
 from u1core.lake.connect import connect, freeze
 from u1core.lake.store import Lake
-from u1core.lake.views import view_files
+from u1core.lake.views import view_paths
 from u1core.report import words
 from u1core.report import write as report
 from u1core.report.data import CellName, read
@@ -184,10 +185,11 @@ def test_nothing_is_fetched_from_outside(html, page_):
 
 
 def test_every_source_named_is_a_view(page_):
-    named = set(re.findall(r"sql/views/(\w+)\.sql", page_.text))
+    paths = set(re.findall(r"sql/views/[\w/]+\.sql", page_.text))
+    assert paths <= set(view_paths().values())
+    named = {path.removesuffix(".sql").split("/")[-1] for path in paths}
     assert {"claims", "class_bias", "class_directions", "memory_report", "sombrero", "controls"} <= named
     assert {"composition", "class_agreement", "location_report", "theta_uncertainty"} <= named
-    assert named <= set(view_files())
 
 
 def test_pictures_are_small_well_formed_and_of_two_sizes(page_):
@@ -225,7 +227,7 @@ def test_a_report_that_cannot_be_written_keeps_the_old_one(tmp_path, monkeypatch
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(report.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(U1Error, match="No space left on device"):
         write_report(connect(tmp_path / "lake"), out)
     assert out.read_text() == "old"

@@ -1,11 +1,14 @@
 """Training: angles, losses, the loop that may be stopped anywhere, and what a run leaves."""
 
+import io
+import json
 import math
 import tomllib
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +26,7 @@ from u1core.networks.resolve import resolve
 from u1core.training import outcome
 from u1core.training.arms import ARMS, planned_angles, planned_points
 from u1core.training.augment import may_mirror, shift_and_mirror
-from u1core.training.loop import CHECKPOINT, Training, train
+from u1core.training.loop import CHECKPOINT, FORMER_CHECKPOINT, Training, train
 from u1core.training.objective import Centre, PlaneHead, circle_loss, nearest_angle, plane_loss
 from u1core.training.run import SCHEDULES, Division, Recipe, Run
 
@@ -48,10 +51,7 @@ def run(catalog, digits, network):
 
 def weights_of(lake, run):
     """Return the network's tensors in a run's checkpoint."""
-    import safetensors.torch
-
-    state = safetensors.torch.load(lake.load_state(run.id, CHECKPOINT))
-    return {name: tensor for name, tensor in state.items() if name.startswith("network.")}
+    return torch.load(io.BytesIO(lake.load_state(run.id, CHECKPOINT)), weights_only=True)["network"]
 
 
 def same(a, b):
@@ -281,6 +281,52 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(run, digits, lake, mo
         {k: v for k, v in row.items() if k not in timings} for row in rows
     ]
     assert seen[0][0] == at and seen[-1][2] == 3 * len(Division.of(digits, RECIPE).train)
+
+
+def stop_after(epochs):
+    """Return a `progress` that stops a run in the epoch after so many."""
+
+    def progress(rows, done, total):
+        if len(rows) == epochs:
+            raise StoppedError
+
+    return progress
+
+
+def test_the_state_is_the_optimisers_own_whatever_it_keeps(run, digits, lake, monkeypatch):
+    # Adam keeps two averages and a count where SGD keeps one momentum: any of them left out, weights differ.
+    def adam(parameters, *, lr, weight_decay, **_):
+        return torch.optim.AdamW(parameters, lr=lr, weight_decay=weight_decay)
+
+    monkeypatch.setattr(torch.optim, "SGD", adam)
+    three = run(recipe=replace(RECIPE, epochs=3, learning_rate=1e-3))
+    train(three, digits, lake, "cpu")
+    expected = weights_of(lake, three)
+    lake.drop_work(three.id)
+    with pytest.raises(StoppedError):
+        train(three, digits, lake, "cpu", stop_after(2))
+    train(three, digits, lake, "cpu")
+    assert same(expected, weights_of(lake, three))
+
+
+def test_a_run_that_an_older_version_left_goes_on_to_the_same_weights(run, digits, lake):
+    three = run(recipe=replace(RECIPE, epochs=3))
+    train(three, digits, lake, "cpu")
+    expected = weights_of(lake, three)
+    lake.drop_work(three.id)
+    with pytest.raises(StoppedError):
+        train(three, digits, lake, "cpu", stop_after(2))
+    state = torch.load(io.BytesIO(lake.load_state(three.id, CHECKPOINT)), weights_only=True)
+    rows = torch.frombuffer(bytearray(json.dumps(state["rows"]).encode()), dtype=torch.uint8)
+    momenta = {f"momentum.{i}": s["momentum_buffer"] for i, s in state["optimiser"]["state"].items()}
+    parts = {f"{name}.{key}": t for name in ("network", "head") for key, t in state[name].items()}
+    former = {name: tensor.contiguous() for name, tensor in (parts | momenta | {"rows": rows}).items()}
+    lake.drop_work(three.id)
+    lake.save_state(three.id, FORMER_CHECKPOINT, safetensors.torch.save(former))
+    seen = []
+    train(three, digits, lake, "cpu", lambda rows, done, total: seen.append(len(rows)))
+    assert set(seen) == {2}
+    assert same(expected, weights_of(lake, three))
 
 
 def test_a_kill_between_the_state_and_its_rows_loses_no_row(run, digits, lake):

@@ -13,6 +13,7 @@ from matplotlib.patches import Circle
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.art3d import Line3DCollection  # type: ignore[import-untyped]
 
+from u1core.measures.image_plane import CORNER_RADIUS, coordinates
 from u1core.report.figures.canvas import (
     ENERGY,
     FAINT,
@@ -24,11 +25,6 @@ from u1core.report.figures.canvas import (
     image_plane_axes,
     picture,
 )
-
-CORNER_RADIUS = math.sqrt(2.0)
-"""The largest radius in the image [-1,1]^2, in half images."""
-UNIFORM_EE50_RADIUS = math.sqrt(2.0 / math.pi)
-"""EE50 of evenly spread light: pi r^2 is half of the image's area 4."""
 
 
 @dataclass(frozen=True)
@@ -119,10 +115,7 @@ def _surface(axes: Axes3D, data: EnergyMap, top: float) -> None:
 
 def _pixels(axes: Axes3D, data: EnergyMap) -> None:
     """Dots at the measured energies; stems to the fit where there are few enough to be seen."""
-    height, width = data.energy.shape
-    x = (2 * np.arange(width) + 1) / width - 1
-    y = 1 - (2 * np.arange(height) + 1) / height
-    px, py = (c.ravel() for c in np.meshgrid(x, y))
+    px, py = (c.ravel() for c in coordinates(*data.energy.shape))
     e = data.energy.ravel()
     fitted = np.clip(data.fit(np.hypot(px, py)), 0, None)
     if e.size <= 256 and data.coefficients is not None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
+from u1core.measures.image_plane import CORNER_RADIUS
 from u1core.report.figures.canvas import INK, PALETTE, SHARE, Picture, canvas, image_plane_axes, picture
-from u1core.report.figures.energy import CORNER_RADIUS, named_circle, named_radii
+from u1core.report.figures.energy import named_circle, named_radii
 
 PALE = "#9db8cc"
 

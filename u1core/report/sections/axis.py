@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from u1core.measures.image_plane import UNIFORM_EE50_RADIUS
 from u1core.report.blocks import Card, Subject, anchor
 from u1core.report.data import CellName, Row
 from u1core.report.figures.axis import Track, panel
-from u1core.report.figures.energy import UNIFORM_EE50_RADIUS
 from u1core.report.sections.scene import Scene
 from u1core.report.words import count
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from u1core.measures.image_plane import UNIFORM_EE50_RADIUS
 from u1core.report.blocks import Card, Table, anchor
-from u1core.report.data import SECTORS, CellName, Row, name_of
-from u1core.report.figures.angles import Rose, roses
+from u1core.report.data import CellName, Row, name_of
 from u1core.report.figures.canvas import MAX_CLASSES
-from u1core.report.figures.energy import UNIFORM_EE50_RADIUS, energy_map, sombrero_surface
+from u1core.report.figures.energy import energy_map, sombrero_surface
 from u1core.report.figures.memory import Bar, confusion, memory_accuracy
-from u1core.report.sections.agreement import direction
+from u1core.report.sections.roses import rose_card
 from u1core.report.sections.scene import PLANES, SYMBOLS, Scene
 from u1core.report.sections.sombrero import energy_map_of
 from u1core.report.words import cosine, count, degrees, number, percent, probability
@@ -107,27 +107,19 @@ def _energy_cards(scene: Scene, cell: CellName) -> list[Card]:
 
 def _rose_card(scene: Scene, row: Row, plane: str) -> Card | None:
     cell = name_of(row)
-    known = {r["label"]: r for r in scene.answers.of("class_directions", cell, plane=plane)}
-    counts = {label: [0] * SECTORS for label in known}
-    for r in scene.answers.of("sectors", cell, plane=plane):
-        counts[r["label"]][r["sector"]] = r["n"]
-    drawn = [
-        Rose(direction(r), counts[label], r["n"], r["resultant_length"])
-        for label, r in sorted(known.items())
-        if label < MAX_CLASSES
-    ]
-    if not drawn:
-        return None
+    known = {r["label"] for r in scene.answers.of("class_directions", cell, plane=plane)}
     missing = [name for label, name in enumerate(scene.drawn_classes) if label not in known]
     note = f" Without an angle: {', '.join(missing)}." if missing else ""
     bias = scene.answers.one("class_bias", cell, plane=plane, split="query")
-    return Card(
+    return rose_card(
+        scene.answers,
+        cell,
+        plane,
         f"Angle by class, {PLANES[plane]}",
         f"{SYMBOLS[plane]} over the query images, in degrees; area in proportion to the share of images, "
         "one colour per direction. Line: mean direction, with its 95 % confidence arc where one exists; "
         f"R: resultant length. {_bias_sentence(bias)}{note}{scene.classes_note}",
-        roses(drawn),
-        ("plane_angles", "class_directions", "class_bias"),
+        "class_bias",
     )
 
 

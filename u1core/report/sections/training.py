@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from u1core.report.blocks import Card, Subject, Table, Value, anchor
-from u1core.report.data import SECTORS, Answers, CellName, Row
+from u1core.report.data import Answers, CellName, Row
 from u1core.report.figures.angles import (
     Direction,
-    Rose,
     Series,
     Turned,
     class_directions,
-    roses,
     turned_directions,
 )
 from u1core.report.figures.canvas import MAX_CLASSES, Mark
 from u1core.report.figures.training import Curve, Effect, curves, effects
 from u1core.report.sections.agreement import direction
+from u1core.report.sections.roses import rose_card
 from u1core.report.sections.scene import PLANES, SYMBOLS
 from u1core.report.words import count, number, percent, plural
 from u1core.training.arms import ARMS
@@ -245,23 +244,15 @@ def _directions(experiment: Experiment, plane: str) -> Iterator[Card]:
 
 
 def _rose_card(experiment: Experiment, arm: str) -> Iterator[Card]:
-    cell = experiment.cell(arm)
-    known = {row["label"]: row for row in experiment.answers.of("class_directions", cell, plane="feature")}
-    counts = {label: [0] * SECTORS for label in known}
-    for row in experiment.answers.of("sectors", cell, plane="feature"):
-        counts[row["label"]][row["sector"]] = row["n"]
-    drawn = [
-        Rose(direction(row), counts[label], row["n"], row["resultant_length"])
-        for label, row in sorted(known.items())
-        if label < MAX_CLASSES
-    ]
-    if drawn:
-        yield Card(
-            f"Angle by class, {arm}",
-            "θ in activation space of the arm's first network, query images; area in proportion to share.",
-            roses(drawn),
-            ("plane_angles", "class_directions"),
-        )
+    card = rose_card(
+        experiment.answers,
+        experiment.cell(arm),
+        "feature",
+        f"Angle by class, {arm}",
+        "θ in activation space of the arm's first network, query images; area in proportion to share.",
+    )
+    if card:
+        yield card
 
 
 def _bias_table(experiment: Experiment) -> Table:

@@ -1,13 +1,15 @@
 """Entries written into a user's file: what is in it stays, what is added loads again as it was."""
 
 import tomllib
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
+from u1core.catalog import datasets, models
 from u1core.catalog.catalog import load_catalog
 from u1core.catalog.dataset_references import dataset_reference
 from u1core.catalog.edit import HEADER, add_dataset, add_model
+from u1core.catalog.entries import DatasetEntry, ModelEntry
 from u1core.common.errors import U1Error
 
 CATALOG = load_catalog()
@@ -33,6 +35,20 @@ def test_every_built_in_model_comes_back_as_it_was(tmp_path, model):
     assert load_catalog(path).models["mine"] == entry
     assert path.read_text().startswith(HEADER)
     assert "# layer 0" in path.read_text()
+
+
+@pytest.mark.parametrize(("form", "entry"), [(models, ModelEntry), (datasets, DatasetEntry)])
+def test_a_file_may_give_an_entry_every_field_of_its_class(form, entry):
+    found_out = {"id", "code_version"}  # the table's name, and what is read off the user's code
+    assert {field.name for field in fields(entry)} - found_out == set(form.FIELDS)
+
+
+def test_a_dataset_comes_back_with_everything_that_is_known_of_it(tmp_path):
+    path = tmp_path / "catalog.toml"
+    for name in ("digits", "phantom"):
+        entry = replace(CATALOG.datasets[name], id=f"my-{name}")
+        add_dataset(path, entry, "as built in")
+        assert load_catalog(path).datasets[entry.id] == entry
 
 
 def test_what_is_in_the_file_stays_byte_for_byte(tmp_path):

@@ -1,0 +1,34 @@
+"""The rose card: the angles of one cell's query images in one plane, class by class."""
+
+from __future__ import annotations
+
+from u1core.report.blocks import Card
+from u1core.report.data import SECTORS, Answers, CellName
+from u1core.report.figures.angles import Rose, roses
+from u1core.report.figures.canvas import MAX_CLASSES
+from u1core.report.sections.agreement import direction
+
+
+def rose_card(
+    answers: Answers, cell: CellName, plane: str, title: str, caption: str, *tests: str
+) -> Card | None:
+    """Draw one rose per class; None where no class has an angle.
+
+    Args:
+        answers: Of the lake.
+        cell: Whose angles.
+        plane: 'image' or 'feature'.
+        title: Of the card.
+        caption: Of the card.
+        tests: Views that the caption quotes.
+    """
+    known = {row["label"]: row for row in answers.of("class_directions", cell, plane=plane)}
+    counts = {label: [0] * SECTORS for label in known}
+    for row in answers.of("sectors", cell, plane=plane):
+        counts[row["label"]][row["sector"]] = row["n"]
+    drawn = [
+        Rose(direction(row), counts[label], row["n"], row["resultant_length"])
+        for label, row in sorted(known.items())
+        if label < MAX_CLASSES
+    ]
+    return Card(title, caption, roses(drawn), ("plane_angles", "class_directions", *tests)) if drawn else None
