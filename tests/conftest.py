@@ -1,19 +1,30 @@
-"""What tests of several folders use: the command line in a process of its own, and an object store."""
+"""What tests of several folders use: the command line, a Prefect server, and an object store."""
 
 import os
-import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
+from command import ROOT, Server, free_port, run_apart, run_here
 from pyarrow import fs
 
-U1 = [sys.executable, "-c", "from flows.cli import main; main()"]
-ROOT = Path(__file__).parents[1]
+SERVED = {"sweep", "retry", "train"}
+"""Commands that start a Prefect server of their own where none is given."""
+
+
+def pytest_configure(config):
+    """Settings that libraries read at their import; whoever is started from here inherits them."""
+    home = tempfile.TemporaryDirectory(prefix="u1-prefect-")
+    config.add_cleanup(home.cleanup)
+    os.environ["PREFECT_HOME"] = home.name
+    # As many processes as cores: threads would only wait for each other, five times as long on two.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Wide tables, whatever terminal this runs in.
+    os.environ["COLUMNS"] = "200"
 
 
 @pytest.fixture(scope="session")
@@ -25,24 +36,41 @@ def environment(tmp_path_factory):
         "PREFECT_HOME": str(home / "prefect"),
         "U1_CACHE": str(home / "cache"),
         "PYTHONPATH": str(ROOT),
-        "COLUMNS": "200",
     }
 
 
+@pytest.fixture(scope="session")
+def server(environment):
+    """One Prefect server for all: a start takes ten seconds."""
+    one = Server(environment)
+    one.start()
+    yield one
+    one.kill()
+
+
+@pytest.fixture(scope="session")
+def served(environment, server):
+    """Return the environment of a process that finds the server."""
+    return environment | {"PREFECT_API_URL": server.url}
+
+
 @pytest.fixture
-def u1(environment, tmp_path):
-    """Run `u1` in a temporary folder; return the finished process."""
+def u1(environment, tmp_path, request):
+    """Run `u1` in a temporary folder, in this process; return what a finished process would be."""
 
     def run(*arguments, **variables):
-        return subprocess.run(
-            [*U1, *map(str, arguments)],
-            cwd=tmp_path,
-            env=environment | variables,
-            capture_output=True,
-            text=True,
-            timeout=550,
-            check=False,
-        )
+        given = request.getfixturevalue("served") if SERVED.intersection(arguments[:1]) else environment
+        return run_here(arguments, tmp_path, given | variables)
+
+    return run
+
+
+@pytest.fixture
+def u1_apart(served, tmp_path):
+    """Run `u1` in a temporary folder, in a process of its own that finds the server; return it finished."""
+
+    def run(*arguments, **variables):
+        return run_apart(arguments, tmp_path, served | variables)
 
     return run
 
@@ -73,9 +101,7 @@ def marks(tmp_path):
 @pytest.fixture(scope="session")
 def s3():
     """Start an S3 server, moto's; return the environment that leads to it. It has one bucket, `bucket`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     command = [
         sys.executable,
         "-W",

@@ -1,4 +1,4 @@
-"""Processes that are struck: a Prefect server for all of them, and the sweep that nothing strikes."""
+"""Processes that are struck, and the sweep that nothing strikes."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from struck import HEAD, LINES, SWEEP, U1, Holding, Server
+from struck import HEAD, LINES, SWEEP, U1, Holding
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -19,21 +19,6 @@ def pytest_terminal_summary(terminalreporter):
         if page := os.environ.get("U1_FAULT_TABLE"):
             marks = r"(?s)(?<=<!-- table -->\n).*(?=<!-- end -->)"
             Path(page).write_text(re.sub(marks, table.replace("\\", r"\\"), Path(page).read_text()))
-
-
-@pytest.fixture(scope="session")
-def server(environment):
-    """One Prefect server for all: a sweep that is killed pays for no start."""
-    one = Server(environment)
-    one.start()
-    yield one
-    one.kill()
-
-
-@pytest.fixture(scope="session")
-def served(environment, server):
-    """Return the environment of a process that finds the server."""
-    return environment | {"PREFECT_API_URL": server.url, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture

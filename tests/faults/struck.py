@@ -1,13 +1,6 @@
 """The small sweep that faults strike, what a lake holds after it, and the table of what came out."""
 
-import contextlib
-import os
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,57 +66,3 @@ def tell(fault, times, before, after, differing):
     """Add a line to the table, whatever it says, then insist that nothing differs."""
     LINES.append(f"| {fault} | {times} | {before} | {after} | {'**no**' if differing else 'yes'} |")
     assert not differing
-
-
-class Server:
-    """A Prefect server on a port of its own that can be killed and started again."""
-
-    def __init__(self, environment):
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}/api"
-        self._environment = environment
-
-    def start(self):
-        command = "import tasks; from prefect.cli import app; app()"
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                command,
-                "server",
-                "start",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(self.port),
-            ],
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        wait_until(self._answers, 300)
-
-    def _answers(self):
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=5):
-            return True
-        return False
-
-    def kill(self):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def wait_until(condition, timeout_s=300):
-    """Wait until a condition holds."""
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from struck import SWEEP, TABLES, Holding, rows_written, tell, wait_until
+from command import wait_until
+from struck import SWEEP, TABLES, Holding, rows_written, tell
 
 from u1core.lake.store import Lake
 

@@ -10,7 +10,8 @@ from json import dumps, loads
 from pathlib import Path
 
 import pytest
-from struck import U1, Server, free_port
+from command import Server, free_port
+from struck import U1
 
 pytestmark = pytest.mark.faults
 

@@ -5,7 +5,8 @@ import signal
 
 import psutil
 import pytest
-from struck import SMALL_PARTS, SWEEP, Holding, rows_written, tell, wait_until
+from command import wait_until
+from struck import SMALL_PARTS, SWEEP, Holding, rows_written, tell
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 

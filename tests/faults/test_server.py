@@ -3,7 +3,8 @@
 import time
 
 import pytest
-from struck import SWEEP, Holding, Server, rows_written, tell, wait_until
+from command import Server, wait_until
+from struck import SWEEP, Holding, rows_written, tell
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 

@@ -3,7 +3,6 @@
 import os
 import pickle
 import re
-import subprocess
 import sys
 
 import numpy as np
@@ -12,8 +11,6 @@ import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-
-from flows.cli import main
 
 
 @pytest.fixture
@@ -40,20 +37,9 @@ def weights(tmp_path):
 
 
 @pytest.fixture
-def here(monkeypatch, capsys, tmp_path):
-    """Run `u1` in this process, which has torch and timm imported already."""
-
-    def run(*arguments, allow=""):
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("U1_CACHE", str(tmp_path.parent / "cache"))
-        monkeypatch.setenv("U1_ALLOW_CODE", allow)
-        monkeypatch.setattr(sys, "argv", ["u1", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, ended.value.code, said.out, said.err)
-
-    return run
+def here(u1):
+    """Run `u1` where code of the user's own is allowed, or not."""
+    return lambda *arguments, allow="": u1(*arguments, U1_ALLOW_CODE=allow)
 
 
 def ok(done):
@@ -99,11 +85,11 @@ def test_from_nothing_to_an_answer(u1, ask, tmp_path, pictures, weights):
 
 
 @pytest.mark.slow
-def test_no_entry_is_needed(u1, ask, pictures, environment, tmp_path):
+def test_no_entry_is_needed(u1_apart, ask, pictures, tmp_path):
     """A folder and a glob over timm, whose weights are not to be had: they are lost, one line each."""
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
     models = "timm:test_resnet*,timm:test_vit*,cifar10_resnet20"
-    done = u1("sweep", "--models", models, "--datasets", "folder:pics", "--limit", "6", **offline)
+    done = u1_apart("sweep", "--models", models, "--datasets", "folder:pics", "--limit", "6", **offline)
     assert done.returncode == 1
     lines = [line for line in done.stderr.splitlines() if line.startswith("u1: ")]
     assert any("timm.test_resnet" in line and "failed" in line for line in lines)

@@ -222,7 +222,7 @@ def test_workers_without_a_gpu_are_refused_where_one_is_asked_for():
         pass
 
 
-def test_a_cluster_class_named_in_the_catalog_file(u1, ask, tmp_path):
+def test_a_cluster_class_named_in_the_catalog_file(u1_apart, ask, tmp_path):
     """The command line starts the class that the configuration names, with the options given there."""
     (tmp_path / "site_cluster.py").write_text(
         "from distributed import LocalCluster\n"
@@ -235,7 +235,7 @@ def test_a_cluster_class_named_in_the_catalog_file(u1, ask, tmp_path):
         '[cluster]\nclass = "site_cluster:Cluster"\nqueue = "gpu"\nn_workers = 3\n'
     )
     root = Path(__file__).parents[2]
-    done = u1(
+    done = u1_apart(
         *("sweep", "--models", "pixels", "--datasets", "digits", "--limit", 40, "--runner", "dask"),
         *("--cluster-option", "n_workers=1"),
         PYTHONPATH=f"{root}{os.pathsep}{tmp_path}",

@@ -5,7 +5,8 @@ import sys
 
 import psutil
 import pytest
-from test_signals import SWEEP, U1, is_alive, wait_until
+from command import wait_until
+from test_signals import SWEEP, U1, is_alive
 
 pytestmark = pytest.mark.slow
 

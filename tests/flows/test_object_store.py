@@ -78,7 +78,7 @@ def test_a_lake_on_an_object_store_is_a_lake(u1, s3, store, address, environment
     assert u1("plan", *sweep[1:], "--lake", address, **s3).stdout.count(" done ") == 1
 
 
-def test_a_killed_sweep_resumes_on_an_object_store(u1, s3, store, address, environment, tmp_path):
+def test_a_killed_sweep_resumes_on_an_object_store(s3, store, address, served, tmp_path):
     """Killed after its first part: another process goes on from the state in the store."""
     sweep = ["sweep", "--models", "cifar10_resnet20", "--datasets", "digits", "--variants", "random-init"]
     sweep += ["--limit", 60, "--batch-size", 1, "--location-limit", 20, "--lake", address]
@@ -87,7 +87,7 @@ def test_a_killed_sweep_resumes_on_an_object_store(u1, s3, store, address, envir
     )
     command = [sys.executable, "-c", small_parts, *map(str, sweep)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    killed = subprocess.Popen(command, cwd=tmp_path, env=environment | s3, **quiet)
+    killed = subprocess.Popen(command, cwd=tmp_path, env=served | s3, **quiet)
     try:
         first_part = wait_for_state(store, address, killed)
     finally:
@@ -96,7 +96,7 @@ def test_a_killed_sweep_resumes_on_an_object_store(u1, s3, store, address, envir
     assert not [name for name in written(store, address) if "/cells/" in name]
 
     resumed = subprocess.run(
-        command, cwd=tmp_path, env=environment | s3, capture_output=True, text=True, timeout=550, check=False
+        command, cwd=tmp_path, env=served | s3, capture_output=True, text=True, timeout=550, check=False
     )
     assert resumed.returncode == 0, resumed.stderr
     after = written(store, address)

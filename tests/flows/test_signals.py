@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from command import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ main()
         (LONG, "training_epochs", signal.SIGTERM, EPOCHS),
     ],
 )
-def test_a_signal_ends_it_cleanly(u1, ask, environment, tmp_path, arguments, begun, sent, counted):
+def test_a_signal_ends_it_cleanly(u1, u1_apart, ask, environment, tmp_path, arguments, begun, sent, counted):
     command = [sys.executable, "-c", U1, *map(str, arguments)]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True, text=True
@@ -55,7 +55,7 @@ def test_a_signal_ends_it_cleanly(u1, ask, environment, tmp_path, arguments, beg
     assert process.returncode == 1
     assert said.strip() == "u1: interrupted; what is written is kept, the same command goes on from here"
     wait_until(lambda: not is_alive(process.pid))
-    resumed = u1(*arguments)
+    resumed = (u1_apart if "dask" in arguments else u1)(*arguments)
     assert resumed.returncode == 0, resumed.stderr
     assert "1 cells computed" in resumed.stdout or "1 runs and cells computed" in resumed.stdout
     ((rows, different),) = ask(f"select {counted}")
@@ -72,13 +72,6 @@ def test_sigkill_takes_servers_and_workers_along(environment, tmp_path, place):
     process.kill()
     process.wait()
     wait_until(lambda: not is_alive(process.pid))
-
-
-def wait_until(condition):
-    end = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def is_alive(group):

@@ -1,12 +1,14 @@
 """The flow as a flow: a real Prefect server, a real lake, real Dask, real kills."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
-import sys
-import time
+import urllib.request
 
 import pytest
+from command import U1, run_here, wait_until
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -25,8 +27,16 @@ ANSWERS = "select dataset, layer, plane, split, n, round(mww_w, 2) from class_bi
 COUNTS = "select count(*), count(distinct (cell_key, layer, image_id)) from records"
 
 
-def test_a_sweep_computes_once_and_says_so(u1, ask, marks, tmp_path):
-    first = u1("sweep", *CELLS)
+@pytest.fixture(scope="module")
+def swept(served, tmp_path_factory):
+    """The folder of one sweep over the cells, to be read only, and what the sweep said."""
+    folder = tmp_path_factory.mktemp("swept")
+    return folder, run_here(["sweep", *CELLS], folder, served)
+
+
+def test_a_sweep_computes_once_and_says_so(u1, ask, marks, swept, tmp_path):
+    folder, first = swept
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     assert first.returncode == 0, first.stderr
     assert "2 cells computed, 0 found done, 0 failed" in first.stdout
     assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
@@ -46,37 +56,25 @@ def test_a_sweep_computes_once_and_says_so(u1, ask, marks, tmp_path):
     assert u1("plan", *CELLS).stdout.count(" done ") == 2
 
 
-def runs(environment):
-    """Return the states and messages of the flow runs that Prefect keeps, oldest first."""
-    script = """
-import asyncio, tasks
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.sorting import FlowRunSort
-
-async def main():
-    async with get_client() as client:
-        for run in await client.read_flow_runs(sort=FlowRunSort.START_TIME_ASC):
-            print(f"{run.state.name}: {run.state.message}")
-
-asyncio.run(main())
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
+def kept(server, what, **asked):
+    """Return what Prefect's server keeps: flow runs, task runs, artifacts."""
+    request = urllib.request.Request(
+        f"{server.url}/{what}/filter", json.dumps(asked).encode(), {"content-type": "application/json"}
     )
-    return done.stdout.splitlines()
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
 
 
-def test_a_failed_cell_is_never_hidden(u1, ask, environment):
+def test_a_failed_cell_is_never_hidden(u1, ask, server):
     mixed = [*CELLS[:4], "--variants", "original,random-init", "--limit", 40]
     done = u1("sweep", *mixed)
     assert done.returncode == 1
     assert "2 cells computed, 0 found done, 2 failed" in done.stdout
-    assert runs(environment)[-1] == "Failed: 2 cells computed, 0 found done, 2 failed"
+    (last,) = kept(server, "flow_runs", sort="START_TIME_DESC", limit=1)
+    assert (last["state"]["name"], last["state"]["message"]) == (
+        "Failed",
+        "2 cells computed, 0 found done, 2 failed",
+    )
     faults = [line for line in done.stderr.splitlines() if "failed:" in line and line.startswith("u1:")]
     assert len(faults) == 2
     assert "expected the weights file cifar10_resnet20.safetensors" in faults[0]
@@ -127,13 +125,13 @@ def test_pictures_without_a_model_follow_every_turn_exactly(u1, ask):
         assert float(error_rad) < (0.01 if quarter_turn else 1e-9)
 
 
-def test_a_second_sweep_waits_and_finds_what_the_first_computed(u1, environment, tmp_path):
+def test_a_second_sweep_waits_and_finds_what_the_first_computed(served, tmp_path):
     from u1core.lake.store import Lake
 
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "sweep", *map(str, CELLS)]
+    command = [*U1, "sweep", *map(str, CELLS)]
     with Lake.open(tmp_path / "lake", create=True).alone():
         pipes = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        both = [subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) for _ in range(2)]
+        both = [subprocess.Popen(command, cwd=tmp_path, env=served, **pipes) for _ in range(2)]
         for sweep in both:
             assert "waiting for another sweep on this lake" in sweep.stderr.readline()
     said = "".join(sweep.communicate(timeout=300)[0] for sweep in both)
@@ -143,14 +141,13 @@ def test_a_second_sweep_waits_and_finds_what_the_first_computed(u1, environment,
 
 
 def test_ctrl_c_is_one_line(environment, tmp_path):
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "sweep", *map(str, CELLS)]
+    command = [*U1, "sweep", *map(str, CELLS)]
     # A test run started in the background ignores Ctrl-C, and its children would inherit that.
     heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
     sweep = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heard
     )
-    wait_for((tmp_path / "lake" / ".work" / "sweep.lock").is_file)
-    time.sleep(2)
+    wait_until(lambda: any((tmp_path / "lake" / "records").rglob("*.parquet")) or sweep.poll() is not None)
     sweep.send_signal(signal.SIGINT)
     _, errors = sweep.communicate(timeout=120)
     assert sweep.returncode == 1
@@ -158,98 +155,34 @@ def test_ctrl_c_is_one_line(environment, tmp_path):
     assert "Traceback" not in errors
 
 
-def test_dask_gives_the_same_answers(u1, ask, tmp_path):
-    assert u1("sweep", *CELLS).returncode == 0
-    local = ask(ANSWERS)
-    (tmp_path / "lake").rename(tmp_path / "local")
-    done = u1("sweep", *CELLS, "--runner", "dask")
+def test_dask_gives_the_same_answers(u1, u1_apart, ask, swept):
+    folder, _ = swept
+    local = u1("sql", ANSWERS, "--format", "csv", "--lake", folder / "lake").stdout
+    done = u1_apart("sweep", *CELLS, "--runner", "dask")
     assert done.returncode == 0, done.stderr
     assert "2 cells computed" in done.stdout
-    assert ask(ANSWERS) == local
+    assert ask(ANSWERS) == [line.split(",") for line in local.splitlines()[1:]] != []
 
 
-def test_prefect_shows_readable_runs_and_artifacts(u1, environment):
-    assert u1("sweep", *CELLS).returncode == 0
-    script = """
-import asyncio, tasks
-from prefect.client.orchestration import get_client
-
-async def main():
-    async with get_client() as client:
-        flows = await client.read_flow_runs()
-        tasks_ = await client.read_task_runs()
-        artifacts = await client.read_latest_artifacts()
-    print(sorted({f"{r.name}: {r.state_name}" for r in flows}))
-    print(sorted({r.name for r in tasks_}))
-    print(sorted(a.key for a in artifacts if a.key))
-
-asyncio.run(main())
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-    flows, task_runs, artifacts = done.stdout.splitlines()[-3:]
+def test_prefect_shows_readable_runs_and_artifacts(swept, server):
+    assert swept[1].returncode == 0
+    flows = {f"{run['name']}: {run['state_name']}" for run in kept(server, "flow_runs")}
     assert "sweep cifar10_resnet20 x digits,phantom: Completed" in flows
-    assert "cifar10_resnet20 (random-init) on digits" in task_runs
-    assert artifacts == "['claims', 'digest', 'sweep-cells']"
+    assert "cifar10_resnet20 (random-init) on digits" in {run["name"] for run in kept(server, "task_runs")}
+    artifacts = {artifact["key"] for artifact in kept(server, "artifacts/latest")} - {None}
+    assert artifacts == {"claims", "digest", "sweep-cells"}
 
 
-def test_a_schedule_runs_on_a_server(environment, tmp_path):
+def test_a_schedule_runs_on_a_server(served, tmp_path):
     """A deployment of the flow gets scheduled runs, and they do the work."""
-    import socket
-    import urllib.request
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    api = f"http://127.0.0.1:{port}/api"
-    served = environment | {"PREFECT_API_URL": api}
-    start = "import tasks; from prefect.cli import app; app()"
-    server_command = [
-        sys.executable,
-        "-c",
-        start,
-        "server",
-        "start",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
-    quiet = {
-        "stdout": subprocess.DEVNULL,
-        "stderr": subprocess.DEVNULL,
-        "start_new_session": True,
-        "cwd": tmp_path,
-    }
-    processes = [subprocess.Popen(server_command, env=environment, **quiet)]
+    serve = ["serve", "--every", "10s", *CELLS[:2], "--datasets", "digits", *map(str, CELLS[4:])]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([*U1, *serve], cwd=tmp_path, env=served, start_new_session=True, **quiet)
     try:
-        wait_for(lambda: urllib.request.urlopen(f"{api}/health", timeout=5).status == 200)
-        serve = ["serve", "--every", "10s", *CELLS[:2], "--datasets", "digits", *map(str, CELLS[4:])]
-        u1 = [sys.executable, "-c", "from flows.cli import main; main()"]
-        processes.append(subprocess.Popen([*u1, *serve], env=served, **quiet))
-        wait_for((tmp_path / "report" / "digest.md").is_file, timeout_s=240)
+        wait_until((tmp_path / "report" / "digest.md").is_file)
         assert "1 cells computed" in (tmp_path / "report" / "digest.md").read_text()
-        os.kill(processes[-1].pid, signal.SIGTERM)
-        assert processes[-1].wait(60) is not None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) is not None
     finally:
-        for process in processes:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def wait_for(condition, timeout_s=120):
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            if condition():
-                return
-        except OSError:
-            pass
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(2)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

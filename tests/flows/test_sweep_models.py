@@ -57,9 +57,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_each_model_stands_for_itself(u1, ask, folder):
+def test_each_model_stands_for_itself(u1, u1_apart, ask, folder):
     unreachable = {"HF_HUB_CACHE": str(folder / "hub"), "HF_ENDPOINT": "http://127.0.0.1:9"}
-    done = u1("sweep", "--models", f"{NAMES},misspelt,timm:resnet10t", *SWEEP, **unreachable)
+    done = u1_apart("sweep", "--models", f"{NAMES},misspelt,timm:resnet10t", *SWEEP, **unreachable)
     assert done.returncode == 1
     assert "2 cells computed, 0 found done, 4 failed" in done.stdout
     assert "Traceback" not in done.stderr
@@ -78,7 +78,7 @@ def test_each_model_stands_for_itself(u1, ask, folder):
     # What was missing comes: only those cells run.
     save_file(CifarResNet(8).state_dict(), folder / "models" / "absent.safetensors")
     allowed = {"U1_ALLOW_CODE": "1", "PYTHONPATH": f"{ROOT}:{folder}"}
-    again = u1("sweep", "--models", NAMES, *SWEEP, **allowed)
+    again = u1_apart("sweep", "--models", NAMES, *SWEEP, **allowed)
     assert again.returncode == 0, again.stderr
     assert "2 cells computed, 2 found done, 0 failed" in again.stdout
     # Other bytes under the same name are another model.
@@ -86,10 +86,11 @@ def test_each_model_stands_for_itself(u1, ask, folder):
     assert " stale " in u1("plan", "--models", "mine", *SWEEP[:2], *SWEEP[4:], U1_MODELS="models").stdout
 
 
-def test_a_plan_of_references_fetches_nothing(u1, tmp_path):
+def test_a_plan_of_references_fetches_nothing(u1_apart, tmp_path):
+    """In processes of their own: the libraries read where their caches are when they are imported."""
     caches = {"HF_HUB_CACHE": str(tmp_path / "hub"), "TORCH_HOME": str(tmp_path / "torch")}
     models = "timm:resnet10t,timm:vit_tiny_patch16_22?,torchvision:regnet_y_400mf"
-    plan = u1("plan", "--models", models, "--datasets", "digits", **caches)
+    plan = u1_apart("plan", "--models", models, "--datasets", "digits", **caches)
     assert plan.returncode == 0, plan.stderr
     assert plan.stdout.count(" to do ") == 2
     lines = plan.stdout.splitlines()
@@ -99,7 +100,7 @@ def test_a_plan_of_references_fetches_nothing(u1, tmp_path):
         line.startswith("left out: timm.vit_tiny_patch16_224.augreg_in21k_ft_in1k: ") for line in lines
     )
     assert list(tmp_path.iterdir()) == []
-    exact = u1("plan", "--models", "timm:vit_tiny_patch16_224", "--datasets", "digits", **caches)
+    exact = u1_apart("plan", "--models", "timm:vit_tiny_patch16_224", "--datasets", "digits", **caches)
     assert exact.returncode == 1
     assert (
         exact.stderr.startswith("u1: expected a network whose signal stays a map")

@@ -3,10 +3,9 @@
 import os
 import signal
 import subprocess
-import sys
-import time
 
 import pytest
+from command import U1, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -43,22 +42,21 @@ def test_training_is_done_once_and_flows_back_into_the_sweep(u1, ask, marks, tmp
     assert "1 cells computed" in swept.stdout
 
 
-def test_a_kill_costs_an_epoch_and_changes_nothing(u1, ask, environment, tmp_path):
+def test_a_kill_costs_an_epoch_and_changes_nothing(u1, ask, served, tmp_path):
     long = [*SMALL[:-4], "--epochs", 40, "--arms", "onehot+u1", "--seeds", 1, "--sweep-limit", 0]
     whole = u1("train", *long, "--lake", "whole", "--to", "whole-trained")
     assert whole.returncode == 0, whole.stderr
     process = subprocess.Popen(
-        [sys.executable, "-c", "from flows.cli import main; main()", "train", *map(str, long)],
+        [*U1, "train", *map(str, long)],
         cwd=tmp_path,
-        env=environment,
+        env=served,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    end = time.monotonic() + 300
-    while not list((tmp_path / "lake" / "training_epochs").rglob("*.parquet")):
-        assert time.monotonic() < end and process.poll() is None
-        time.sleep(0.02)
+    written = (tmp_path / "lake" / "training_epochs").rglob
+    wait_until(lambda: any(written("*.parquet")) or process.poll() is not None)
+    assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     epochs = int(ask("select count(*) from training_epochs")[0][0])

@@ -7,6 +7,7 @@ import pytest
 
 from u1core.lake.connect import connect
 from u1core.lake.schema import CELL_TABLES
+from u1core.lake.views import view_files
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CLASSES = ["ant", "bee", "cow"]
@@ -16,8 +17,8 @@ PLACES = [("location", -0.5, 0.0), ("location", 0.5, 0.0), ("full", None, None),
 class LiteralLake:
     """A connection over empty raw tables, with rows typed in by hand."""
 
-    def __init__(self):
-        self.connection = connect(None)
+    def __init__(self, connection):
+        self.connection = connection
 
     def insert(self, table, *rows, **common):
         """Insert dictionaries; keys left out are null, `common` applies to every row."""
@@ -84,15 +85,45 @@ class LiteralLake:
         return row
 
 
-@pytest.fixture
-def lake():
-    return LiteralLake()
+@pytest.fixture(scope="session")
+def empty():
+    """The one connection of all literal lakes, and what it was made of: binding the views takes a second."""
+    connection = connect(None)
+    return connection, _relations(connection)
 
 
 @pytest.fixture
-def healthy_lake():
+def lake(empty):
+    connection, made_of = empty
+    yield LiteralLake(connection)
+    _restore(connection, made_of)
+
+
+def _relations(connection):
+    """Return kind, SQL and comment of every table and view, by schema and name; `register` makes views."""
+    query = "select schema_name, {0}_name, '{0}', sql, comment from duckdb_{0}s() where not internal"
+    found = [row for kind in ("table", "view") for row in connection.sql(query.format(kind)).fetchall()]
+    return {row[:2]: row[2:] for row in found}
+
+
+def _restore(connection, made_of):
+    """Empty the tables, and bring back whatever a test made, dropped or froze."""
+    there = _relations(connection)
+    for schema, name in {**there, **made_of}:
+        is_, was = there.get((schema, name)), made_of.get((schema, name))
+        if was and was[0] == "table":
+            connection.execute(was[1].replace("CREATE TABLE", "CREATE OR REPLACE TABLE", 1))
+        elif is_ != was:
+            if is_:
+                connection.execute(f'drop {is_[0]} {schema}."{name}"')
+            if was:
+                connection.execute(f"create view {name} as\n{view_files()[name]}")
+    assert _relations(connection) == made_of
+
+
+@pytest.fixture
+def healthy_lake(lake):
     """A lake of one cell that every check accepts: 6 images, 3 classes, a failure, two searches."""
-    lake = LiteralLake()
     keys = lake.cell(rows=6, failures=1, images_memory=3, images_query=4, location_memory=3, location_query=3)
     lake.insert(
         "failures", {"image_id": 9, "split": "query", "label": 0, "stage": "decode", "error": "torn"}, **keys

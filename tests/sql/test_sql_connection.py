@@ -43,8 +43,8 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def connection():
-    return connect(None)
+def connection(lake):
+    return lake.connection
 
 
 def rows(connection, query, **params):
@@ -396,8 +396,9 @@ def test_everything_there_is_describes_itself(root):
     assert "superseded" in raw["comment"]
 
 
-def test_a_column_of_another_meaning_has_no_borrowed_description(connection, monkeypatch):
+def test_a_column_of_another_meaning_has_no_borrowed_description(monkeypatch):
     """The arithmetic of `cells` is no precision of a class: same name, another type."""
+    connection = connect(None)
     query = (
         "select comment from duckdb_columns() where table_name = 'memory_per_class' and column_name = $name"
     )

@@ -169,7 +169,7 @@ def test_many_equal_angles_do_not_feign_a_bias(lake):
     st.integers(1, 30),
 )
 def test_uniform_scores_do_not_depend_on_the_zero_or_the_sense_of_angles(groups, turn):
-    connection = connect(None)
+    connection = connect(None, ["class_bias"])
 
     def w(number, transform):
         connection.execute(

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from u1core.lake import views
-from u1core.lake.connect import connect
 from u1core.lake.schema import COLUMNS
 
 PAGE = Path(__file__).parents[2] / "docs" / "lake.md"
@@ -49,8 +48,8 @@ def test_every_query_file_is_listed(page, title, names):
     assert [row[0] for row in table_rows(section)[2:]] == names
 
 
-def test_view_columns_named_on_the_page_exist(page):
-    connection = connect(None)
+def test_view_columns_named_on_the_page_exist(page, empty):
+    connection, _ = empty
     (section,) = re.findall(r"^## Views\n(.*?)(?=^##)", page, re.M | re.S)
     for names, _, columns in table_rows(section)[2:]:
         if "," not in names:

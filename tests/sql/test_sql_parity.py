@@ -83,7 +83,7 @@ def store(lake, sets, plane="image"):
 
 def ask(query, **columns):
     """Run a query over the relation `given` of these columns (arrays, or lists of arrays), in given order."""
-    connection = connect(None)
+    connection = connect(None, ())
     values = {name: [np.asarray(v).tolist() for v in column] for name, column in columns.items()}
     connection.register("given", pa.table({"number": range(len(next(iter(values.values())))), **values}))
     return connection.sql(query).fetchall()
@@ -347,11 +347,10 @@ def test_average_ranks_equal_scipy():
 
 def test_benjamini_hochberg_equals_scipy():
     rng = np.random.default_rng(8)
-    connection = connect(None)
+    connection = connect(None, ())
     query = """
-        with given as (select * from unnest($p::double[]) with ordinality as t(p, i)),
-        scaled as (select *, bh_scaled(p) as scaled from given)
-        select bh_q(scaled, p) from scaled order by i
+        with given as (select * from unnest($p::double[]) with ordinality as t(p, i))
+        select q from benjamini_hochberg(given, p) order by i
     """
     for number in range(200):
         p = rng.uniform(0, 1, int(rng.integers(1, 60))) ** rng.choice([1, 4])

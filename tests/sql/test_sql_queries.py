@@ -7,11 +7,11 @@ import re
 import subprocess
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
 
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from command import ROOT, U1
 
 from u1core.cells.variants import VARIANTS
 from u1core.lake import views
@@ -19,7 +19,6 @@ from u1core.lake.connect import connect, freeze
 from u1core.lake.guard import run_query
 from u1core.lake.store import Lake
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "queries.md").read_text()
 QUESTIONS = re.findall(r"^### (\d+)\. (.+?)\n(.*?)(?=^##|\Z)", PAGE, re.M | re.S)
 QUERIES = [
@@ -112,12 +111,11 @@ def test_a_snippet_of_another_tool_runs(in_its_folder, snippet):
 
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
 def test_an_answer_is_redirected_to_a_file(in_its_folder, tmp_path, format_):
-    command = [sys.executable, "-c", "from flows.cli import main; main()"]
     query = "select model, image_id, theta_image_rad from angles where layer = 'layer3' order by all"
     path = tmp_path / f"answer.{format_}"
     with path.open("wb") as file:
         arguments, here = ["sql", query, "--format", format_], os.environ | {"PYTHONPATH": str(ROOT)}
-        subprocess.run([*command, *arguments], stdout=file, env=here, check=True)
+        subprocess.run([*U1, *arguments], stdout=file, env=here, check=True)
     read = pyarrow.csv.read_csv(path) if format_ == "csv" else pq.read_table(path)
     with connect(in_its_folder, views.views_named(query)) as connection:
         assert read.to_pylist() == run_query(connection, query).to_pylist()
