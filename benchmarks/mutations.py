@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BIAS, DIRECTIONS = "sql/views/class_bias.sql", "sql/views/class_directions.sql"
+BIAS, DIRECTIONS = "sql/views/classes/class_bias.sql", "sql/views/classes/class_directions.sql"
 SIGNIFICANCE, CIRCULAR = "sql/macros/significance.sql", "sql/macros/circular.sql"
 FRAMES, OPTICS = "u1core/measures/frames.py", "u1core/measures/optics.py"
 
@@ -33,7 +33,7 @@ MUTATIONS = {
     "mean direction mirrored": (CIRCULAR, "atan2(sine, cosine)", "atan2(-sine, cosine)"),
     "90 % arcs, large sample": (CIRCULAR, "1.959963984540054 * sqrt(", "1.644853626951473 * sqrt("),
     "90 % arcs, bootstrap": (DIRECTIONS, "quantile_disc(square, 0.95)", "quantile_disc(square, 0.90)"),
-    "the wrong tail": ("sql/views/agreements.sql", ">= least_agreement", "<= least_agreement"),
+    "the wrong tail": ("sql/views/classes/agreements.sql", ">= least_agreement", "<= least_agreement"),
     "dipoles not centred": (FRAMES, "dipole - frame.mean_dipole", "dipole"),
     "chroma not centred": (FRAMES, "chroma - frame.mean_chroma", "chroma"),
     "U for U V^T": (FRAMES, "U @ Vt if", "U if"),

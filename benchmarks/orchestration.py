@@ -62,7 +62,7 @@ def measure(folder: Path, cells: int, depth: int, limit: int) -> dict[str, float
     folder.mkdir()
     write_catalog(folder / "catalog.toml", cells, depth)
     options = sweep.Options(
-        models="net*", datasets="digits", lake=folder / "lake", report=folder / "report", limit=limit,
+        models="net*", datasets="digits", lake=str(folder / "lake"), report=folder / "report", limit=limit,
         location_limit=0, device="cpu", catalog=folder / "catalog.toml",
     )  # fmt: skip
     first, again = (_timed_sweep(options, cells, found) for found in (False, True))

@@ -23,6 +23,7 @@ from u1core.catalog.entries import DatasetEntry, ModelEntry
 from u1core.cells.cell import Cell
 from u1core.cells.extract import extract, load_sums
 from u1core.cells.forward import Extractor
+from u1core.cells.open_cell import OpenCell
 from u1core.common.clock import PHASES
 from u1core.common.heap import kept_heap
 from u1core.common.runtime import Runtime, arithmetic
@@ -128,10 +129,10 @@ def extraction(cell: Cell, images: Images, runtime: Runtime, keep: Path | None =
         last = time.perf_counter()
 
     with tempfile.TemporaryDirectory() as folder:
-        lake = Lake.open(keep or Path(folder, "lake"), create=True)
-        extract(cell, images, lake, runtime, progress)
+        opened = OpenCell(cell, images, Lake.open(keep or Path(folder, "lake"), create=True))
+        extract(opened, runtime, progress)
         end = time.perf_counter()
-        sums = load_sums(cell, images, lake)
+        sums = load_sums(opened)
     phases = dict(zip(PHASES, sums.timing.phases, strict=True))
     return Pass(sums.rows, sums.timing.seconds, end - last, end - start, phases)
 

@@ -1,55 +1,16 @@
-"""`u1 sql`: read-only DuckDB over the lake's views."""
+"""Questions to a lake, as flows ask them."""
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import functools
-import json
-import os
-import signal
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from rich.markup import escape
-from rich.table import Table
 
-from flows.terminal import Console
-from u1core.common.errors import U1Error
-from u1core.common.text import printable
-from u1core.lake import describe, guard, views
+from u1core.lake import describe, views
 from u1core.lake.connect import connect
 from u1core.lake.guard import run_query
 from u1core.lake.store import Lake
-
-_SHOWN_ROWS = 200
-_HISTORY_LINES = 2000
-
-
-def read_file(path: Path) -> str:
-    """Read a query from a file."""
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as e:
-        raise U1Error("-f to name a text file with a query", f"{path} ({e})", "check the name") from e
-
-
-def parse_params(pairs: list[str], option: str = "--param") -> dict[str, Any]:
-    """Parse name=value pairs; a value that reads as a number or true/false/null is one."""
-    params = {}
-    for pair in pairs:
-        name, separator, value = pair.partition("=")
-        if not separator or not name:
-            raise U1Error(f"{option} to be name=value", repr(pair), f"write for example {option} split=query")
-        try:
-            params[name] = json.loads(value)
-        except ValueError:
-            params[name] = value
-    return params
 
 
 def ask(lake: Path | str, query: str, params: dict[str, Any] | None = None) -> pa.Table:
@@ -59,134 +20,3 @@ def ask(lake: Path | str, query: str, params: dict[str, Any] | None = None) -> p
         if describe.shows_comments(query):
             describe.comment(connection)
         return run_query(connection, query, params)
-
-
-def answer(lake: Path | str, query: str, params: dict[str, Any], format_: str, out: Console) -> None:
-    """Run one query and print its rows."""
-    rows = ask(lake, query, params)
-    if format_ == "table":
-        _print_table(rows, out)
-    elif format_ == "csv":
-        writer = csv.writer(sys.stdout)
-        writer.writerow(rows.column_names)
-        for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-            writer.writerow(map(_shown, row) if sys.stdout.isatty() else row)
-    elif format_ == "json":
-        sys.stdout.write(json.dumps(rows.to_pylist(), default=str, indent=1) + "\n")
-    else:
-        if sys.stdout.isatty():
-            raise U1Error("--format parquet to be redirected", "a terminal", "add > answer.parquet")
-        sink = pa.BufferOutputStream()
-        pq.write_table(rows, sink)
-        sys.stdout.buffer.write(sink.getvalue())
-
-
-def _print_table(rows: pa.Table, out: Console) -> None:
-    table = Table(*map(escape, rows.column_names))
-    for row in rows.slice(0, _SHOWN_ROWS).to_pylist():
-        table.add_row(*(_cell(value) for value in row.values()))
-    # A pipe has no width: never cut a figure there.
-    (out if out.is_terminal else Console(width=10_000)).print(table)
-    if len(rows) > _SHOWN_ROWS:
-        out.print(f"{_SHOWN_ROWS} of {len(rows)} rows; --format csv prints all")
-
-
-def _shown(value: object) -> object:
-    return printable(value) if isinstance(value, str) else value
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "[dim]null[/]"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return escape(str(value))
-
-
-def shell(lake: Path | str, out: Console) -> None:
-    """Ask queries in a loop; at a terminal a mistake is a line and the shell goes on, from a pipe it ends."""
-    Lake.open(lake)
-    if not sys.stdin.isatty():
-        for query in guard.statements(sys.stdin.read()):
-            answer(lake, query, {}, "table", out)
-        return
-    out.print(
-        f"DuckDB over {lake}, read-only. End a query with ; and leave with Ctrl-D. Tab completes. "
-        "Try `show tables;`",
-        highlight=False,
-        markup=False,
-    )
-    # `u1` takes these as Ctrl-C, after which a shell would go on.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(1))
-    with _line_editing():
-        while (query := _typed()) is not None:
-            try:
-                answer(lake, query, {}, "table", out)
-            except U1Error as e:
-                out.print(f"u1: {e}", highlight=False, markup=False)
-            except KeyboardInterrupt:
-                out.print("u1: interrupted; the shell goes on, Ctrl-D leaves it", highlight=False)
-
-
-def _typed() -> str | None:
-    """Read lines up to a semicolon; None to leave. Ctrl-C throws away what was typed."""
-    lines: list[str] = []
-    while not lines or not lines[-1].rstrip().endswith(";"):
-        try:
-            line = input("...> " if lines else "u1> ")
-        except EOFError:
-            return None
-        except KeyboardInterrupt:
-            print()
-            lines = []
-            continue
-        if not lines and line.strip().rstrip(";") in ("exit", "quit", ".exit", ".quit"):
-            return None
-        if lines or line.strip():
-            lines.append(line)
-    return "\n".join(lines)
-
-
-@contextlib.contextmanager
-def _line_editing() -> Iterator[None]:
-    """Edit lines, recall those of earlier sessions and complete by Tab, where Python has readline."""
-    try:
-        import readline
-    except ImportError:
-        yield
-        return
-    libedit = "libedit" in (readline.__doc__ or "")
-    readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
-    readline.set_completer(lambda text, state: dict(enumerate(completions(text))).get(state))
-    readline.set_history_length(_HISTORY_LINES)
-    history = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "u1sweep/sql_history"
-    with contextlib.suppress(OSError):
-        readline.read_history_file(history)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            history.parent.mkdir(parents=True, exist_ok=True)
-            readline.write_history_file(history)
-
-
-def completions(text: str) -> list[str]:
-    """Return the keywords, tables, views and columns that begin with a text, or with what follows its dot.
-
-    Example:
-        >>> completions("theta_image_s")
-        ['theta_image_sd_rad']
-        >>> completions("u.theta_image_s")
-        ['u.theta_image_sd_rad']
-    """
-    found = [word for word in _words() if word.startswith(text.lower())]
-    alias, dot, start = text.rpartition(".")
-    if dot and not found:
-        found = [f"{alias}.{word}" for word in _words() if word.startswith(start.lower())]
-    return found
-
-
-@functools.cache
-def _words() -> list[str]:
-    return describe.words()

@@ -6,10 +6,11 @@ import importlib
 import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flows.ask import parse_params
+from flows.options import Options
 from u1core.common.errors import U1Error
 
 GPU = {"GPU": 1.0}
@@ -81,29 +82,20 @@ def _visible_gpus() -> list[str]:
     return [str(number) for number in range(torch.cuda.device_count())]
 
 
-def cluster_of(
-    runner: str, dask_address: str | None, cluster: str | None, options: Sequence[str], catalog: Path | None
-) -> dict[str, Any]:
-    """Return where a sweep runs, as the command line and the table [cluster] of the catalog file say it.
+def with_own_cluster(options: Options) -> Options:
+    """Return the options with what the table [cluster] of the catalog file adds to them: class and arguments.
 
-    Args:
-        runner: 'local' or 'dask'.
-        dask_address: Scheduler of a running cluster.
-        cluster: `module:Class`; None leaves the table's `class`.
-        options: name=value for the class; the table's other entries are taken first.
-        catalog: The user's catalog file.
-
-    Returns:
-        runner, dask_address, cluster and cluster_options.
+    What was asked for otherwise stays; so does everything where no cluster is to be started.
     """
-    table = _cluster_table(catalog) if runner == "dask" and not dask_address else {}
+    if options.runner != "dask" or options.dask_address:
+        return options
+    table = _cluster_table(options.catalog)
     own_class = table.pop("class", None)
-    return {
-        "runner": runner,
-        "dask_address": dask_address,
-        "cluster": cluster or own_class,
-        "cluster_options": table | parse_params(list(options), "--cluster-option"),
-    }
+    return replace(
+        options,
+        cluster=options.cluster or own_class,
+        cluster_options=table | dict(options.cluster_options),
+    )
 
 
 def _cluster_table(catalog: Path | None) -> dict[str, Any]:

@@ -8,26 +8,32 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx
+from prefect.client.schemas.objects import State
 from prefect.flows import Flow
+from prefect.futures import PrefectFuture
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     temporary_settings,
 )
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.clusters import GPU, gpu_cluster, local_cluster, named_cluster
-from flows.request import Where
+from flows.options import Where
 from tasks import events
 from tasks.workplace import Here, OnDask, Workplace
 from u1core.common.errors import U1Error
 
 if TYPE_CHECKING:
     from distributed import Client
+
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @contextmanager
@@ -110,8 +116,8 @@ def _resources(client: Client, device: str) -> Mapping[str, float]:
     return GPU if device.startswith("cuda") or (device == "auto" and with_gpu) else {}
 
 
-def run_to_result(flow: Flow[[Any], Any], options: object, threads: int) -> Any:  # noqa: ANN401 (the flow's)
-    """Run a flow with a server to hear of it; return its result, also where it ended Failed.
+def run_to_result(flow: Flow[[T], State[R]], options: T, threads: int) -> R:
+    """Run a flow with a server to hear of it; return the result of its state, also where that is Failed.
 
     Args:
         flow: Its one parameter is `options`.
@@ -121,7 +127,7 @@ def run_to_result(flow: Flow[[Any], Any], options: object, threads: int) -> Any:
     Raises:
         U1Error: A user's mistake that the flow met, or the server went away.
     """
-    runner = ThreadPoolTaskRunner(max_workers=threads)
+    runner = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=threads))
     events.begin()
     with prefect_server() as url:
         try:
@@ -129,10 +135,12 @@ def run_to_result(flow: Flow[[Any], Any], options: object, threads: int) -> Any:
         except httpx.HTTPError as e:
             todo = "run the same command again, with a server or no PREFECT_API_URL: it goes on from here"
             raise U1Error("the Prefect server to stay", f"no answer from {url} ({e})", todo) from e
-    result = state.result(raise_on_failure=False)
+    # A flow that returns a state ends in it.
+    result = cast("R | BaseException", state.result(raise_on_failure=False))
     if isinstance(result, U1Error):
         # A copy: the original's traceback would hold DuckDB's objects beyond the end of the interpreter.
-        result, state = U1Error(result.expected, result.got, result.todo), None
+        result = U1Error(result.expected, result.got, result.todo)
+        del state
         gc.collect()
     if isinstance(result, BaseException):
         raise result

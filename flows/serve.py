@@ -6,16 +6,17 @@ import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
-from prefect.deployments.runner import EntrypointType
 from prefect.settings import PREFECT_API_URL
+from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 from rich.console import Console
 
-from flows.request import Options, Request
+from flows.options import Options
+from flows.request import Request
 from flows.runners import check_server
 from flows.sweep import run_sweep
 from u1core.common.errors import U1Error
@@ -104,8 +105,6 @@ def serve_sweep(options: Options, schedule: Schedule, name: str, out: Console) -
 
 def _absolute(options: Options) -> Options:
     """Return the options with full paths: runs start wherever Prefect likes."""
-    names = ("report", "catalog", "models_dir", "data_dir")
-    paths: dict[str, Path | str] = {
-        name: path.resolve() for name in names if (path := getattr(options, name)) is not None
-    }
-    return replace(options, lake=resolve(options.lake), **paths)  # type: ignore[arg-type]
+    given = vars(options).items()
+    paths: dict[str, Any] = {name: value.resolve() for name, value in given if isinstance(value, Path)}
+    return replace(options, **paths | {"lake": str(resolve(options.lake))})

@@ -8,7 +8,7 @@ Three models x two datasets of 2 x 400 images take about three minutes on two co
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,8 +17,9 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 
+from flows.options import Options
 from flows.progress import publishing
-from flows.request import Options, Request
+from flows.request import Request
 from flows.runners import cells_at_once, check_scheduler, run_to_result, workplace
 from tasks.cells import record_failure, run_cell
 from tasks.datasets import decode_dataset
@@ -29,14 +30,13 @@ from tasks.weights import fetch_weights
 from u1core.catalog.entries import DatasetEntry, ModelEntry, Preprocessing
 from u1core.cells.cell import Cell, cell_states
 from u1core.common.errors import U1Error
-from u1core.images.cache import select_images
 from u1core.lake.store import Lake, writing_to
 from u1core.networks.preprocess import preprocessing_of
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """How one cell, or a model that could not even be named in full, ended."""
+class Ending:
+    """How one cell ended, or a training run, or a model that could not even be named in full."""
 
     name: str
     status: str  # 'computed', 'found' or 'failed'
@@ -48,10 +48,10 @@ class Result:
     """What a sweep gave.
 
     `left_out` has reasons by the ids of models that a glob matched but that have no optical path; `counted`
-    says what the outcomes are of. `moved` figures moved by more than `drift`, where that was asked for.
+    says what the endings are of. `moved` figures moved by more than `drift`, where that was asked for.
     """
 
-    outcomes: tuple[Outcome, ...]
+    endings: tuple[Ending, ...]
     claims: tuple[dict[str, str], ...]
     failing_checks: dict[str, int]
     report: Path
@@ -62,7 +62,7 @@ class Result:
 
     def count(self, status: str) -> int:
         """Return how many cells ended so."""
-        return sum(outcome.status == status for outcome in self.outcomes)
+        return sum(ending.status == status for ending in self.endings)
 
     @property
     def complete(self) -> bool:
@@ -78,22 +78,22 @@ class Result:
     @property
     def summary(self) -> str:
         """What was done, in one line."""
-        return summarise(self.outcomes, self.counted)
+        return summarise(self.endings, self.counted)
 
 
-def summarise(outcomes: Sequence[Outcome], counted: str) -> str:
-    """Say in one line how outcomes ended."""
-    ends = Counter(outcome.status for outcome in outcomes)
+def summarise(endings: Sequence[Ending], counted: str) -> str:
+    """Say in one line how many ended how."""
+    ends = Counter(ending.status for ending in endings)
     done = f"{ends['computed']} {counted} computed, {ends['found']} found done, {ends['failed']} failed"
     return done if ends["computed"] or ends["failed"] else f"{done}: nothing to compute"
 
 
 def sweep(options: Options) -> Result:
-    """Run a sweep. A failed cell is an outcome, never an exception."""
+    """Run a sweep. A failed cell is an ending, never an exception."""
     request = Request.of(options)
-    check_scheduler(request.where)
+    check_scheduler(options)
     Lake.open(request.places.lake, create=True)
-    return run_to_result(run_sweep, options, cells_at_once(request.where, request.runtime.device))
+    return run_to_result(run_sweep, options, cells_at_once(options, request.runtime.device))
 
 
 @flow(name="u1-sweep", flow_run_name="sweep {options.models} x {options.datasets}", persist_result=False)
@@ -108,10 +108,10 @@ def run_sweep(options: Options) -> State[Result]:
     with writing_to(report.parent):
         report.parent.mkdir(parents=True, exist_ok=True)
     with lake.alone(waiting):
-        outcomes = compute_missing(request, lake)
-        mistaken = [Outcome(model, "failed", reason) for model, reason in request.selection.failed.items()]
+        endings = compute_missing(request, lake)
+        mistaken = [Ending(model, "failed", reason) for model, reason in request.selection.failed.items()]
         left_out, drift = request.selection.left_out, options.drift
-        result = conclude(request.places.lake, report, (*mistaken, *outcomes), left_out, drift=drift)
+        result = conclude(request.places.lake, report, (*mistaken, *endings), left_out, drift=drift)
     ended = Completed if result.complete else Failed
     return ended(message=result.summary, data=result)
 
@@ -121,28 +121,31 @@ def waiting(taken: U1Error) -> None:
     tell(Waiting(taken.got))
 
 
-def compute_missing(request: Request, lake: Lake) -> list[Outcome]:
-    """Materialise, fetch, compute the missing cells."""
+def compute_missing(request: Request, lake: Lake) -> list[Ending]:
+    """Decode, fetch, compute the missing cells."""
     fingerprints, reasons = decode(request.datasets, request.places)
     lost = [
         lose_cell(request, cell, reason)
         for dataset, reason in reasons.items()
         for cell in request.cells({dataset: "unknown"})
     ]
-    request, unfetched = fetch(request, fingerprints, lake)
     found, missing = sort_cells(request.cells(fingerprints), lake)
+    pinned, unfetched = fetch(missing, request.runtime.models_dir)
+    if pinned:
+        # Their cells have other keys now that the weights' sha256 is known: the lake may hold those.
+        found, missing = sort_cells(request.with_models(pinned).cells(fingerprints), lake)
     lake.select(*(cell.id for cell in found))
     lacking = {c.key: unfetched[c.model.id] for c in missing if c.is_trained and c.model.id in unfetched}
     lost += [lose_cell(request, cell, lacking[cell.key]) for cell in missing if cell.key in lacking]
     jobs = plan_jobs(request, [cell for cell in missing if cell.key not in lacking])
     computed = compute(request, jobs) if jobs else []
-    return [*lost, *(Outcome(str(cell), "found") for cell in found), *computed]
+    return [*lost, *(Ending(str(cell), "found") for cell in found), *computed]
 
 
-def compute(request: Request, jobs: list[Job]) -> list[Outcome]:
+def compute(request: Request, jobs: list[Job]) -> list[Ending]:
     """Run cells where the sweep was asked to; they end in any order and are gathered in that of the grid."""
     tell(Announced(count_images(jobs)))
-    with workplace(request.where, request.runtime.device) as place, publishing():
+    with workplace(request.options, request.runtime.device) as place, publishing():
         running = [(job, run_cell.submit(job, place)) for job in jobs]
         return [gather_cell(job, future) for job, future in running]
 
@@ -150,7 +153,7 @@ def compute(request: Request, jobs: list[Job]) -> list[Outcome]:
 def count_images(jobs: list[Job]) -> dict[str, int]:
     """Return the images of each job by its name; a dataset is opened once."""
     first = {job.cell.dataset.id: job for job in jobs}
-    sizes = {dataset: len(select_images(job.open_images(), job.cell.limit)) for dataset, job in first.items()}
+    sizes = {dataset: len(job.open().positions) for dataset, job in first.items()}
     return {job.name: sizes[job.cell.dataset.id] for job in jobs}
 
 
@@ -174,26 +177,23 @@ def sort_cells(cells: list[Cell], lake: Lake) -> tuple[list[Cell], list[Cell]]:
     return found, [cell for cell, state in zip(cells, states, strict=True) if state != "done"]
 
 
-def fetch(request: Request, fingerprints: dict[str, str], lake: Lake) -> tuple[Request, dict[str, str]]:
-    """Fetch the weights that cells need; return the request with their sha256, and reasons by lost model."""
-    _, missing = sort_cells(request.cells(fingerprints), lake)
-    needed = {cell.model.id: cell.model for cell in missing if cell.is_trained}
-    pinned, failed = {}, {}
-    for model, entry in needed.items():
-        state = fetch_weights(entry, request.runtime.models_dir, return_state=True)
+def fetch(cells: Sequence[Cell], models_dir: Path | None) -> tuple[dict[str, ModelEntry], dict[str, str]]:
+    """Fetch what cells need; return the models whose sha256 is known only now, and reasons by lost model."""
+    pinned, lost = {}, {}
+    for model, entry in {cell.model.id: cell.model for cell in cells if cell.is_trained}.items():
+        state = fetch_weights(entry, models_dir, return_state=True)
         result = state.result(raise_on_failure=False)
-        if isinstance(result, ModelEntry):
+        if not isinstance(result, ModelEntry):
+            lost[model] = one_line(result)
+        elif result != entry:
             pinned[model] = result
-        else:
-            failed[model] = one_line(result)
-    models = tuple(pinned.get(model.id, model) for model in request.selection.models)
-    return replace(request, selection=replace(request.selection, models=models)), failed
+    return pinned, lost
 
 
-def lose_cell(request: Request, cell: Cell, reason: str) -> Outcome:
+def lose_cell(request: Request, cell: Cell, reason: str) -> Ending:
     """Write down that a cell failed because its images or its weights could not be had."""
     record_failure(Job(cell, request.places, request.runtime), reason)
-    return Outcome(str(cell), "failed", reason)
+    return Ending(str(cell), "failed", reason)
 
 
 def plan_jobs(request: Request, cells: list[Cell]) -> list[Job]:
@@ -204,29 +204,29 @@ def plan_jobs(request: Request, cells: list[Cell]) -> list[Job]:
     return [Job(cell, request.places, request.runtime, tuple(wanted[cell.dataset.id])) for cell in cells]
 
 
-def gather_cell(job: Job, future: PrefectFuture[None]) -> Outcome:
+def gather_cell(job: Job, future: PrefectFuture[None]) -> Ending:
     """Wait for a cell; write down its error if there is one."""
     error = future.result(raise_on_failure=False)
     if not isinstance(error, BaseException):
-        return Outcome(job.name, "computed")
+        return Ending(job.name, "computed")
     record_failure(job, one_line(error))
-    return Outcome(job.name, "failed", one_line(error))
+    return Ending(job.name, "failed", one_line(error))
 
 
 def conclude(
     lake: Path | str,
     report: Path,
-    outcomes: Sequence[Outcome],
+    endings: Sequence[Ending],
     left_out: Mapping[str, str] = MappingProxyType({}),
     counted: str = "cells",
     drift: float | None = None,
 ) -> Result:
     """Check the lake, evaluate the claims, write report and digest, publish the artifacts."""
-    rows = [vars(outcome) for outcome in outcomes]
-    said = conclude_lake(lake, report, summarise(outcomes, counted), rows, drift)
+    rows = [vars(ending) for ending in endings]
+    said = conclude_lake(lake, report, summarise(endings, counted), rows, drift)
     publish(rows, said.claims, said.digest)
     claims, checks = said.claims, said.failing_checks
-    return Result(tuple(outcomes), claims, checks, report, left_out, counted, said.moved, drift)
+    return Result(tuple(endings), claims, checks, report, left_out, counted, said.moved, drift)
 
 
 def one_line(error: object) -> str:

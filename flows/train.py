@@ -7,7 +7,7 @@ Five arms from five seeds on the digits take about six minutes on two cores, the
 
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -17,10 +17,11 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.ask import ask
+from flows.options import Options, TrainOptions
 from flows.progress import publishing
-from flows.request import Request, Where
+from flows.request import Request
 from flows.runners import devices_of, run_to_result
-from flows.sweep import Outcome, Result, compute_missing, conclude, decode, one_line, waiting
+from flows.sweep import Ending, Result, compute_missing, conclude, decode, one_line, waiting
 from tasks.events import Announced, tell
 from tasks.jobs import Places
 from tasks.training import RunJob, keep_run, train_run
@@ -29,8 +30,7 @@ from u1core.catalog.catalog import Catalog, load_catalog
 from u1core.catalog.entries import DatasetEntry, ModelEntry
 from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime, resolve_device
-from u1core.images.cache import Images, default_cache
-from u1core.images.cache import decode as open_images
+from u1core.images.cache import Images, default_cache, open_images
 from u1core.lake.storage import resolve
 from u1core.lake.store import Lake
 from u1core.lake.views import analysis
@@ -40,52 +40,17 @@ from u1core.networks.sources import registry
 from u1core.training import kept
 from u1core.training.arms import ARMS, planned_angles
 from u1core.training.augment import may_mirror
-from u1core.training.run import Division, Recipe, Run
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What a training is asked for, in plain values: the parameters of the flow.
-
-    Attributes:
-        tasks: Dataset ids, globs or references, separated by commas.
-        network: `cifar_resnet:20`, `small_cnn:64`, `timm:<name>`, ...; 'auto' goes by the pictures' size.
-        size: Pixels that the network is shown; None for its usual ones.
-        arms: Names of arms, separated by commas; 'all'.
-        seeds: How many.
-        weights: Of the loss on points beside the one-hot loss, to choose from.
-        recipe: What all arms share; its `mirror` is left to the task.
-        lake: Folder of the lake, or s3://bucket/prefix.
-        report: Folder of the report.
-        to: Folder of the trained networks and of their catalog.
-        sweep_limit: Images per split when the trained networks are swept; 0 leaves that out.
-        device: A torch device, or 'auto'.
-        catalog: TOML file with entries of one's own.
-        data_dir: Folder of datasets already on this machine.
-    """
-
-    tasks: str
-    network: str = "auto"
-    size: int | None = None
-    arms: str = "all"
-    seeds: int = 5
-    weights: tuple[float, ...] = (0.3,)
-    recipe: Recipe = field(default_factory=Recipe)
-    lake: Path | str = Path("lake")
-    report: Path = Path("report")
-    to: Path = Path("trained")
-    sweep_limit: int = 1000
-    device: str = "auto"
-    catalog: Path | None = None
-    data_dir: Path | None = None
+from u1core.training.run import Division, Recipe, Run, choose_precision
 
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """A training's options, checked and resolved against the catalog and this machine."""
+    """A training's options, and what they stand for in the catalog and on this machine."""
 
+    options: TrainOptions
     tasks: tuple[DatasetEntry, ...]
     arms: tuple[str, ...]
+    recipe: Recipe  # what all arms share; whether pictures are mirrored is left to the task
     places: Places
     device: str
     folder: Path
@@ -98,30 +63,44 @@ class TrainRequest:
             U1Error: An option names something that does not exist.
         """
         catalog: Catalog = load_catalog(options.catalog)
-        if len(options.weights) > 1 and not options.recipe.validation:
+        if len(options.weights) > 1 and not options.validation:
             todo = "raise --validation, or name one weight"
             raise U1Error("held-out images to choose a weight by", "--validation 0", todo)
         return cls(
+            options,
             tasks=tuple(catalog.select_datasets(options.tasks)),
             arms=_arms(options.arms),
+            recipe=_recipe(options),
             places=Places(resolve(options.lake), default_cache().resolve(), options.data_dir),
             device=resolve_device(options.device),
             folder=options.to.resolve(),
         )
 
-    def of_trained(self, task: DatasetEntry, trained: Sequence[ModelEntry], limit: int) -> Request:
+    def of_trained(self, task: DatasetEntry, trained: Sequence[ModelEntry]) -> Request:
         """Return the sweep of trained networks over their task."""
         return Request(
+            Options(limit=self.options.sweep_limit, location_limit=0),
             selection=Selection(tuple(trained), {}, {}),
             datasets=(task,),
             variants=("original",),
-            precision="float32",
-            limit=limit,
-            location_limit=0,
             places=self.places,
             runtime=Runtime(self.device, models_dir=self.folder),
-            where=Where(),
         )
+
+
+def _recipe(options: TrainOptions) -> Recipe:
+    return Recipe(
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        precision=choose_precision(options.precision, options.device),
+        limit=options.limit,
+        validation=options.validation,
+        angles=options.angles,
+        site=options.site,
+        schedule=options.weight_schedule,
+    )
 
 
 def _arms(names: str) -> tuple[str, ...]:
@@ -133,7 +112,7 @@ def _arms(names: str) -> tuple[str, ...]:
 
 
 def train(options: TrainOptions) -> Result:
-    """Train. A failed run is an outcome, never an exception."""
+    """Train. A failed run is an ending, never an exception."""
     request = TrainRequest.of(options)
     Lake.open(request.places.lake, create=True)
     return run_to_result(run_training, options, threads=len(devices_of(request.device)))
@@ -145,29 +124,30 @@ def run_training(options: TrainOptions) -> State[Result]:
     request = TrainRequest.of(options)
     lake = Lake.open(request.places.lake, create=True)
     with lake.alone(waiting):
-        runs, outcomes = plan_runs(request, options)
+        runs, endings = plan_runs(request)
         ends = train_missing(request, lake, runs)
-        outcomes += ends.values()
+        endings += ends.values()
         trained = keep_trained(request, lake, [run for run in runs if ends[run.key].status != "failed"])
         if options.sweep_limit:
             for task in request.tasks:
                 if entries := trained.get(task.id):
-                    outcomes += compute_missing(request.of_trained(task, entries, options.sweep_limit), lake)
+                    endings += compute_missing(request.of_trained(task, entries), lake)
         report = options.report.resolve() / "index.html"
-        result = conclude(request.places.lake, report, outcomes, counted="runs and cells")
+        result = conclude(request.places.lake, report, endings, counted="runs and cells")
     ended = Completed if result.complete else Failed
     return ended(message=result.summary, data=result)
 
 
-def plan_runs(request: TrainRequest, options: TrainOptions) -> tuple[list[Run], list[Outcome]]:
+def plan_runs(request: TrainRequest) -> tuple[list[Run], list[Ending]]:
     """Make the grid: task by task, seed by seed, all arms of a seed; tasks without images are lost."""
+    options = request.options
     fingerprints, reasons = decode(request.tasks, request.places)
     runs = []
     for task in request.tasks:
         if task.id not in fingerprints:
             continue
         images = open_images(task, request.places.cache, request.places.data_dir)
-        recipe = replace(options.recipe, mirror=may_mirror(task))
+        recipe = replace(request.recipe, mirror=may_mirror(task))
         Division.of(images, recipe)  # says at once if too few are left
         network = choose_network(options.network, options.size, images)
         measured = measured_angles(request, task, images) if recipe.angles == "measured" else ()
@@ -177,7 +157,7 @@ def plan_runs(request: TrainRequest, options: TrainOptions) -> tuple[list[Run], 
             for arm in request.arms
             for weight in weights_of(arm, options.weights)
         ]
-    return runs, [Outcome(f"training on {task}", "failed", reason) for task, reason in reasons.items()]
+    return runs, [Ending(f"training on {task}", "failed", reason) for task, reason in reasons.items()]
 
 
 def weights_of(arm: str, weights: Sequence[float]) -> Sequence[float]:
@@ -216,7 +196,7 @@ def measured_angles(request: TrainRequest, task: DatasetEntry, images: Images) -
     return tuple(planned_angles("measured", classes, 0, measured).tolist())
 
 
-def train_missing(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> dict[str, Outcome]:
+def train_missing(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> dict[str, Ending]:
     """Train what the lake does not hold; return how every run ended, by its key."""
     missing = [run for run in runs if not kept.is_trained(run, lake)]
     jobs = [RunJob(run, request.places) for run in missing]
@@ -228,12 +208,12 @@ def train_missing(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> dic
     return {run.key: ended(run, errors) for run in runs}
 
 
-def ended(run: Run, errors: Mapping[str, object]) -> Outcome:
+def ended(run: Run, errors: Mapping[str, object]) -> Ending:
     """Say how a run ended: `errors` has what each run that was missing gave, None where it went well."""
     error = errors.get(run.key)
     if isinstance(error, BaseException):
-        return Outcome(str(run), "failed", one_line(error))
-    return Outcome(str(run), "computed" if run.key in errors else "found")
+        return Ending(str(run), "failed", one_line(error))
+    return Ending(str(run), "computed" if run.key in errors else "found")
 
 
 def images_of(job: RunJob) -> int:

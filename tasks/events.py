@@ -34,6 +34,11 @@ class Moved:
     total: int
     phases: Mapping[str, float] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        total_s = sum(self.phases.values())
+        shares = ", ".join(f"{name} {100 * s / total_s:.0f} %" for name, s in self.phases.items() if total_s)
+        return f"{self.name}: {self.step}" + (f" ({shares})" if shares else "")
+
 
 @dataclass(frozen=True)
 class Announced:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from u1core.catalog.entries import Preprocessing
 from u1core.cells.cell import Cell
+from u1core.cells.open_cell import OpenCell
 from u1core.common.runtime import Runtime
-from u1core.images.cache import Images, open_images
+from u1core.images.cache import open_images
 from u1core.lake.store import Lake
 
 
@@ -49,6 +50,7 @@ class Job:
         """Open the job's lake."""
         return Lake.open(self.places.lake)
 
-    def open_images(self) -> Images:
-        """Open the decoded pixels."""
-        return open_images(self.cell.dataset, self.places.cache, self.places.data_dir)
+    def open(self) -> OpenCell:
+        """Open the cell: its decoded images and the lake."""
+        images = open_images(self.cell.dataset, self.places.cache, self.places.data_dir)
+        return OpenCell(self.cell, images, self.open_lake())

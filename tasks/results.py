@@ -45,7 +45,7 @@ class Conclusions:
 
 @task(task_run_name="check the lake, judge the claims, write the report", cache_policy=NO_CACHE)
 def conclude_lake(
-    lake: Path | str, out: Path, summary: str, outcomes: list[dict[str, str]], drift: float | None
+    lake: Path | str, out: Path, summary: str, endings: list[dict[str, str]], drift: float | None
 ) -> Conclusions:
     """Run checks, claims, report and digest on one connection: the expensive views are computed once."""
     with connect(lake) as connection, one_line_errors(connection):
@@ -55,8 +55,8 @@ def conclude_lake(
         write_report(connection, out)
         done = Done(
             summary,
-            Counter(outcome["status"] for outcome in outcomes),
-            [(outcome["name"], outcome["error"]) for outcome in outcomes if outcome["status"] == "failed"],
+            Counter(ending["status"] for ending in endings),
+            [(ending["name"], ending["error"]) for ending in endings if ending["status"] == "failed"],
             failing,
             claims,
         )

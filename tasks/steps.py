@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 from tasks.events import Moved, Progress, tell
 from tasks.jobs import Job
-from u1core.cells import extract, search
-from u1core.cells import finish as finishing
+from u1core.cells.extract import extract, load_sums
+from u1core.cells.finish import commit, fit_frames
+from u1core.cells.search import search_memory
 from u1core.common.errors import U1Error
 from u1core.common.runtime import resolve_device
 
@@ -25,7 +26,7 @@ def extract_images(job: Job) -> str:
     with _named(job, "extract"):
         device = resolve_device(job.runtime.device)
         runtime, progress = job.on(device).runtime, Progress(job.name, "extract")
-        extract.extract(job.cell, job.open_images(), job.open_lake(), runtime, progress, job.also)
+        extract(job.open(), runtime, progress, job.also)
     return device
 
 
@@ -36,14 +37,14 @@ def finish(job: Job) -> None:
         job: With the device that extracted it; where that is missing, the CPU searches.
     """
     with _named(job, "open"):
-        images, lake = job.open_images(), job.open_lake()
-        sums = extract.load_sums(job.cell, images, lake)
+        opened = job.open()
+        sums = load_sums(opened)
     with _named(job, "fit frames", sums.rows):
-        finishing.fit_frames(job.cell, lake, sums, images.class_names)
+        fit_frames(opened, sums)
     with _named(job, "search memory", sums.rows):
-        search.search_memory(job.cell, lake, images, _here_or_cpu(job.runtime.device))
+        located = search_memory(opened, _here_or_cpu(job.runtime.device))
     with _named(job, "commit", sums.rows):
-        finishing.commit(job.cell, lake, images, sums, job.runtime)
+        commit(opened, sums, located, job.runtime)
 
 
 def _here_or_cpu(device: str) -> str:

@@ -55,11 +55,11 @@ def train_run(job: RunJob, devices: Devices) -> None:
     """Train a run to its last epoch, from wherever an earlier try was stopped."""
     images, lake = job.open_images(), job.open_lake()
 
-    def report(rows: list[EpochRow], done: int, total: int) -> None:
+    def progress(rows: list[EpochRow], done: int, total: int) -> None:
         tell(Moved(job.name, _told(rows), done, total))
 
     with devices.one() as device:
-        loop.train(job.run, images, lake, device, report)
+        loop.train(job.run, images, lake, device, progress)
     tell(Ended(job.name, "trained"))
 
 

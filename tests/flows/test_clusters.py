@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import clusters, runners
-from flows.request import Where
+from flows.options import Where
 from flows.runners import workplace
 from tasks import events, steps
 from tasks.jobs import Job, Places

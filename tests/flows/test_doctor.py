@@ -1,4 +1,4 @@
-from flows.doctor import mismatch, traps_in
+from flows.cli.doctor import mismatch, traps_in
 
 
 def test_the_prefect_traps_are_named_in_plain_words():

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from flows import ask
+from flows.cli import sql
 from u1core.lake.store import Lake
 
 # A test runner in the background has its children ignore what is sent here.
@@ -165,4 +165,4 @@ def test_kill_ends_the_shell(environment, lake, tmp_path):
     ],
 )
 def test_tab_offers_what_a_query_is_made_of(typed, offered):
-    assert ask.completions(typed) == offered
+    assert sql.completions(typed) == offered

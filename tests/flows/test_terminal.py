@@ -7,9 +7,9 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from flows.progress import Board
-from flows.request import Where
-from flows.terminal import Console, plain
+from flows.cli.board import Board
+from flows.cli.terminal import Console, plain
+from flows.options import Where
 from tasks.events import Ended, Moved
 from tasks.results import as_markdown
 from u1core.common.errors import U1Error

@@ -9,8 +9,10 @@ import time
 import pytest
 from rich.console import Console
 
-from flows import clusters, progress, runners
-from flows.request import Where
+from flows import clusters, runners
+from flows.cli.arguments import parse_pairs
+from flows.cli.board import Board
+from flows.options import Options, Where
 from tasks import events, steps
 from tasks.events import Announced, Ended, Moved
 from tasks.workplace import Here
@@ -131,17 +133,23 @@ def test_options_that_a_cluster_does_not_take_are_one_line():
 def test_the_cluster_of_the_catalog_file_and_of_the_command_line(tmp_path):
     catalog = tmp_path / "catalog.toml"
     catalog.write_text('[cluster]\nclass = "dask_jobqueue:SLURMCluster"\nqueue = "gpu"\ncores = 8\n')
-    said = clusters.cluster_of("dask", None, None, ["cores=4", "memory=8GB"], catalog)
-    assert said["cluster"] == "dask_jobqueue:SLURMCluster"
-    assert said["cluster_options"] == {"queue": "gpu", "cores": 4, "memory": "8GB"}
-    assert clusters.cluster_of("dask", None, "mine:Cluster", [], catalog)["cluster"] == "mine:Cluster"
-    for other in (("local", None), ("dask", "tcp://127.0.0.1:1")):
-        assert clusters.cluster_of(*other, None, [], catalog)["cluster"] is None
+
+    def asked(pairs=(), **options):
+        typed = parse_pairs(pairs, "--cluster-option")
+        return clusters.with_own_cluster(Options(catalog=catalog, cluster_options=typed, **options))
+
+    said = asked(["cores=4", "memory=8GB"], runner="dask")
+    assert said.cluster == "dask_jobqueue:SLURMCluster"
+    assert said.cluster_options == {"queue": "gpu", "cores": 4, "memory": "8GB"}
+    said = asked(runner="dask", cluster="mine:Cluster")
+    assert (said.cluster, said.cluster_options) == ("mine:Cluster", {"queue": "gpu", "cores": 8})
+    for other in ({"runner": "local"}, {"runner": "dask", "dask_address": "tcp://127.0.0.1:1"}):
+        assert asked(**other).cluster is None
     with pytest.raises(U1Error, match="--cluster-option to be name=value"):
-        clusters.cluster_of("dask", None, None, ["cores"], None)
+        asked(["cores"], runner="dask")
     catalog.write_text("cluster = 3\n")
     with pytest.raises(U1Error, match=r"a table \[cluster\]"):
-        clusters.cluster_of("dask", None, None, [], catalog)
+        asked(runner="dask")
 
 
 def test_a_step_that_fails_is_named():
@@ -166,7 +174,7 @@ def test_progress_is_told_at_most_twice_a_second_and_at_the_end():
 
 def test_the_board_follows_the_events():
     screen = io.StringIO()
-    board = progress.Board(Console(file=screen, force_terminal=True, width=200))
+    board = Board(Console(file=screen, force_terminal=True, width=200))
 
     def bars():
         return {task.description: (task.completed, task.total) for task in board.progress.tasks}

@@ -385,13 +385,13 @@ def test_everything_there_is_describes_itself(root):
     assert texts["ee50_radius"] == "radius that encircles 50 % of the energy [half image]"
     assert texts["label"] == "class index"
     assert None not in texts.values()
-    views = dict(
+    comments = dict(
         connection.sql("select view_name, comment from duckdb_views() where not internal").fetchall()
     )
-    assert views["class_bias"].startswith(
+    assert comments["class_bias"].startswith(
         "do the classes of an image set sit at different angles? One row per split"
     )
-    assert all(views[name] for name in views.view_files())
+    assert all(comments[name] for name in views.view_files())
     (raw,) = rows(connection, "select comment from duckdb_tables() where table_name = 'frames'")
     assert "superseded" in raw["comment"]
 

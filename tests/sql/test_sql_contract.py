@@ -1,6 +1,7 @@
 """Every .sql file keeps the house style, and the public views keep their columns."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,18 @@ from u1core.lake.guard import run_query
 from u1core.lake.schema import SCHEMAS
 from u1core.lake.views import analysis
 
-FILES = sorted(views.sql_dir().glob("*/*.sql"))
+FILES = sorted(views.sql_dir().rglob("*.sql"))
 QUERIES = [path for path in FILES if path.parent.name != "macros"]
+
+
+def kind_of(path):
+    """The folder of sql/ that the file lies in, at whatever depth."""
+    return path.relative_to(views.sql_dir()).parts[0]
+
+
+def name_of(path):
+    return path.relative_to(views.sql_dir()).with_suffix("").as_posix()
+
 
 LAYER_KEYS = "cell_key dataset model variant layer "
 IMAGE_KEYS = LAYER_KEYS + "image_id split label class_name "
@@ -84,7 +95,7 @@ def without_comments_and_strings(text):
     return re.sub(r"--[^\n]*|'[^']*'", "", text)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_file_keeps_the_house_style(path):
     text = path.read_text()
     code = without_comments_and_strings(text)
@@ -92,7 +103,7 @@ def test_file_keeps_the_house_style(path):
     keys = list(views.read_header(text))
     problems = {
         "header incomplete": keys not in (obligatory, [*obligatory, optional]),
-        "columns of what is no view": optional in keys and path.parent.name != "views",
+        "columns of what is no view": optional in keys and kind_of(path) != "views",
         "an empty header entry": not all(views.read_header(text).values()),
         "uppercase": code != code.lower(),
         "longer than 80 columns": any(len(line) > 80 for line in text.splitlines()),
@@ -102,30 +113,30 @@ def test_file_keeps_the_house_style(path):
     assert [name for name, found in problems.items() if found] == []
 
 
-@pytest.mark.parametrize("path", QUERIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", QUERIES, ids=name_of)
 def test_query_is_a_sequence_of_named_steps(path):
     code = without_comments_and_strings(path.read_text()).strip()
     assert re.match(r"with\s", code)
     assert re.search(r"\nselect \* from \w+(\norder by\s[\w\s,]+)?\Z", code)
     assert "group by all" not in code
-    assert path.parent.name == "views" or "order by" in code.rsplit("select * from", 1)[1]
+    assert kind_of(path) == "views" or "order by" in code.rsplit("select * from", 1)[1]
 
 
-@pytest.mark.parametrize("path", QUERIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", QUERIES, ids=name_of)
 def test_header_names_the_relations_read(path, tables):
     text = path.read_text()
     without_parameters = re.sub(r"\$\w+", "1", text)
     assert tables.get_table_names(without_parameters, qualified=True) == views.reads(text)
 
 
-@pytest.mark.parametrize("path", QUERIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize("path", QUERIES, ids=name_of)
 def test_header_names_the_parameters(path):
     text = path.read_text()
     header = views.read_header(text)["Params"]
     used = set(re.findall(r"\$(\w+)", without_comments_and_strings(text)))
     assert used == set(re.findall(r"\$(\w+)", header))
     assert used or header == "none"
-    assert not used or path.parent.name == "analyses"
+    assert not used or kind_of(path) == "analyses"
 
 
 @pytest.mark.parametrize("view", CONTRACT)
@@ -157,3 +168,20 @@ def test_views_come_after_what_they_read():
     names = list(views.view_files())
     for name, text in views.view_files().items():
         assert all(names.index(other) < names.index(name) for other in views.reads(text) if other in names)
+
+
+def test_a_view_reads_its_own_layer_and_those_before_it():
+    layers = {name: Path(path).parent.name for name, path in views.view_paths().items()}
+    assert set(layers.values()) == set(views.LAYERS)
+    later = (
+        f"{name} ({layers[name]}) reads {other} ({layers[other]})"
+        for name, text in views.view_files().items()
+        for other in sorted(views.reads(text))
+        if other in layers and views.LAYERS.index(layers[other]) > views.LAYERS.index(layers[name])
+    )
+    assert next(later, None) is None
+
+
+def test_no_two_views_share_a_name():
+    names = [path.stem for path in FILES if kind_of(path) == "views"]
+    assert sorted(names) == list(views.view_paths())

@@ -21,19 +21,17 @@ import torch
 
 from u1core.catalog.entries import ModelEntry, Preprocessing
 from u1core.cells.batches import Batches
-from u1core.cells.cell import Cell
 from u1core.cells.forward import Extractor
 from u1core.cells.location_maps import LocationMaps, by_place
+from u1core.cells.open_cell import OpenCell
 from u1core.cells.parts import finished_part, write_part
 from u1core.common.ahead import read_ahead, read_in_turn
 from u1core.common.clock import PHASES, Clock
 from u1core.common.errors import U1Error
 from u1core.common.heap import kept_heap
 from u1core.common.runtime import Runtime
-from u1core.images.cache import Images, select_images
 from u1core.images.pixel_source import PixelBatch, PixelSource
 from u1core.images.sources.listing import ImageFailure
-from u1core.lake.store import Lake
 from u1core.measures.reduce import PartReducer
 from u1core.measures.sums import PartSums, Timing
 from u1core.networks.preprocess import preprocessing_of
@@ -46,19 +44,12 @@ Progress = Callable[[int, int, Mapping[str, float]], None]
 
 
 def extract(
-    cell: Cell,
-    images: Images,
-    lake: Lake,
-    runtime: Runtime,
-    progress: Progress | None = None,
-    also: Sequence[Preprocessing] = (),
+    opened: OpenCell, runtime: Runtime, progress: Progress | None = None, also: Sequence[Preprocessing] = ()
 ) -> None:
     """Extract the parts of a cell that are not in the lake yet.
 
     Args:
-        cell: What to extract.
-        images: Its dataset.
-        lake: Where the rows go.
+        opened: What to extract, from which images, into which lake.
         runtime: Device and batch size.
         progress: Told how far it is after every batch.
         also: Preprocessings of cells to come: a picture is decoded once for all of them.
@@ -66,35 +57,40 @@ def extract(
     Raises:
         U1Error: The network cannot be built, or not one image gave finite activations.
     """
-    selection = select_images(images, cell.limit)
-    parts = [selection[i : i + PART_IMAGES] for i in range(0, len(selection), PART_IMAGES)]
-    missing = {n: part for n, part in enumerate(parts) if finished_part(lake, cell, n) is None}
-    done = len(selection) - sum(map(len, missing.values()))
-    report = progress or (lambda done, total, phases: None)
-    report(done, len(selection), {})
+    total = len(opened.positions)
+    missing = {n: part for n, part in enumerate(_parts(opened)) if finished_part(opened, n) is None}
+    done = total - sum(map(len, missing.values()))
+    tell = progress or (lambda done, total, phases: None)
+    tell(done, total, {})
     if missing:
-        with kept_heap(), images.open_pixels(preprocessing_of(cell.model), also) as source:
-            loop = _Loop(cell, images, lake, runtime, source)
-            loop.run(missing, lambda more: report(done + more, len(selection), loop.clock.phases))
-    if not (sums := load_sums(cell, images, lake)).rows:
+        with kept_heap(), opened.images.open_pixels(preprocessing_of(opened.model), also) as source:
+            loop = _Loop(opened, runtime, source)
+            loop.run(missing, lambda more: tell(done + more, total, loop.clock.phases))
+    if not (sums := load_sums(opened)).rows:
         raise U1Error(
             "at least one image with finite activations",
-            f"none of {sums.failures} for {cell}",
+            f"none of {sums.failures} for {opened}",
             "check the model's weights and preprocessing with `u1 catalog show`",
         )
 
 
-def load_sums(cell: Cell, images: Images, lake: Lake) -> PartSums:
+def load_sums(opened: OpenCell) -> PartSums:
     """Return the merged sums of a cell whose parts are all in the lake.
 
     Raises:
         U1Error: A part is missing: the cell was not extracted, or its state was deleted.
     """
-    count = -(-len(select_images(images, cell.limit)) // PART_IMAGES)
-    found = [sums for i in range(count) if (sums := finished_part(lake, cell, i))]
+    count = len(_parts(opened))
+    found = [sums for number in range(count) if (sums := finished_part(opened, number))]
     if not found or len(found) != count:
-        raise U1Error(f"{count} extracted parts of {cell}", f"{len(found)}", "run `u1 sweep` again")
+        raise U1Error(f"{count} extracted parts of {opened}", f"{len(found)}", "run `u1 sweep` again")
     return functools.reduce(PartSums.merge, found)
+
+
+def _parts(opened: OpenCell) -> list[np.ndarray]:
+    """Divide the cell's images into parts, positions in the data set."""
+    positions = opened.positions
+    return [positions[start : start + PART_IMAGES] for start in range(0, len(positions), PART_IMAGES)]
 
 
 def check_path(model: ModelEntry, sizes: Mapping[str, tuple[int, ...]]) -> None:
@@ -118,10 +114,10 @@ class _Loop:
         clock: Where the time goes.
     """
 
-    def __init__(self, cell: Cell, images: Images, lake: Lake, runtime: Runtime, source: PixelSource) -> None:
-        self.cell, self.images, self.lake, self.source = cell, images, lake, source
-        self.extractor = Extractor(cell, runtime, is_prepared=source.is_prepared)
-        self.maps = LocationMaps(cell, images, lake)
+    def __init__(self, opened: OpenCell, runtime: Runtime, source: PixelSource) -> None:
+        self.opened, self.source = opened, source
+        self.extractor = Extractor(opened.cell, runtime, is_prepared=source.is_prepared)
+        self.maps = LocationMaps(opened)
         self.clock = Clock()
 
     def run(self, parts: Mapping[int, np.ndarray], report: Callable[[int], None]) -> None:
@@ -155,7 +151,8 @@ class _Part:
 
     def __init__(self, loop: _Loop, number: int) -> None:
         self.loop, self.number = loop, number
-        self.rows = PartReducer(loop.cell.model.layers, loop.cell.model.bottleneck)
+        model = loop.opened.model
+        self.rows = PartReducer(model.layers, model.bottleneck)
         self.maps = loop.maps.writer(number)
         self.undecoded: list[ImageFailure] = []
 
@@ -164,12 +161,13 @@ class _Part:
         self.undecoded.extend(batch.failures)
         if not len(batch.positions):
             return
-        answer, model, clock = run(batch.pixels), self.loop.cell.model, self.loop.clock
+        answer, opened, clock = run(batch.pixels), self.loop.opened, self.loop.clock
         with clock.phase("reduce"):
             if self.rows.is_empty:
-                check_path(model, {name: tuple(c.energy.shape[1:]) for name, c in answer.layers.items()})
+                sizes = {name: tuple(c.energy.shape[1:]) for name, c in answer.layers.items()}
+                check_path(opened.model, sizes)
             head = None if answer.head is None else answer.head.argmax(dim=1)
-            self.rows.add(answer.layers, head, batch.positions, self.loop.images.is_query[batch.positions])
+            self.rows.add(answer.layers, head, batch.positions, opened.images.is_query[batch.positions])
             wanted = self.loop.maps.wanted(batch.positions)
             if wanted.any():
                 chosen = torch.from_numpy(wanted).to(answer.bottleneck.device)
@@ -190,7 +188,7 @@ class _Part:
 
         def write() -> None:
             self.maps.close()
-            write_part(self.number, rows, self.undecoded, loop.cell, loop.images, loop.lake, timing)
+            write_part(loop.opened, self.number, rows, self.undecoded, timing)
 
         return write
 

@@ -6,7 +6,7 @@ crash cut short is simply run again. Shape legend: B images, N channels, C class
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -15,10 +15,9 @@ import pyarrow as pa
 import torch
 
 from u1core.cells.cell import Cell
-from u1core.cells.search import located_rows
+from u1core.cells.open_cell import OpenCell
 from u1core.common.clock import PHASES
 from u1core.common.runtime import Runtime
-from u1core.images.cache import Images, select_images
 from u1core.lake.schema import SCHEMA_VERSION
 from u1core.lake.store import Lake, list_matrix
 from u1core.measures import medial, optics
@@ -29,20 +28,28 @@ from u1core.networks.identity import identity_of
 _IMAGE_COLUMNS = ["image_id", "split", "label", "class_name"]
 _RECORD_COLUMNS = [*_IMAGE_COLUMNS, "dipole_x", "dipole_y"]
 
+DECODING_PART = 99999
+"""Of `failures`, for pictures that decoding lost before any part; parts of extraction count from 0."""
 
-def fit_frames(cell: Cell, lake: Lake, sums: PartSums, class_names: tuple[str, ...]) -> None:
+
+def fit_frames(opened: OpenCell, sums: PartSums) -> None:
     """Write the frames (memory split, no labels), the mean energy maps and every image's angles of a cell."""
-    frames = {layer: fit_frame(sums.layers[layer].moments) for layer in cell.model.layers}
-    floors = {}
-    for layer, frame in frames.items():
-        squares = []
-        for part, records, vectors in _parts(lake, cell, layer):
-            columns = _angle_columns(frame, records, vectors)
-            lake.write("angles", cell.id, columns, layer=layer, part=part)
-            squares.append(_memory_squares(columns))
-        floors[layer] = WEAK_SHARE * _root_mean(squares)
-    _write_energy_maps(cell, lake, sums, class_names)
-    _write_frames(cell, lake, sums, frames, floors)
+    frames = {layer: fit_frame(sums.layers[layer].moments) for layer in opened.model.layers}
+    floors = {layer: _write_angles(opened, layer, frame) for layer, frame in frames.items()}
+    _write_energy_maps(opened, sums)
+    _write_frames(opened, sums, frames, floors)
+
+
+def _write_angles(opened: OpenCell, layer: str, frame: Frame) -> np.ndarray:
+    """Write the angles of one layer; return the strengths of both planes (2,) below which one is weak."""
+    squares = []
+    for part in opened.parts("records", layer=layer):  # rows of records and vectors correspond
+        records = opened.read("records", _RECORD_COLUMNS, layer=layer, part=part)
+        vectors = opened.read("vectors", ["pooled"], layer=layer, part=part)
+        columns = _angle_columns(frame, records, vectors)
+        opened.write("angles", columns, layer=layer, part=part)
+        squares.append(_memory_squares(columns))
+    return WEAK_SHARE * _root_mean(squares)
 
 
 def _memory_squares(columns: dict[str, Any]) -> np.ndarray:
@@ -57,13 +64,6 @@ def _root_mean(squares: list[np.ndarray]) -> np.ndarray:
     count, total = np.sum(squares, axis=0)
     root_mean: np.ndarray = np.sqrt(total / np.where(count > 0, count, np.nan))
     return root_mean
-
-
-def _parts(lake: Lake, cell: Cell, layer: str) -> Iterator[tuple[int, pa.Table, pa.Table]]:
-    """Yield part number, records and vectors of a layer; rows of the two correspond."""
-    for part in lake.parts("records", cell.id, layer=layer):
-        records = lake.read("records", cell.id, layer=layer, part=part, columns=_RECORD_COLUMNS)
-        yield part, records, lake.read("vectors", cell.id, layer=layer, part=part, columns=["pooled"])
 
 
 def _angle_columns(frame: Frame, records: pa.Table, vectors: pa.Table) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _angle_columns(frame: Frame, records: pa.Table, vectors: pa.Table) -> dict[s
 
 
 def _write_frames(
-    cell: Cell, lake: Lake, sums: PartSums, frames: dict[str, Frame], floors: dict[str, np.ndarray]
+    opened: OpenCell, sums: PartSums, frames: dict[str, Frame], floors: dict[str, np.ndarray]
 ) -> None:
     rows = []
     for index, (layer, frame) in enumerate(frames.items()):
@@ -91,7 +91,7 @@ def _write_frames(
             {
                 "layer": layer,
                 "layer_index": index,
-                "is_bottleneck": layer == cell.model.bottleneck,
+                "is_bottleneck": layer == opened.model.bottleneck,
                 "channels": frame.mean_chroma.size,
                 "height": height,
                 "width": width,
@@ -107,16 +107,16 @@ def _write_frames(
                 "floor_feature": floors[layer][1],
             }
         )
-    lake.write("frames", cell.id, _columns(rows))
+    opened.write("frames", _columns(rows))
 
 
-def _write_energy_maps(cell: Cell, lake: Lake, sums: PartSums, class_names: tuple[str, ...]) -> None:
-    rows = []
-    for index, layer in enumerate(cell.model.layers):
+def _write_energy_maps(opened: OpenCell, sums: PartSums) -> None:
+    rows, class_names = [], opened.images.class_names
+    for index, layer in enumerate(opened.model.layers):
         for split in range(len(SPLITS)):
             place = {"layer": layer, "layer_index": index, "split": SPLITS[split]}
             rows += [place | row for row in _energy_map_rows(sums.layers[layer], split, class_names)]
-    lake.write("energy_maps", cell.id, _columns(rows))
+    opened.write("energy_maps", _columns(rows))
 
 
 def _energy_map_rows(sums: LayerSums, split: int, class_names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
@@ -158,12 +158,19 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def commit(cell: Cell, lake: Lake, images: Images, sums: PartSums, runtime: Runtime) -> None:
-    """Make a cell readable: write the failures of decoding, then the row of `cells`, the commit mark."""
-    _write_decode_failures(cell, lake, images)
-    located = located_rows(cell, lake, images)
-    counts = {f"location_{split}": len(rows) for split, rows in located.items()}
-    lake.commit(cell.id, _identity_row(cell) | _result_row(cell, images, sums, runtime) | counts)
+def commit(opened: OpenCell, sums: PartSums, located: Mapping[str, int], runtime: Runtime) -> None:
+    """Make a cell readable: write the failures of decoding, then the row of `cells`, the commit mark.
+
+    Args:
+        opened: The cell, its frames fitted and its memory searched.
+        sums: Of all its parts.
+        located: Images by split that the location memory compared.
+        runtime: Where it was extracted.
+    """
+    opened.write_failures(opened.images.failures, DECODING_PART)
+    counts = {f"location_{split}": count for split, count in located.items()}
+    row = _identity_row(opened.cell) | _result_row(opened, sums, runtime) | counts
+    opened.lake.commit(opened.cell.id, row)
 
 
 def fail(cell: Cell, lake: Lake, error: str) -> None:
@@ -191,9 +198,10 @@ def _identity_row(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _result_row(cell: Cell, images: Images, sums: PartSums, runtime: Runtime) -> dict[str, Any]:
+def _result_row(opened: OpenCell, sums: PartSums, runtime: Runtime) -> dict[str, Any]:
     """Count what was asked for and what came; images that do not decode count as asked for."""
-    asked = images.is_query[select_images(images, cell.limit)]
+    images = opened.images
+    asked = images.is_query[opened.positions]
     undecoded = [failure.is_query for failure in images.failures]
     return {
         "status": "done",
@@ -209,21 +217,3 @@ def _result_row(cell: Cell, images: Images, sums: PartSums, runtime: Runtime) ->
         "images_per_second": sums.rows / sums.timing.seconds,
         **{f"{name}_s": seconds for name, seconds in zip(PHASES, sums.timing.phases, strict=True)},
     }
-
-
-def _write_decode_failures(cell: Cell, lake: Lake, images: Images) -> None:
-    if not images.failures:
-        return
-    rows = [
-        {
-            "image_id": f.image_id,
-            "split": SPLITS[f.is_query],
-            "label": f.label,
-            "class_name": images.class_names[f.label],
-            "stage": f.stage,
-            "error": f.error,
-        }
-        for f in images.failures
-    ]
-    # Parts of extraction count from 0; no dataset reaches this number.
-    lake.write("failures", cell.id, _columns(rows), part=99999)

@@ -18,11 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from u1core.cells.cell import Cell
+from u1core.cells.open_cell import OpenCell, State
 from u1core.common.errors import U1Error
-from u1core.images.cache import Images, select_images
+from u1core.images.cache import select_images
 from u1core.lake.storage import NewFile
-from u1core.lake.store import Lake
 from u1core.measures.sums import SPLITS
 
 
@@ -40,12 +39,13 @@ class LocationMaps:
         positions: Images of the subset by split name, positions in the dataset, ascending.
     """
 
-    def __init__(self, cell: Cell, images: Images, lake: Lake) -> None:
+    def __init__(self, opened: OpenCell) -> None:
+        cell, images = opened.cell, opened.images
         limits = [n for n in (cell.limit, cell.location_limit) if n is not None]
         chosen = select_images(images, min(limits)) if cell.location_limit else np.empty(0, dtype=np.int64)
         is_query = images.is_query[chosen]
         self.positions = dict(zip(SPLITS, (chosen[~is_query], chosen[is_query]), strict=True))
-        self._cell, self._lake = cell, lake
+        self._opened = opened
 
     def wanted(self, positions: np.ndarray) -> np.ndarray:
         """Tell which images belong to the subset, (B,)."""
@@ -53,7 +53,7 @@ class LocationMaps:
 
     def writer(self, part: int) -> MapsWriter:
         """Begin the maps of one part."""
-        return MapsWriter(self._cell, self._lake, self.positions, part)
+        return MapsWriter(self._opened.state, self.positions, part)
 
     def read(self, split: str) -> PlaceMaps:
         """Open the maps (P, n, N) of one split; images that failed hold zeros.
@@ -61,18 +61,19 @@ class LocationMaps:
         Raises:
             U1Error: There are none: the unfinished state was deleted, or no image of the subset was recorded.
         """
-        names = [n for n in self._lake.states(self._cell.id) if n.startswith(f"location-{split}-")]
+        state = self._opened.state
+        names = [name for name in state.names() if name.startswith(f"location-{split}-")]
         if not names:
-            raise U1Error(f"location maps of {self._cell}", "none", "run `u1 sweep` again")
-        files = [self._lake.open_state(self._cell.id, name) for name in names]
+            raise U1Error(f"location maps of {self._opened}", "none", "run `u1 sweep` again")
+        files = [state.open(name) for name in names]
         return PlaceMaps(len(self.positions[split]), files)
 
 
 class MapsWriter:
     """Keeps the maps of one part, a file per split; they are there once it is closed."""
 
-    def __init__(self, cell: Cell, lake: Lake, positions: dict[str, np.ndarray], part: int) -> None:
-        self._cell, self._lake, self._positions, self._part = cell, lake, positions, part
+    def __init__(self, state: State, positions: dict[str, np.ndarray], part: int) -> None:
+        self._state, self._positions, self._part = state, positions, part
         self._open: dict[str, tuple[NewFile, BinaryIO]] = {}
 
     def write(self, positions: np.ndarray, maps: np.ndarray) -> None:
@@ -94,7 +95,7 @@ class MapsWriter:
 
     def _file(self, split: str) -> BinaryIO:
         if split not in self._open:
-            new = self._lake.new_state(self._cell.id, f"location-{split}-{self._part:05d}.maps")
+            new = self._state.new(f"location-{split}-{self._part:05d}.maps")
             self._open[split] = new, new.path.open("wb")
         return self._open[split][1]
 

@@ -2,7 +2,7 @@
 
 Controls change what the answer must follow (a mirrored picture, shuffled channels, untrained weights);
 jitter changes what it should ignore (a pixel's shift, the precision). What each is expected to do to theta
-stands in sql/views/variant_transforms.sql. Shape legend: B images, C colours, N channels, H x W pixels.
+stands in sql/views/rows/variant_transforms.sql. Shape legend: B images, C colours, N channels, H x W pixels.
 """
 
 from __future__ import annotations

@@ -83,6 +83,11 @@ class Images:
             raise U1Error("images with pixels or pictures", "neither", "open them with `open_images`")
         return ArraySource(self.pixels)
 
+    def failure(self, position: int, stage: str, error: str) -> ImageFailure:
+        """Return the failure of one image at a stage, by its position."""
+        label, is_query = int(self.labels[position]), bool(self.is_query[position])
+        return ImageFailure(int(self.image_ids[position]), label, is_query, stage, error)
+
     def undecodable(self) -> list[ImageFailure]:
         """Decode whatever is not decoded yet, keep nothing, and return the pictures that can't be."""
         return [] if self.pictures is None else self.pictures.undecodable()

@@ -6,9 +6,11 @@ checked against this module by a test.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pyarrow as pa
+
+from u1core.measures.focus import Focus
 
 SCHEMA_VERSION = 5
 """Of a lake: raise it when columns change, and say in `u1core.lake.migrate` how the last one gets there."""
@@ -49,20 +51,11 @@ _IMAGE = (
     _column("label", _int, "1", "class index"),
     _column("class_name", _text, "", "class name"),
 )
-_FOCUS = (
-    _column("ee50_radius", _real, "half image", "radius that encircles 50 % of the energy"),
-    _column("ee80_radius", _real, "half image", "radius that encircles 80 % of the energy"),
-    _column(
-        "centre_density_ratio", _real, "1", "energy density inside r <= 1/2 over the density of the image"
-    ),
-    _column("anisotropy", _real, "1", "share of the spatial variance of E that is angular, within rings"),
-)
-
-_SOMBRERO = (
-    _column("sombrero_a", _real, "activation^2", "a of E(r) = a - b r^2 + c r^4, least squares over pixels"),
-    _column("sombrero_b", _real, "activation^2", "b; null below three distinct radii, like a and c"),
-    _column("sombrero_c", _real, "activation^2", "c"),
-)
+_FOCUS = tuple(_column(f.name, _real, f.metadata["unit"], f.metadata["description"]) for f in fields(Focus))
+# Of a mean map the dipole and the total say nothing that the maps themselves do not.
+_OF_MEANS = tuple(c for c in _FOCUS if not c.name.startswith(("energy_", "dipole_", "quadrupole_")))
+_SOMBRERO = tuple(c for c in _OF_MEANS if c.name.startswith("sombrero_"))
+_CONCENTRATION = tuple(c for c in _OF_MEANS if c not in _SOMBRERO)
 
 _RUN = (
     _column(
@@ -145,13 +138,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "records": (
         *_LAYER,
         *_IMAGE,
-        _column("energy_total", _real, "activation^2", "sum over (x,y) of E(x,y) = sum_n A_n(x,y)^2"),
-        _column("dipole_x", _real, "half image", "energy centroid, real part of d"),
-        _column("dipole_y", _real, "half image", "energy centroid, imaginary part of d, y up"),
-        _column("quadrupole_x", _real, "1", "real part of sum E (x+iy)^2 / sum E r^2"),
-        _column("quadrupole_y", _real, "1", "imaginary part of sum E (x+iy)^2 / sum E r^2"),
         *_FOCUS,
-        *_SOMBRERO,
         _column("negative_share", _real, "1", "share of the activations below zero"),
         _column("pooled_norm", _real, "activation", "|p|, p = mean of A over (x,y)"),
         _column("axial", _real, "activation", "<p,u>, u = (1,...,1)/sqrt(N)"),
@@ -184,7 +171,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("height", _int, "px", "H"),
         _column("width", _int, "px", "W"),
         _column("mean_energy", _reals, "activation^2", "mean of E(x,y) over images, H*W entries row by row"),
-        *_FOCUS,
+        *_CONCENTRATION,
         _column("radius", _reals, "half image", "radii of the radial profile: ring means"),
         _column("radial_energy", _reals, "activation^2", "mean energy on each ring"),
         *_SOMBRERO,

@@ -15,6 +15,15 @@ HEADER_KEYS = ("Question", "Grain", "Reads", "Params", "Columns")
 """Of every SQL file, in this order; Columns, which describes what a view derives, where there is any."""
 
 
+LAYERS = ("rows", "images", "classes", "cells", "training", "claims")
+"""The folders of sql/views in reading order: a view reads its own layer and the layers before it.
+
+Tables as they are, one row per image, what classes do, what a cell comes to, the training of networks, the
+paper's claims. Training reads statistics of the cells whose weights were trained here, and one claim is about
+training, so it stands between the two.
+"""
+
+
 WORD = re.compile(r"\w+")
 
 
@@ -78,6 +87,12 @@ def view_files() -> dict[str, str]:
     return {name: files[name] for name in TopologicalSorter(graph).static_order()}
 
 
+def view_paths() -> dict[str, str]:
+    """Return where every view stands, by name: 'sql/views/<layer>/<name>.sql'."""
+    root = sql_dir()
+    return {name: f"sql/{path.relative_to(root).as_posix()}" for name, path in _paths("views").items()}
+
+
 def views_named(query: str) -> list[str]:
     """Return the views that a query may read: those that it names, or all where it asks what there is."""
     names = list(view_files())
@@ -108,6 +123,9 @@ def checks() -> dict[str, str]:
 
 
 def texts(kind: str) -> dict[str, str]:
-    """Return the SQL files of one folder by stem, sorted."""
-    folder = sql_dir() / kind
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}
+    """Return the SQL files of one folder and of those in it by stem, sorted."""
+    return {name: path.read_text(encoding="utf-8") for name, path in _paths(kind).items()}
+
+
+def _paths(kind: str) -> dict[str, Path]:
+    return {path.stem: path for path in sorted((sql_dir() / kind).rglob("*.sql"), key=lambda path: path.stem)}

@@ -1,7 +1,7 @@
 """The memory-based classifier: exact nearest neighbours over stored activations, nothing trained.
 
 Shape legend: Q queries, M memory images, D dimensions, k neighbours. The search is separate from the
-vote: this module finds neighbours, SQL counts them (sql/views/memory_report.sql).
+vote: this module finds neighbours, SQL counts them (sql/views/cells/memory_report.sql).
 
 The products cost 2 Q M D operations and are the floor. Choosing among them costs little beside it: after
 the first tile of the memory few products exceed the k-th best so far, one pass of maxima over groups of them

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from u1core.measures.focus import Focus
 from u1core.measures.image_plane import CORNER_RADIUS, coordinates
 
 RADII = np.linspace(0.0, CORNER_RADIUS, 129)
@@ -114,43 +115,6 @@ def energy(activations: Tensor, dim: int = 1) -> Tensor:
     """
     norm: Tensor = torch.linalg.vector_norm(activations, dim=dim, dtype=torch.float32)
     return norm.square().double()
-
-
-@dataclass(frozen=True)
-class Focus:
-    """How one energy map is concentrated; every field (B,), NaN where the map is empty or flat.
-
-    Attributes:
-        energy_total: Sum of E.
-        dipole_x: Energy centroid, real part of d = sum E (x+iy) / sum E, half images.
-        dipole_y: Its imaginary part.
-        quadrupole_x: Real part of sum E (x+iy)^2 / sum E r^2.
-        quadrupole_y: Its imaginary part.
-        ee50_radius: Radius that encircles half of the energy, half images.
-        ee80_radius: Radius that encircles 80 % of it.
-        centre_density_ratio: Density inside r <= 1/2 over the density of the image; 1 when uniform.
-        anisotropy: Share of the spatial variance that lies within rings of equal radius, in [0, 1].
-        sombrero_a: Energy on the axis of the least-squares E(r) = a - b r^2 + c r^4, over all pixels.
-        sombrero_b: Its curvature at the axis; like a and c NaN below three distinct radii.
-        sombrero_c: Its quartic term.
-    """
-
-    energy_total: Tensor
-    dipole_x: Tensor
-    dipole_y: Tensor
-    quadrupole_x: Tensor
-    quadrupole_y: Tensor
-    ee50_radius: Tensor
-    ee80_radius: Tensor
-    centre_density_ratio: Tensor
-    anisotropy: Tensor
-    sombrero_a: Tensor
-    sombrero_b: Tensor
-    sombrero_c: Tensor
-
-    def numpy(self) -> dict[str, np.ndarray]:
-        """Return every field as a float64 array by name."""
-        return {f.name: getattr(self, f.name).cpu().numpy() for f in fields(self)}
 
 
 def focus(energy_map: Tensor) -> Focus:
@@ -269,8 +233,8 @@ def fit_sombrero(mean_energy: np.ndarray) -> Sombrero:
     """Fit the Sombrero to every pixel of a mean energy map with equal weights.
 
     The fit is linear in the map, so the coefficients of a mean map are the means of the images' own: their
-    standard errors are taken over images (sql/views/sombrero.sql), not over pixels, whose residuals are lack
-    of fit. Below three distinct radii (maps under 3 x 3) nothing is determined: NaN, and None for the rest.
+    standard errors are taken over images (sql/views/cells/sombrero.sql), not over pixels, whose residuals are
+    lack of fit. Below three distinct radii (maps under 3 x 3) nothing is determined: NaN, None for the rest.
 
     Args:
         mean_energy: E, (H, W).

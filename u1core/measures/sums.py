@@ -7,6 +7,7 @@ the same numbers. Shape legend: S = 2 splits (memory, query), C classes, N chann
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +82,18 @@ class LayerSums:
             np.add.at(class_energy, (split, label), energy_map)
         return cls(count, energy, class_energy, CoMoments.of(chroma[~is_query], dipole[~is_query]))
 
+    def named(self) -> dict[str, object]:
+        """Return every number by its name, the co-moments' among them."""
+        own = {field: value for field, value in vars(self).items() if field != "moments"}
+        return own | vars(self.moments)
+
+    @classmethod
+    def of_named(cls, fields: Mapping[str, np.ndarray]) -> LayerSums:
+        """Return the sums that `named` gave."""
+        own = {field: fields[field] for field in ("count", "energy", "class_energy")}
+        rest = {field: values for field, values in fields.items() if field not in own}
+        return cls(**own, moments=CoMoments(**rest | {"n": int(rest["n"])}))  # type: ignore[arg-type]
+
     def merge(self, other: LayerSums) -> LayerSums:
         """Return the sums of both sets of images together."""
         return LayerSums(
@@ -145,24 +158,14 @@ class PartSums:
         )
 
     def to_bytes(self) -> bytes:
-        """Serialise as an .npz archive."""
-        timing = self.timing
-        totals = np.array([self.rows, self.failures, timing.batch_size, timing.seconds, *timing.phases])
-        arrays = {"totals": totals, "execution": np.array(timing.execution)}
-        for name, s in self.layers.items():
-            m = s.moments
-            fields = (
-                s.count,
-                s.energy,
-                s.class_energy,
-                np.int64(m.n),
-                m.mean_chroma,
-                m.mean_dipole,
-                m.comoment,
-                m.rest_chroma,
-                m.rest_dipole,
-            )
-            arrays |= {f"{name}|{i}": np.asarray(field) for i, field in enumerate(fields)}
+        """Serialise as an .npz archive of arrays named `<layer>|<field>`, those of the part `|<field>`."""
+        part = {"rows": self.rows, "failures": self.failures, **vars(self.timing)}
+        named = {"": part} | {layer: sums.named() for layer, sums in self.layers.items()}
+        arrays = {
+            f"{layer}|{field}": np.asarray(value)
+            for layer, fields in named.items()
+            for field, value in fields.items()
+        }
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         return buffer.getvalue()
@@ -170,12 +173,12 @@ class PartSums:
     @classmethod
     def from_bytes(cls, content: bytes) -> PartSums:
         """Read what `to_bytes` wrote."""
+        named: dict[str, dict[str, np.ndarray]] = {}
         with np.load(io.BytesIO(content)) as archive:
-            names = dict.fromkeys(key.rsplit("|", 1)[0] for key in archive.files if "|" in key)
-            layers = {}
-            for name in names:
-                count, energy, class_energy, n, *means = (archive[f"{name}|{i}"] for i in range(9))
-                layers[name] = LayerSums(count, energy, class_energy, CoMoments(int(n), *means))
-            rows, failures, batch_size, seconds, *phases = archive["totals"].tolist()
-            timing = Timing(seconds, tuple(phases), int(batch_size), str(archive["execution"]))
-        return cls(layers, int(rows), int(failures), timing)
+            for name in archive.files:
+                layer, _, field = name.rpartition("|")
+                named.setdefault(layer, {})[field] = archive[name]
+        part = {field: value.tolist() for field, value in named.pop("").items()}
+        rows, failures, phases = part.pop("rows"), part.pop("failures"), tuple(part.pop("phases"))
+        layers = {layer: LayerSums.of_named(fields) for layer, fields in named.items()}
+        return cls(layers, rows, failures, Timing(phases=phases, **part))

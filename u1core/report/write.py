@@ -12,6 +12,7 @@ import jinja2
 
 from u1core.common import atomic
 from u1core.common.errors import U1Error
+from u1core.lake.views import view_paths
 from u1core.report.data import Answers, read
 from u1core.report.sections.page import dataset_sections, glance
 from u1core.report.sections.scene import MAX_DRAWN_CELLS
@@ -67,6 +68,7 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["sql_file"] = view_paths().__getitem__
     datasets = dataset_sections(answers, notify or (lambda line: None))
     return environment.get_template("page.html.j2").render(
         **_head(answers, written_at),

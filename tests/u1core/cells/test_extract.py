@@ -12,6 +12,7 @@ from u1core.catalog.datasets import parse
 from u1core.cells import batches, extract, finish, search
 from u1core.cells.cell import Cell, cell_states
 from u1core.cells.forward import Extractor
+from u1core.cells.open_cell import OpenCell
 from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime, _without_tf32, resolve_device
 from u1core.images.cache import open_images
@@ -21,11 +22,11 @@ from u1core.measures.reduce import collapse
 
 def run(cell, images, lake, runtime=None):
     runtime = runtime or Runtime(batch_size=32)
-    extract.extract(cell, images, lake, runtime)
-    sums = extract.load_sums(cell, images, lake)
-    finish.fit_frames(cell, lake, sums, images.class_names)
-    search.search_memory(cell, lake, images)
-    finish.commit(cell, lake, images, sums, runtime)
+    opened = OpenCell(cell, images, lake)
+    extract.extract(opened, runtime)
+    sums = extract.load_sums(opened)
+    finish.fit_frames(opened, sums)
+    finish.commit(opened, sums, search.search_memory(opened), runtime)
     return lake
 
 
@@ -91,7 +92,7 @@ def test_a_lost_part_is_all_that_is_computed_again(cell, digits, tmp_path, monke
 
     monkeypatch.setattr(Extractor, "__call__", dying)
     with pytest.raises(RuntimeError):
-        extract.extract(cell, digits, lake, Runtime(batch_size=20))
+        extract.extract(OpenCell(cell, digits, lake), Runtime(batch_size=20))
     run(cell, digits, lake, Runtime(batch_size=20))
     # 3 batches, the fourth fails, then parts 2 and 3 again: part 1 is not repeated.
     assert calls == [20] * 8
@@ -119,7 +120,7 @@ def test_activations_that_are_not_finite_become_failures(cell, digits, lake, mon
 def test_a_network_that_gives_nothing_finite_is_one_line(cell, digits, lake, monkeypatch):
     monkeypatch.setattr(batches, "collapse", lambda a, signed: collapse(a * torch.nan))
     with pytest.raises(U1Error, match="finite activations"):
-        extract.extract(cell, digits, lake, Runtime())
+        extract.extract(OpenCell(cell, digits, lake), Runtime())
 
 
 def test_neighbours_are_those_of_brute_force(cell, digits, lake):
@@ -181,15 +182,15 @@ def test_an_unknown_device_is_one_line():
 
 
 def test_progress_counts_every_image_once(cell, digits, lake):
-    seen = []
-    extract.extract(
-        cell, digits, lake, Runtime(batch_size=50), lambda done, total, phases: seen.append((done, total))
-    )
+    seen, opened = [], OpenCell(cell, digits, lake)
+
+    def note(done, total, phases):
+        seen.append((done, total))
+
+    extract.extract(opened, Runtime(batch_size=50), note)
     assert seen == [(0, 120), (50, 120), (100, 120), (120, 120)]
     seen.clear()
-    extract.extract(
-        cell, digits, lake, Runtime(batch_size=50), lambda done, total, phases: seen.append((done, total))
-    )
+    extract.extract(opened, Runtime(batch_size=50), note)
     assert seen == [(120, 120)]
 
 
@@ -206,7 +207,7 @@ def test_a_path_out_of_order_is_refused(cell, digits, lake, layers, bottleneck):
         cell, model=dataclasses.replace(cell.model, layers=layers, bottleneck=bottleneck)
     )
     with pytest.raises(U1Error, match="falling resolution"):
-        extract.extract(wrong, digits, lake, Runtime())
+        extract.extract(OpenCell(wrong, digits, lake), Runtime())
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist
 from u1core.cells import extract, finish, search
 from u1core.cells.forward import Extractor
 from u1core.cells.location_maps import LocationMaps, by_place
+from u1core.cells.open_cell import OpenCell
 from u1core.common.runtime import Runtime, arithmetic
 from u1core.measures import nearest_by_place
 
@@ -61,16 +62,17 @@ def test_maps_are_scaled_so_that_float16_holds_them():
 
 
 def run(cell, images, lake, batch_size=16):
-    extract.extract(cell, images, lake, Runtime(batch_size=batch_size))
-    finish.fit_frames(cell, lake, extract.load_sums(cell, images, lake), images.class_names)
-    search.search_memory(cell, lake, images)
+    opened = OpenCell(cell, images, lake)
+    extract.extract(opened, Runtime(batch_size=batch_size))
+    finish.fit_frames(opened, extract.load_sums(opened))
+    return opened, search.search_memory(opened)
 
 
 def test_the_lake_gets_one_neighbour_per_query_and_place(cell, digits, lake, replaced, monkeypatch):
     cell = replaced(cell, limit=60, location_limit=20)
     monkeypatch.setattr(extract, "PART_IMAGES", 35)
-    run(cell, digits, lake)
-    positions = LocationMaps(cell, digits, lake).positions
+    opened, located = run(cell, digits, lake)
+    positions = LocationMaps(opened).positions
     assert {split: len(rows) for split, rows in positions.items()} == {"memory": 20, "query": 20}
     table = pq.ParquetFile(lake.path("location_neighbours", cell.id, layer="layer3")).read()
     schemes = table["scheme"].to_pylist()
@@ -81,8 +83,7 @@ def test_the_lake_gets_one_neighbour_per_query_and_place(cell, digits, lake, rep
     for side in ("", "memory_"):
         named = zip(table[f"{side}image_id"].to_pylist(), table[f"{side}label"].to_pylist(), strict=True)
         assert all(labels[image] == label for image, label in named)
-    sums = extract.load_sums(cell, digits, lake)
-    finish.commit(cell, lake, digits, sums, Runtime())
+    finish.commit(opened, extract.load_sums(opened), located, Runtime())
     row = lake.cells()[cell.key]
     assert (row["location_limit"], row["location_memory"], row["location_query"]) == (20, 20, 20)
 
@@ -91,7 +92,7 @@ def test_float16_maps_find_what_float32_maps_find(cell, digits, lake, replaced):
     cell = replaced(cell, limit=60, location_limit=60)
     run(cell, digits, lake)
     extractor = Extractor(cell, Runtime())
-    positions = LocationMaps(cell, digits, lake).positions
+    positions = LocationMaps(OpenCell(cell, digits, lake)).positions
     maps = {}
     for split, rows in positions.items():
         with arithmetic("cpu", "float32"):

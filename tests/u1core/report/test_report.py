@@ -13,7 +13,7 @@ from u1core.cells.variants import VARIANTS
 from u1core.common.errors import U1Error
 from u1core.lake.connect import connect, freeze
 from u1core.lake.store import Lake
-from u1core.lake.views import view_files
+from u1core.lake.views import view_paths
 from u1core.report import words
 from u1core.report import write as report
 from u1core.report.data import CellName, read
@@ -185,10 +185,11 @@ def test_nothing_is_fetched_from_outside(html, page_):
 
 
 def test_every_source_named_is_a_view(page_):
-    named = set(re.findall(r"sql/views/(\w+)\.sql", page_.text))
+    paths = set(re.findall(r"sql/views/[\w/]+\.sql", page_.text))
+    assert paths <= set(view_paths().values())
+    named = {path.removesuffix(".sql").split("/")[-1] for path in paths}
     assert {"claims", "class_bias", "class_directions", "memory_report", "sombrero", "controls"} <= named
     assert {"composition", "class_agreement", "location_report", "theta_uncertainty"} <= named
-    assert named <= set(view_files())
 
 
 def test_pictures_are_small_well_formed_and_of_two_sizes(page_):

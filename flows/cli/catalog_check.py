@@ -56,13 +56,13 @@ def check_datasets(
 def decode(entry: DatasetEntry, data_dir: Path | None, err: Console) -> Images:
     """Decode a dataset behind a bar, or open it from the cache."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        bar = progress.add_task(f"decoding {entry.id}", total=None)
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+        bar = bars.add_task(f"decoding {entry.id}", total=None)
 
-        def report(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
+        def progress(done: int, total: int) -> None:
+            bars.update(bar, completed=done, total=total)
 
-        return open_images(entry, default_cache(), data_dir, progress=report)
+        return open_images(entry, default_cache(), data_dir, progress=progress)
 
 
 def findings_table(what: str) -> Table:

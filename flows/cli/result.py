@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
-from flows.arguments import err, out
-from flows.terminal import plain
+from flows.cli.arguments import err, out
+from flows.cli.terminal import plain
 from u1core.common.text import harmless
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def print_result(result: Result) -> None:
     out.print(said, highlight=False, markup=False)
     for model, reason in result.left_out.items():
         err.print(f"u1: left out: {model}: {harmless(reason)}", highlight=False, markup=False)
-    for outcome in result.outcomes:
-        if outcome.status == "failed":
-            err.print(f"u1: {outcome.name} failed: {harmless(outcome.error)}", highlight=False, markup=False)
+    for ending in result.endings:
+        if ending.status == "failed":
+            err.print(f"u1: {ending.name} failed: {harmless(ending.error)}", highlight=False, markup=False)
     for name, rows in result.failing_checks.items():
         err.print(
             f"u1: sql/checks/{name}.sql returns {rows} rows, expected none", highlight=False, markup=False

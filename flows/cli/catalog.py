@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
-from flows.arguments import CatalogFile, DataDir, ModelsDir, catalog_file, err, out, read_catalog
+from flows.cli.arguments import err, out
+from flows.options import CatalogFile, DataDir, ModelsDir
+from u1core.catalog.catalog import load_catalog
 from u1core.networks.references import select_models
 
 app = typer.Typer(help="The sweep catalog: models and datasets.", no_args_is_help=True)
@@ -32,9 +34,9 @@ def list_entries(
     models_dir: ModelsDir = None,
 ) -> None:
     """List the models and datasets, or what a source has."""
-    from flows.catalog_view import Filter, print_list
+    from flows.cli.catalog_view import Filter, print_list
 
-    print_list(read_catalog(catalog), Filter(pattern, labels, source, here, models_dir), out)
+    print_list(load_catalog(catalog), Filter(pattern, labels, source, here, models_dir), out)
 
 
 @app.command()
@@ -43,9 +45,9 @@ def show(
     catalog: CatalogFile = None,
 ) -> None:
     """Show one entry: weights, preprocessing and the optical path, or sources, classes and fingerprint."""
-    from flows.catalog_view import print_entry
+    from flows.cli.catalog_view import print_entry
 
-    print_entry(read_catalog(catalog), entry, out)
+    print_entry(load_catalog(catalog), entry, out)
 
 
 @app.command()
@@ -80,10 +82,10 @@ def add(
     data_dir: DataDir = None,
 ) -> None:
     """Add a model or a dataset to your catalog: looked at, run once, written down."""
-    from flows.catalog_add import Request, add_entry
+    from flows.cli.catalog_add import Addition, add_entry
 
-    request = Request(reference, name, weights, labels, preprocessing, size, models_dir, data_dir)
-    add_entry(request, catalog_file(catalog) or Path("catalog.toml"), out, err)
+    addition = Addition(reference, name, weights, labels, preprocessing, size, models_dir, data_dir)
+    add_entry(addition, catalog or Path("catalog.toml"), out, err)
 
 
 @app.command()
@@ -100,10 +102,10 @@ def check(
     data_dir: DataDir = None,
 ) -> None:
     """Prove entries again: weights, layers, one batch, what changed upstream; or every image of a dataset."""
-    entries = read_catalog(catalog)
+    entries = load_catalog(catalog)
     chosen_datasets = entries.select_datasets(pattern) if datasets else []
     chosen_models = [] if datasets else select_models(entries, pattern)
-    from flows.catalog_check import check_datasets, check_models
+    from flows.cli.catalog_check import check_datasets, check_models
 
     if datasets:
         faults = check_datasets(chosen_datasets, data_dir, out, err)

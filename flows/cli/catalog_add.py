@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.catalog_check import add_findings, decode, describe_images, findings_table
-from flows.catalog_view import names_dataset, path_table
+from flows.cli.catalog_check import add_findings, decode, describe_images, findings_table
+from flows.cli.catalog_view import names_dataset, path_table
 from u1core.catalog.catalog import load_catalog
 from u1core.catalog.dataset_references import dataset_reference
 from u1core.catalog.edit import add_dataset, add_model, check_free
@@ -23,7 +23,7 @@ from u1core.networks.weights import pin
 
 
 @dataclass(frozen=True)
-class Request:
+class Addition:
     """What is to be added.
 
     Attributes:
@@ -47,34 +47,34 @@ class Request:
     data_dir: Path | None = None
 
 
-def add_entry(request: Request, catalog: Path, out: Console, err: Console) -> None:
+def add_entry(addition: Addition, catalog: Path, out: Console, err: Console) -> None:
     """Add a model or a dataset to a catalog file.
 
     Raises:
         U1Error: It can't be had, it would not run, or its id is taken; the file is as it was.
     """
-    if names_dataset(request.reference):
-        _add_dataset(request, catalog, out, err)
+    if names_dataset(addition.reference):
+        _add_dataset(addition, catalog, out, err)
     else:
-        _add_model(request, catalog, out, err)
+        _add_model(addition, catalog, out, err)
 
 
-def _add_model(request: Request, catalog: Path, out: Console, err: Console) -> None:
-    if request.size:
-        raise U1Error("--size with a dataset", f"the model {request.reference}", "leave it out")
-    entries = model_reference(request.reference, _absolute(request.weights))
+def _add_model(addition: Addition, catalog: Path, out: Console, err: Console) -> None:
+    if addition.size:
+        raise U1Error("--size with a dataset", f"the model {addition.reference}", "leave it out")
+    entries = model_reference(addition.reference, _absolute(addition.weights))
     if len(entries) != 1:
-        got = f"'{request.reference}', which is {len(entries)}"
+        got = f"'{addition.reference}', which is {len(entries)}"
         raise U1Error("one model to add", got, "name one; a sweep takes a glob without an entry")
     entry = entries[0]
-    entry = replace(entry, id=request.name or entry.id, label_space=request.labels or entry.label_space)
+    entry = replace(entry, id=addition.name or entry.id, label_space=addition.labels or entry.label_space)
     _check_id(catalog, "models", entry.id)
-    if request.preprocessing:
-        other = select_models(load_catalog(catalog if catalog.is_file() else None), request.preprocessing)[0]
+    if addition.preprocessing:
+        other = select_models(load_catalog(catalog if catalog.is_file() else None), addition.preprocessing)[0]
         entry = replace(entry, preprocessing=preprocessing_of(resolve(other)))
     with err.status(f"looking at {entry.architecture}"):
-        entry = pin(resolve(entry), request.models_dir)
-        findings = examine_model(entry, request.models_dir)
+        entry = pin(resolve(entry), addition.models_dir)
+        findings = examine_model(entry, addition.models_dir)
     _stop_at_faults(entry, findings)
     layers = describe_path(entry)
     add_model(catalog, entry, {layer.path: str(layer) for layer in layers})
@@ -103,16 +103,16 @@ def _stop_at_faults(entry: ModelEntry, findings: Sequence[Remark]) -> None:
         raise U1Error(f"{entry.architecture} to run", "; ".join(faults), "correct that; nothing was written")
 
 
-def _add_dataset(request: Request, catalog: Path, out: Console, err: Console) -> None:
-    if request.weights:
-        raise U1Error("--weights with a model", f"the dataset {request.reference}", "leave it out")
-    entry = dataset_reference(request.reference)
-    options = {**entry.options, **({"size": request.size} if request.size else {})}
-    name = request.name or entry.id
-    labels = request.labels or (name if entry.label_space == entry.id else entry.label_space)
+def _add_dataset(addition: Addition, catalog: Path, out: Console, err: Console) -> None:
+    if addition.weights:
+        raise U1Error("--weights with a model", f"the dataset {addition.reference}", "leave it out")
+    entry = dataset_reference(addition.reference)
+    options = {**entry.options, **({"size": addition.size} if addition.size else {})}
+    name = addition.name or entry.id
+    labels = addition.labels or (name if entry.label_space == entry.id else entry.label_space)
     entry = replace(entry, id=name, label_space=labels, options=options)
     _check_id(catalog, "datasets", entry.id)
-    findings = describe_images(decode(entry, request.data_dir, err))
+    findings = describe_images(decode(entry, addition.data_dir, err))
     add_dataset(catalog, entry, findings[0].text)
     _conclude(entry, findings, catalog, f"u1 sweep --datasets {entry.id}", out)
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.cli.terminal import plain
 from flows.request import Request
-from flows.terminal import plain
 from u1core.catalog.entries import DatasetEntry
 from u1core.cells.cell import Cell, cell_states
 from u1core.cells.cost import Cost, estimate

@@ -16,13 +16,13 @@ from u1core.validate.stages import validate
 def run(*, quick: bool, seed: int, lake: Path | str | None, err: Console) -> Outcome:
     """Validate, with a progress bar on stderr."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task("validate", total=None)
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+        bar = bars.add_task("validate", total=None)
 
-        def report(done: int, total: int, name: str) -> None:
-            progress.update(task, completed=done, total=total, description=name)
+        def progress(done: int, total: int, name: str) -> None:
+            bars.update(bar, completed=done, total=total, description=name)
 
-        return validate(quick=quick, seed=seed, lake=lake, progress=report)
+        return validate(quick=quick, seed=seed, lake=lake, progress=progress)
 
 
 def print_outcome(outcome: Outcome, out: Console) -> None:

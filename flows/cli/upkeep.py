@@ -1,10 +1,8 @@
-"""What a lake's keeper does: prove it, clear it, run again what failed."""
+"""`u1 verify` and `u1 gc`: a lake proven, and cleared."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -12,11 +10,8 @@ from rich.table import Table
 
 from u1core.common.errors import U1Error
 from u1core.lake.orphans import KINDS, Orphan, find_orphans, remove_orphans
-from u1core.lake.store import CellId, Lake
+from u1core.lake.store import Lake
 from u1core.lake.verify import Damage, drop, verify
-
-if TYPE_CHECKING:
-    from flows.request import Options
 
 
 def print_damage(address: str, out: Console, err: Console, *, take_out: bool) -> list[Damage]:
@@ -68,39 +63,3 @@ def print_orphans(address: str, remove: str, out: Console) -> None:
 def _columns(orphan: Orphan) -> tuple[str, ...]:
     days = (datetime.now(UTC) - orphan.modified).total_seconds() / 86400
     return orphan.kind, orphan.name, str(orphan.files), f"{orphan.size / 1e6:.1f}", f"{days:.1f}"
-
-
-def failed_sweeps(options: Options, models: str, datasets: str) -> list[Options]:
-    """Return the sweeps that ask again for the failed cells of a lake, as they were asked for then.
-
-    Args:
-        options: Where and how; what is swept comes from the lake.
-        models: Names to find the models by; empty for the ids of those that failed.
-        datasets: The same of datasets.
-    """
-    groups: dict[tuple[int | None, int, str], list[dict[str, str]]] = {}
-    for row in Lake.open(options.lake).cells().values():
-        if row["status"] == "failed":
-            asked = row["image_limit"], row["location_limit"] or 0, row["precision"]
-            groups.setdefault(asked, []).append(row)
-    return [
-        replace(
-            options,
-            models=models or _joined(rows, "model"),
-            datasets=datasets or _joined(rows, "dataset"),
-            variants=_joined(rows, "variant"),
-            limit=limit,
-            location_limit=location_limit,
-            precision=precision,
-            only=[_name(row) for row in rows],
-        )
-        for (limit, location_limit, precision), rows in groups.items()
-    ]
-
-
-def _joined(rows: list[dict[str, str]], column: str) -> str:
-    return ",".join(sorted({row[column] for row in rows}))
-
-
-def _name(row: dict[str, str]) -> str:
-    return str(CellId(row["cell_key"], row["dataset"], row["model"], row["variant"]))

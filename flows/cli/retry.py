@@ -1,0 +1,44 @@
+"""`u1 retry`: the sweeps that ask again for what failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flows.options import Options, Precision
+from u1core.lake.store import CellId, Lake
+
+
+def failed_sweeps(options: Options, models: str, datasets: str) -> list[Options]:
+    """Return the sweeps that ask again for the failed cells of a lake, as they were asked for then.
+
+    Args:
+        options: Where and how; what is swept comes from the lake.
+        models: Names to find the models by; empty for the ids of those that failed.
+        datasets: The same of datasets.
+    """
+    groups: dict[tuple[int | None, int, Precision], list[dict[str, str]]] = {}
+    for row in Lake.open(options.lake).cells().values():
+        if row["status"] == "failed":
+            asked = row["image_limit"], row["location_limit"] or 0, row["precision"]
+            groups.setdefault(asked, []).append(row)
+    return [
+        replace(
+            options,
+            models=models or _joined(rows, "model"),
+            datasets=datasets or _joined(rows, "dataset"),
+            variants=_joined(rows, "variant"),
+            limit=limit,
+            location_limit=location_limit,
+            precision=precision,
+            only=[_name(row) for row in rows],
+        )
+        for (limit, location_limit, precision), rows in groups.items()
+    ]
+
+
+def _joined(rows: list[dict[str, str]], column: str) -> str:
+    return ",".join(sorted({row[column] for row in rows}))
+
+
+def _name(row: dict[str, str]) -> str:
+    return str(CellId(row["cell_key"], row["dataset"], row["model"], row["variant"]))

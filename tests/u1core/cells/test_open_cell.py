@@ -1,0 +1,62 @@
+"""A cell beside its images and its lake: what the steps read and write through it."""
+
+import numpy as np
+import pytest
+
+from u1core.cells import extract
+from u1core.cells.open_cell import OpenCell
+from u1core.cells.parts import state_name
+from u1core.common.runtime import Runtime
+from u1core.images.sources.listing import ImageFailure
+
+
+@pytest.fixture
+def opened(cell, digits, lake):
+    return OpenCell(cell, digits, lake)
+
+
+def test_what_is_written_is_read_back_under_the_cells_keys(opened, cell):
+    positions = opened.positions[[0, 3]]
+    opened.write("records", opened.image_columns(positions), layer="layer3", part=2)
+    assert opened.parts("records", layer="layer3") == [2]
+    found = opened.read("records", ["cell_key", "image_id", "split", "class_name"], layer="layer3", part=2)
+    ids = opened.images.image_ids[positions].tolist()
+    names = [opened.images.class_names[label] for label in opened.images.labels[positions]]
+    assert found.to_pydict() == {
+        "cell_key": [cell.key] * 2,
+        "image_id": ids,
+        "split": ["memory", "memory"],
+        "class_name": names,
+    }
+    (block,) = opened.batches("records", 10, ["image_id"], layer="layer3")
+    assert block["image_id"].to_pylist() == ids
+
+
+def test_the_cells_images_are_its_limit_of_each_split(opened):
+    is_query = opened.images.is_query[opened.positions]
+    assert (np.count_nonzero(~is_query), np.count_nonzero(is_query)) == (60, 60)
+
+
+def test_every_failure_is_a_row_and_none_is_no_file(opened):
+    opened.write_failures([], 0)
+    assert opened.parts("failures") == []
+    lost = opened.images.failure(5, "forward", "not finite")
+    opened.write_failures([ImageFailure(7, 1, True, "decode", "torn"), lost], 3)
+    (first, second) = opened.read("failures", part=3).to_pylist()
+    assert (first["image_id"], first["split"], first["class_name"], first["stage"]) == (
+        7,
+        "query",
+        "1",
+        "decode",
+    )
+    assert (second["image_id"], second["label"]) == (opened.images.image_ids[5], opened.images.labels[5])
+    assert (second["stage"], second["error"]) == ("forward", "not finite")
+
+
+def test_the_state_of_an_earlier_form_is_extracted_again(opened):
+    """Before the sums had names, a part's state was `part-00000.npz`; nobody reads a position as a name."""
+    opened.state.save("part-00000.npz", b"nine arrays in an order")
+    seen = []
+    extract.extract(opened, Runtime(batch_size=60), lambda done, total, phases: seen.append(done))
+    assert seen == [0, 60, 120]
+    assert state_name(0) in opened.state.names()
