@@ -165,6 +165,8 @@ class Where:
 class Options(Where, What):
     """What a sweep is asked for, in plain values: the parameters of the flow and of its deployments.
 
+    Its bases from right to left, then its own fields, are in the order of `--help`.
+
     Attributes:
         only: Names of the cells to be looked at; empty for all.
     """

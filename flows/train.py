@@ -37,7 +37,7 @@ from u1core.lake.views import analysis
 from u1core.networks.resolve import Selection
 from u1core.networks.resolve import resolve as resolve_network
 from u1core.networks.sources import registry
-from u1core.training import outcome
+from u1core.training import kept
 from u1core.training.arms import ARMS, planned_angles
 from u1core.training.augment import may_mirror
 from u1core.training.run import Division, Recipe, Run, choose_precision
@@ -198,7 +198,7 @@ def measured_angles(request: TrainRequest, task: DatasetEntry, images: Images) -
 
 def train_missing(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> dict[str, Ending]:
     """Train what the lake does not hold; return how every run ended, by its key."""
-    missing = [run for run in runs if not outcome.is_trained(run, lake)]
+    missing = [run for run in runs if not kept.is_trained(run, lake)]
     jobs = [RunJob(run, request.places) for run in missing]
     tell(Announced({job.name: images_of(job) for job in jobs}))
     devices = Devices(devices_of(request.device))
@@ -227,15 +227,15 @@ def keep_trained(request: TrainRequest, lake: Lake, runs: Sequence[Run]) -> dict
     trained: dict[str, list[ModelEntry]] = {}
     for run in runs:
         is_chosen = (run.experiment, run.arm, run.weight) in best
-        entry = outcome.kept_entry(run, lake)
-        if entry is None and (is_chosen or not outcome.is_trained(run, lake)):
+        entry = kept.kept_entry(run, lake)
+        if entry is None and (is_chosen or not kept.is_trained(run, lake)):
             job = RunJob(run, request.places)
             entry = keep_run(job, request.device, request.folder, is_tested=is_chosen)
         if entry is not None and is_chosen:
             trained.setdefault(run.task.id, []).append(entry)
     others = overtaken(request)
     for run in {run.experiment: run for run in runs if run.experiment in others}.values():
-        outcome.select(run, lake)
+        kept.select(run, lake)
     return trained
 
 

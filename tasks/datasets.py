@@ -22,4 +22,4 @@ from u1core.images.cache import open_images
 def decode_dataset(entry: DatasetEntry, places: Places) -> str:
     """Decode a dataset into the cache, or find it there; return its fingerprint."""
     progress = Progress(entry.id, "decode")
-    return open_images(entry, places.cache, places.data_dir, report=progress).fingerprint
+    return open_images(entry, places.cache, places.data_dir, progress=progress).fingerprint

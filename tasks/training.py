@@ -15,7 +15,7 @@ from tasks.jobs import Places
 from tasks.workplace import Devices
 from u1core.images.cache import Images, open_images
 from u1core.lake.store import Lake
-from u1core.training import loop, outcome
+from u1core.training import kept, loop
 from u1core.training.run import Run
 
 if TYPE_CHECKING:
@@ -77,4 +77,4 @@ def _told(rows: list[EpochRow]) -> str:
 @task(task_run_name="keep {job.name}", cache_policy=NO_CACHE)
 def keep_run(job: RunJob, device: str, folder: Path, *, is_tested: bool) -> ModelEntry | None:
     """Ask the test set if the run's weight was chosen, keep its network, write its row."""
-    return outcome.conclude(job.run, job.open_images(), job.open_lake(), device, folder, is_tested=is_tested)
+    return kept.conclude(job.run, job.open_images(), job.open_lake(), device, folder, is_tested=is_tested)

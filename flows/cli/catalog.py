@@ -1,6 +1,6 @@
 """`u1 catalog list`, `show`, `add` and `check`.
 
-Heavy imports happen inside the commands: a list needs no torch.
+Heavy imports happen inside the commands: `--help` needs no catalog, a list no torch.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import typer
 
 from flows.cli.arguments import err, out
 from flows.options import CatalogFile, DataDir, ModelsDir
-from u1core.catalog.catalog import load_catalog
-from u1core.networks.references import select_models
 
 app = typer.Typer(help="The sweep catalog: models and datasets.", no_args_is_help=True)
 
@@ -35,6 +33,7 @@ def list_entries(
 ) -> None:
     """List the models and datasets, or what a source has."""
     from flows.cli.catalog_view import Filter, print_list
+    from u1core.catalog.catalog import load_catalog
 
     print_list(load_catalog(catalog), Filter(pattern, labels, source, here, models_dir), out)
 
@@ -46,6 +45,7 @@ def show(
 ) -> None:
     """Show one entry: weights, preprocessing and the optical path, or sources, classes and fingerprint."""
     from flows.cli.catalog_view import print_entry
+    from u1core.catalog.catalog import load_catalog
 
     print_entry(load_catalog(catalog), entry, out)
 
@@ -102,6 +102,9 @@ def check(
     data_dir: DataDir = None,
 ) -> None:
     """Prove entries again: weights, layers, one batch, what changed upstream; or every image of a dataset."""
+    from u1core.catalog.catalog import load_catalog
+    from u1core.networks.references import select_models
+
     entries = load_catalog(catalog)
     chosen_datasets = entries.select_datasets(pattern) if datasets else []
     chosen_models = [] if datasets else select_models(entries, pattern)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.cli.catalog_check import add_findings, decode, describe_images, findings_table
+from flows.cli.catalog_check import add_remarks, decode, describe_images, remarks_table
 from flows.cli.catalog_view import names_dataset, path_table
 from u1core.catalog.catalog import load_catalog
 from u1core.catalog.dataset_references import dataset_reference
 from u1core.catalog.edit import add_dataset, add_model, check_free
 from u1core.catalog.entries import DatasetEntry, ModelEntry
-from u1core.cells.examine import Finding, examine_model
+from u1core.cells.examine import Remark, examine_model
 from u1core.common.errors import U1Error
 from u1core.networks.preprocess import preprocessing_of
 from u1core.networks.references import model_reference, select_models
@@ -74,12 +74,12 @@ def _add_model(addition: Addition, catalog: Path, out: Console, err: Console) ->
         entry = replace(entry, preprocessing=preprocessing_of(resolve(other)))
     with err.status(f"looking at {entry.architecture}"):
         entry = pin(resolve(entry), addition.models_dir)
-        findings = examine_model(entry, addition.models_dir)
-    _stop_at_faults(entry, findings)
+        remarks = examine_model(entry, addition.models_dir)
+    _stop_at_faults(entry, remarks)
     layers = describe_path(entry)
     add_model(catalog, entry, {layer.path: str(layer) for layer in layers})
     out.print(path_table(layers, entry.bottleneck))
-    _conclude(entry, findings, catalog, f"u1 sweep --models {entry.id}", out)
+    _conclude(entry, remarks, catalog, f"u1 sweep --models {entry.id}", out)
 
 
 def _check_id(catalog: Path, table: str, name: str) -> None:
@@ -97,8 +97,8 @@ def _absolute(weights: str | None) -> str | None:
     return f"file:{path.resolve()}" if path.is_file() else weights
 
 
-def _stop_at_faults(entry: ModelEntry, findings: Sequence[Finding]) -> None:
-    faults = [f"{finding.about}: {finding.text}" for finding in findings if finding.state == "fault"]
+def _stop_at_faults(entry: ModelEntry, remarks: Sequence[Remark]) -> None:
+    faults = [f"{remark.about}: {remark.text}" for remark in remarks if remark.state == "fault"]
     if faults:
         raise U1Error(f"{entry.architecture} to run", "; ".join(faults), "correct that; nothing was written")
 
@@ -112,20 +112,20 @@ def _add_dataset(addition: Addition, catalog: Path, out: Console, err: Console) 
     labels = addition.labels or (name if entry.label_space == entry.id else entry.label_space)
     entry = replace(entry, id=name, label_space=labels, options=options)
     _check_id(catalog, "datasets", entry.id)
-    findings = describe_images(decode(entry, addition.data_dir, err))
-    add_dataset(catalog, entry, findings[0].text)
-    _conclude(entry, findings, catalog, f"u1 sweep --datasets {entry.id}", out)
+    remarks = describe_images(decode(entry, addition.data_dir, err))
+    add_dataset(catalog, entry, remarks[0].text)
+    _conclude(entry, remarks, catalog, f"u1 sweep --datasets {entry.id}", out)
 
 
 def _conclude(
     entry: ModelEntry | DatasetEntry,
-    findings: Sequence[Finding],
+    remarks: Sequence[Remark],
     catalog: Path,
     next_command: str,
     out: Console,
 ) -> None:
-    table = findings_table("entry")
-    add_findings(table, entry.id, findings)
+    table = remarks_table("entry")
+    add_remarks(table, entry.id, remarks)
     out.print(table)
     hint = "" if catalog.name == "catalog.toml" and catalog.parent == Path() else f" --catalog {catalog}"
     out.print(

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from u1core.catalog.entries import DatasetEntry, ModelEntry
-from u1core.cells.examine import Finding, examine_model
+from u1core.cells.examine import Remark, examine_model
 from u1core.common.errors import U1Error
 from u1core.images.cache import Images, default_cache, open_images
 
@@ -25,12 +25,12 @@ def check_models(
     entries: Sequence[ModelEntry], models_dir: Path | None, trained: bool, out: Console, err: Console
 ) -> list[str]:
     """Examine models; print what was found and return the ids of those at fault."""
-    table = findings_table("model")
+    table = remarks_table("model")
     faults = []
     for entry in track(entries, "checking models", console=err, transient=True):
-        findings = examine_model(entry, models_dir, trained)
-        add_findings(table, entry.id, findings)
-        if any(finding.state == "fault" for finding in findings):
+        remarks = examine_model(entry, models_dir, trained)
+        add_remarks(table, entry.id, remarks)
+        if any(remark.state == "fault" for remark in remarks):
             faults.append(entry.id)
     out.print(table)
     return faults
@@ -40,15 +40,15 @@ def check_datasets(
     entries: Sequence[DatasetEntry], data_dir: Path | None, out: Console, err: Console
 ) -> list[str]:
     """Decode every image of datasets; print what was found and return the ids of those at fault."""
-    table = findings_table("dataset")
+    table = remarks_table("dataset")
     faults = []
     for entry in entries:
         try:
-            findings = describe_images(decode(entry, data_dir, err))
+            remarks = describe_images(decode(entry, data_dir, err))
         except U1Error as error:
-            findings = [Finding("images", "fault", str(error))]
+            remarks = [Remark("images", "fault", str(error))]
             faults.append(entry.id)
-        add_findings(table, entry.id, findings)
+        add_remarks(table, entry.id, remarks)
     out.print(table)
     return faults
 
@@ -62,43 +62,43 @@ def decode(entry: DatasetEntry, data_dir: Path | None, err: Console) -> Images:
         def progress(done: int, total: int) -> None:
             bars.update(bar, completed=done, total=total)
 
-        return open_images(entry, default_cache(), data_dir, report=progress)
+        return open_images(entry, default_cache(), data_dir, progress=progress)
 
 
-def findings_table(what: str) -> Table:
-    """Make the table that findings are added to."""
+def remarks_table(what: str) -> Table:
+    """Make the table that remarks are added to."""
     return Table(what, "", "about", "seen")
 
 
-def add_findings(table: Table, name: str, findings: Sequence[Finding]) -> None:
-    """Add the findings of one entry, its name once."""
-    for number, finding in enumerate(findings):
-        state = f"[{COLOURS[finding.state]}]{finding.state}[/]"
+def add_remarks(table: Table, name: str, remarks: Sequence[Remark]) -> None:
+    """Add the remarks of one entry, its name once."""
+    for number, remark in enumerate(remarks):
+        state = f"[{COLOURS[remark.state]}]{remark.state}[/]"
         first = "" if number else escape(name)
-        last = number == len(findings) - 1
-        table.add_row(first, state, finding.about, escape(finding.text), end_section=last)
+        last = number == len(remarks) - 1
+        table.add_row(first, state, remark.about, escape(remark.text), end_section=last)
 
 
-def describe_images(images: Images) -> list[Finding]:
+def describe_images(images: Images) -> list[Remark]:
     """Say what a dataset holds: counts, classes, fingerprint, and what could not be read."""
     query = int(images.is_query.sum())
     size = "in their files" if images.pixels is None else " x ".join(map(str, images.pixels.shape[1:]))
     counts = f"{len(images)} images: memory {len(images) - query}, query {query}; {size}"
     per_class = np.bincount(images.labels, minlength=len(images.class_names))
     classes = f"{len(images.class_names)} classes of {per_class.min()} to {per_class.max()} images"
-    findings = [
-        Finding("images", "ok", counts),
-        Finding("classes", "ok", classes),
-        Finding("fingerprint", "ok", images.fingerprint),
+    remarks = [
+        Remark("images", "ok", counts),
+        Remark("classes", "ok", classes),
+        Remark("fingerprint", "ok", images.fingerprint),
     ]
     if failures := [*images.failures, *images.undecodable()]:
         reasons = [failure.error for failure in failures]
         total = len(images) + len(images.failures)
-        findings.append(Finding("failures", "note", f"{len(reasons)} of {total} pictures: {_few(reasons)}"))
+        remarks.append(Remark("failures", "note", f"{len(reasons)} of {total} pictures: {_few(reasons)}"))
     if images.ignored.count:
         named = _few(images.ignored.names, images.ignored.count)
-        findings.append(Finding("ignored", "note", f"{images.ignored.count} other files: {named}"))
-    return findings
+        remarks.append(Remark("ignored", "note", f"{images.ignored.count} other files: {named}"))
+    return remarks
 
 
 def _few(texts: Sequence[str], count: int | None = None) -> str:

@@ -105,11 +105,11 @@ def print_plan(request: Request, out: Console) -> None:
         "(~ by nominal rates: this lake has not measured the model yet)",
         highlight=False,
     )
-    for line in _remarks(request, todo):
+    for line in _notices(request, todo):
         out.print(line, highlight=False, markup=False, emoji=False)
 
 
-def _remarks(request: Request, todo: list[Planned]) -> list[str]:
+def _notices(request: Request, todo: list[Planned]) -> list[str]:
     """Say what has to be fetched, what will fail and what a glob left out."""
     fetches = sorted({p.fetches for p in todo if p.fetches})
     failed = {f"{model}: {reason}" for model, reason in request.selection.failed.items()}

@@ -8,14 +8,10 @@ from typing import Annotated
 import typer
 
 from flows.cli.arguments import err, out, takes
-from flows.clusters import with_own_cluster
 from flows.options import Drift, Option, Options
-from u1core.catalog.catalog import load_catalog
-from u1core.networks.references import select_models
 
 _NOT_PLANNED = ("report", "runner", "dask_address", "cluster", "cluster_options", "cell_timeout", "drift")
-_NOT_RETRIED = ("limit", "location_limit", "variants", "precision", "drift")
-"""What a lake says of its failed cells; drift is told by sweeps of the same cells."""
+_FROM_THE_LAKE = ("limit", "location_limit", "variants", "precision")
 
 
 @takes(Options, but=_NOT_PLANNED)
@@ -34,7 +30,7 @@ def sweep(options: Options) -> None:
     _run(_completed(options))
 
 
-@takes(Options, but=_NOT_RETRIED)
+@takes(Options, but=(*_FROM_THE_LAKE, "drift"))
 def retry(
     options: Options,
     models: Annotated[
@@ -77,6 +73,10 @@ def serve(
 
 def _completed(options: Options) -> Options:
     """Refuse unknown names before torch takes seconds to import; add the cluster of the catalog file."""
+    from flows.clusters import with_own_cluster
+    from u1core.catalog.catalog import load_catalog
+    from u1core.networks.references import select_models
+
     catalog = load_catalog(options.catalog)
     select_models(catalog, options.models)
     catalog.select_datasets(options.datasets)

@@ -7,12 +7,13 @@ from rich.table import Table
 
 from flows.cli.arguments import err, out, takes
 from flows.options import TrainOptions
-from u1core.catalog.catalog import load_catalog
 
 
 @takes(TrainOptions)
 def train(options: TrainOptions) -> None:
     """Train by one-hot and U(1) labels, compare the arms, sweep what was trained."""
+    from u1core.catalog.catalog import load_catalog
+
     # Unknown names are refused before torch takes seconds to import.
     load_catalog(options.catalog).select_datasets(options.tasks)
     from flows.cli.board import watch

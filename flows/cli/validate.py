@@ -22,7 +22,7 @@ def run(*, quick: bool, seed: int, lake: Path | str | None, err: Console) -> Out
         def progress(done: int, total: int, name: str) -> None:
             bars.update(bar, completed=done, total=total, description=name)
 
-        return validate(quick=quick, seed=seed, lake=lake, report=progress)
+        return validate(quick=quick, seed=seed, lake=lake, progress=progress)
 
 
 def print_outcome(outcome: Outcome, out: Console) -> None:

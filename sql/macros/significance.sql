@@ -81,17 +81,30 @@ create macro exceedance_p(null_values, seen) as
         - len(list_filter(null_values, lambda value: value < seen - 1e-9))
     ) / (1 + len(null_values));
 
--- Benjamini & Hochberg 1995, in two steps because windows do not nest:
--- bh_scaled = p m / rank (over all rows, nulls left out), then
--- bh_q = the smallest scaled value at this p or above (window).
-create macro bh_scaled(p) as
-    p * count(p) over () / count(p) over (order by p);
+-- The rows of a relation with q (Benjamini & Hochberg 1995): the smallest
+-- p m / rank at this p or above, m and ranks over all rows with a p.
+create macro benjamini_hochberg(relation, p) as table (
+    with
 
-create macro bh_q(scaled, p) as
-    case
-        when p is not null
-            then least(1.0, min(scaled) over (order by p desc))
-    end;
+    scaled as (
+        select
+            *,
+            p * count(p) over () / count(p) over (order by p) as scaled_p,
+        from query_table(relation)
+    ),
+
+    adjusted as (
+        select
+            * exclude (scaled_p),
+            case
+                when p is not null
+                    then least(1.0, min(scaled_p) over (order by p desc))
+            end as q,
+        from scaled
+    )
+
+    select * from adjusted
+);
 
 -- Wilson 1927 score interval of a share at 95 %; null without trials.
 create macro wilson_half_width(share, n) as

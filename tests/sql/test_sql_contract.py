@@ -80,7 +80,7 @@ CONTRACT = {
         for table in ("vectors", "frames", "energy_maps", "neighbours", "location_neighbours", "failures")
     },
 }
-"""design.md, section 4, and the columns this project has added to it."""
+"""What docs/lake.md promises of every view; more columns may be added."""
 
 
 @pytest.fixture(scope="module")

@@ -116,9 +116,8 @@ def test_chi_square_tail_is_null_where_it_is_not_defined(scalar, w, dof):
 def test_benjamini_hochberg_by_hand():
     # Four tests: q = min over larger p of p m / rank: 0.04, 0.0533.., 0.0533.., 0.5.
     rows = connect(None, ()).execute("""
-        with given as (select unnest([0.01, 0.03, 0.04, 0.5]) as p),
-        scaled as (select *, bh_scaled(p) as scaled from given)
-        select bh_q(scaled, p) from scaled order by p
+        with given as (select unnest([0.01, 0.03, 0.04, 0.5]) as p)
+        select q from benjamini_hochberg(given, p) order by p
     """)
     assert [q for (q,) in rows.fetchall()] == pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.5], abs=1e-9)
 

@@ -349,9 +349,8 @@ def test_benjamini_hochberg_equals_scipy():
     rng = np.random.default_rng(8)
     connection = connect(None, ())
     query = """
-        with given as (select * from unnest($p::double[]) with ordinality as t(p, i)),
-        scaled as (select *, bh_scaled(p) as scaled from given)
-        select bh_q(scaled, p) from scaled order by i
+        with given as (select * from unnest($p::double[]) with ordinality as t(p, i))
+        select q from benjamini_hochberg(given, p) order by i
     """
     for number in range(200):
         p = rng.uniform(0, 1, int(rng.integers(1, 60))) ** rng.choice([1, 4])

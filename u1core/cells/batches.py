@@ -27,7 +27,7 @@ COMPILING_PAYS_S = 600.0
 never is: it gains 2 to 4 % over folded eager kernels (EfficientNet-Lite0) and wants a C++ compiler there."""
 
 
-class Answer(NamedTuple):
+class Output(NamedTuple):
     """What one batch gives, on the device."""
 
     layers: dict[str, Collapsed]
@@ -57,24 +57,24 @@ class Batches:
         if self.runtime.compile and self.runtime.kind == "cuda":
             self._compile_if_it_pays(images)
 
-    def __call__(self, pixels: np.ndarray) -> Answer:
+    def __call__(self, pixels: np.ndarray) -> Output:
         """Run pixels (B, H, W, C) uint8.
 
         Raises:
             U1Error: There is no memory even for one image.
         """
-        answers: list[Answer] = []
+        outputs: list[Output] = []
         start = 0
         while start < len(pixels):
             try:
-                answers.append(self._run(pixels[start : start + self.size]))
+                outputs.append(self._run(pixels[start : start + self.size]))
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 self._halve(error)
             else:
                 start += self.size
-        return answers[0] if len(answers) == 1 else _join(answers)
+        return outputs[0] if len(outputs) == 1 else _join(outputs)
 
     def wait(self) -> None:
         """Wait until the device has done what it was told: the rest of the forward passes."""
@@ -82,7 +82,7 @@ class Batches:
             with self.clock.phase("forward"):
                 torch.cuda.synchronize(self.runtime.device)
 
-    def _run(self, pixels: np.ndarray) -> Answer:
+    def _run(self, pixels: np.ndarray) -> Output:
         """Run one batch; a short one is filled up, so that every image meets the same kernels."""
         n, model = len(pixels), self.cell.model
         with self.clock.phase("forward"):
@@ -92,7 +92,7 @@ class Batches:
                 name: Collapsed(*(t[:n] for t in self._collapse(name, outputs))) for name in model.layers
             }
         head = outputs["head"][:n] if "head" in outputs else None
-        return Answer(layers, outputs[model.bottleneck][:n], head)
+        return Output(layers, outputs[model.bottleneck][:n], head)
 
     def _collapse(self, name: str, outputs: Mapping[str, Tensor]) -> Collapsed:
         return collapse(outputs[name], signed=self.extractor.signed[name])
@@ -151,10 +151,10 @@ class Batches:
             self.extractor.compile(self._noise(self.size))
 
 
-def _join(answers: list[Answer]) -> Answer:
+def _join(outputs: list[Output]) -> Output:
     layers = {
-        name: Collapsed(*map(torch.cat, zip(*(a.layers[name] for a in answers), strict=True)))
-        for name in answers[0].layers
+        name: Collapsed(*map(torch.cat, zip(*(a.layers[name] for a in outputs), strict=True)))
+        for name in outputs[0].layers
     }
-    heads = [a.head for a in answers if a.head is not None]
-    return Answer(layers, torch.cat([a.bottleneck for a in answers]), torch.cat(heads) if heads else None)
+    heads = [a.head for a in outputs if a.head is not None]
+    return Output(layers, torch.cat([a.bottleneck for a in outputs]), torch.cat(heads) if heads else None)

@@ -28,7 +28,7 @@ TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class Finding:
+class Remark:
     """One thing looked at.
 
     Attributes:
@@ -42,7 +42,7 @@ class Finding:
     text: str
 
 
-def examine_model(entry: ModelEntry, models_dir: Path | None = None, trained: bool = True) -> list[Finding]:
+def examine_model(entry: ModelEntry, models_dir: Path | None = None, trained: bool = True) -> list[Remark]:
     """Examine a model: optical path, weights, what changed upstream, and one batch.
 
     Args:
@@ -53,28 +53,28 @@ def examine_model(entry: ModelEntry, models_dir: Path | None = None, trained: bo
     Returns:
         What was found; a fault ends the examination, since what follows would only repeat it.
     """
-    findings: list[Finding] = []
+    remarks: list[Remark] = []
     for step in (_path, _upstream, _weights, _batch):
         try:
-            findings += step(entry, models_dir, trained)
+            remarks += step(entry, models_dir, trained)
         except U1Error as error:
-            findings.append(Finding(step.__name__.strip("_"), "fault", str(error)))
-        if any(finding.state == "fault" for finding in findings):
+            remarks.append(Remark(step.__name__.strip("_"), "fault", str(error)))
+        if any(remark.state == "fault" for remark in remarks):
             break
-    return findings
+    return remarks
 
 
-def _path(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Finding]:
+def _path(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Remark]:
     """Compare the layers written down with those that are found."""
     resolved = resolve(entry)
     layers = describe_path(resolved)
     check_path(resolved, {layer.path: (layer.height, layer.width) for layer in layers})
-    yield Finding("path", "ok", f"{len(layers)} layers down to {_shape(layers, resolved.bottleneck)}")
+    yield Remark("path", "ok", f"{len(layers)} layers down to {_shape(layers, resolved.bottleneck)}")
     signed = [layer for layer in layers if not layer.non_negative]
     if signed:
         kinds = ", ".join(dict.fromkeys(layer.nonlinearity or "no non-linearity" for layer in signed))
         text = f"{len(signed)} of {len(layers)} layers go below zero ({kinds}): see negative_share"
-        yield Finding("sign", "note", text)
+        yield Remark("sign", "note", text)
     if entry.layers and not entry.is_baseline:
         yield from _compare(layers, entry)
 
@@ -84,21 +84,21 @@ def _shape(layers: tuple[Layer, ...], bottleneck: str) -> str:
     return f"{bottleneck}, {layer.channels} x {layer.height} x {layer.width}"
 
 
-def _compare(layers: tuple[Layer, ...], entry: ModelEntry) -> Iterator[Finding]:
+def _compare(layers: tuple[Layer, ...], entry: ModelEntry) -> Iterator[Remark]:
     """Say where the finder takes other values than the entry does."""
     try:
         found = find_path(build_shapes(entry), preprocessing_of(entry).size).layers
     except U1Error as error:
-        yield Finding("path", "note", f"by hand only: {error.got}")
+        yield Remark("path", "note", f"by hand only: {error.got}")
         return
     written = {(x.channels, x.height, x.width, x.nonlinearity) for x in layers}
     others = [x for x in found if (x.channels, x.height, x.width, x.nonlinearity) not in written]
     if others:
         shown = ", ".join(f"{x.path} ({x.channels} x {x.height} x {x.width})" for x in others)
-        yield Finding("path", "note", f"the finder takes others: {shown}")
+        yield Remark("path", "note", f"the finder takes others: {shown}")
 
 
-def _upstream(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Finding]:
+def _upstream(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Remark]:
     """Say what the publisher of the weights says otherwise than the entry."""
     if entry.weights == "none" or entry.weights.startswith(("file:", "package:")):
         return
@@ -111,23 +111,23 @@ def _upstream(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iter
     for about, (theirs, ours) in pairs.items():
         differs = not theirs.startswith(ours) and not ours.startswith(theirs)
         if theirs and ours and differs:
-            yield Finding("upstream", "note", f"{about} is now {theirs}, the entry says {ours}")
+            yield Remark("upstream", "note", f"{about} is now {theirs}, the entry says {ours}")
 
 
 def _written(preprocessing: Preprocessing | None) -> str:
     return "" if preprocessing is None else preprocessing.to_json()
 
 
-def _weights(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Finding]:
+def _weights(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Remark]:
     if entry.architecture.startswith("code:") and _same_at_any_seed(entry):
         text = "the function gives the same weights at any seed: let it build at random, and name a file:"
-        yield Finding("weights", "note", text)
+        yield Remark("weights", "note", text)
     if not entry.has_weights or not trained:
-        yield Finding("weights", "note", "random, seed 0")
+        yield Remark("weights", "note", "random, seed 0")
     elif reason := weights_status(entry, models_dir):
-        yield Finding("weights", "fault", reason)
+        yield Remark("weights", "fault", reason)
     else:
-        yield Finding("weights", "ok", entry.weights)
+        yield Remark("weights", "ok", entry.weights)
 
 
 def _same_at_any_seed(entry: ModelEntry) -> bool:
@@ -136,7 +136,7 @@ def _same_at_any_seed(entry: ModelEntry) -> bool:
     return all(torch.equal(first[name], other[name]) for name in first)
 
 
-def _batch(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Finding]:
+def _batch(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Remark]:
     """Run pictures of noise, together, again, and one by one."""
     entry = resolve(entry)
     network = build_network(entry, trained=trained, models_dir=models_dir)
@@ -161,10 +161,10 @@ def _differs(together: Tensor, alone: list[dict[str, Tensor]], name: str) -> boo
     return bool((single - together).norm() > TOLERANCE * together.norm())
 
 
-def _judge(entry: ModelEntry, wrong: dict[str, Callable[[str], bool]]) -> Iterator[Finding]:
+def _judge(entry: ModelEntry, wrong: dict[str, Callable[[str], bool]]) -> Iterator[Remark]:
     for fault, holds in wrong.items():
         if names := [name for name in entry.layers if holds(name)]:
-            yield Finding("batch", "fault", f"activations {fault}: {', '.join(names)}")
+            yield Remark("batch", "fault", f"activations {fault}: {', '.join(names)}")
             return
     text = f"{BATCH} pictures: shapes, finite, the same twice, the same alone"
-    yield Finding("batch", "ok", text)
+    yield Remark("batch", "ok", text)

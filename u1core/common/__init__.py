@@ -1,6 +1,7 @@
 """What every wing stands on and nothing of it is about networks or pictures.
 
 errors: one line that says what was expected, what came, what to do; text, paths: names as users write them.
-atomic: files that are there whole or not at all; ahead, clock: threads that read ahead, seconds by phase.
+atomic: files that are there whole or not at all; progress: who is told how far it is.
+ahead, clock: threads that read ahead, seconds by phase.
 heap, runtime: memory that a process keeps, the device and the arithmetic of a forward pass.
 """

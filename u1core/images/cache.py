@@ -22,6 +22,7 @@ import numpy.typing as npt
 from u1core.catalog.entries import DatasetEntry, Preprocessing
 from u1core.common import atomic
 from u1core.common.errors import U1Error
+from u1core.common.progress import Progress, untold
 from u1core.images.in_files import Pictures, PictureSource
 from u1core.images.pixel_source import ArraySource, PixelSource
 from u1core.images.sources.listing import (
@@ -35,7 +36,6 @@ from u1core.images.sources.listing import (
     SourceError,
     rank_within_class,
 )
-from u1core.images.sources.pictures import Report
 from u1core.images.sources.reading import list_pictures, places_of, read_source, state_of
 
 CACHE_FORMAT = 2
@@ -105,7 +105,7 @@ def open_images(
     cache: Path,
     data_dir: Path | None = None,
     notify: Callable[[str], None] = lambda line: None,
-    report: Report = lambda done, total: None,
+    progress: Progress = untold,
 ) -> Images:
     """Decode a data set once, then open it from the cache.
 
@@ -117,7 +117,7 @@ def open_images(
         cache: Folder of all decoded data sets (`default_cache()`).
         data_dir: The user's directory of images; $U1_DATA stands in for it.
         notify: Told one line for every source that is tried.
-        report: Called with pictures done and pictures in all, where they are decoded one by one.
+        progress: Called with pictures done and pictures in all, where they are decoded one by one.
 
     Returns:
         The images, memory-mapped.
@@ -133,7 +133,7 @@ def open_images(
         cache.mkdir(parents=True, exist_ok=True)
         _remove_old_scratch(cache)
         with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=cache) as scratch:
-            decoded = _first_source(entry, data_dir, Path(scratch), notify, report)
+            decoded = _first_source(entry, data_dir, Path(scratch), notify, progress)
             _publish(_write(decoded, entry, Path(scratch) / "ready"), folder, entry)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -177,7 +177,7 @@ def _first_source(
     data_dir: Path | None,
     scratch: Path,
     notify: Callable[[str], None],
-    report: Report,
+    progress: Progress,
 ) -> Decoded:
     """Try the sources in turn; remember why each failed."""
     reasons = []
@@ -186,7 +186,7 @@ def _first_source(
         work_dir = scratch / str(number)
         work_dir.mkdir()
         try:
-            decoded = read_source(source, entry, data_dir, work_dir, report)
+            decoded = read_source(source, entry, data_dir, work_dir, progress)
             _verify(decoded, entry)
             return decoded
         except SourceError as error:

@@ -6,11 +6,12 @@ have no sums of their own; their pages carry checksums inside Parquet, which are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from u1core.common.progress import Progress, untold
 from u1core.lake import index
 from u1core.lake.schema import CELL_TABLES, COLUMNS
 from u1core.lake.storage import WORK, Storage
@@ -19,9 +20,6 @@ from u1core.lake.store import Lake, key_of, sha256_of
 _READERS = 8
 _INSIDE = ("cells", "files", *(table for table in COLUMNS if table not in CELL_TABLES))
 """Tables that are verified by their pages' own checksums."""
-
-Report = Callable[[int, int], None]
-"""Called with the bytes verified and those in all."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,12 @@ class Damage:
     reason: str
 
 
-def verify(lake: Lake, report: Report | None = None) -> list[Damage]:
+def verify(lake: Lake, progress: Progress = untold) -> list[Damage]:
     """Verify every committed cell and every table of training; may run while a sweep writes.
 
     Args:
         lake: The lake.
-        report: Told how far it is.
+        progress: Told the bytes that are verified and those in all.
 
     Returns:
         The damage found, by file; empty for a sound lake.
@@ -63,7 +61,7 @@ def verify(lake: Lake, report: Report | None = None) -> list[Damage]:
         for key, name in done.items()
         if key not in proved
     ]
-    damaged += _compare(storage, promised, report)
+    damaged += _compare(storage, promised, progress)
     return sorted(damaged, key=lambda damage: damage.name)
 
 
@@ -83,15 +81,14 @@ def _read(storage: Storage, table: str) -> tuple[list[index.Row], list[Damage]]:
     return rows, [damage for damage in found if isinstance(damage, Damage)]
 
 
-def _compare(storage: Storage, promised: list[dict[str, Any]], report: Report | None) -> Iterator[Damage]:
+def _compare(storage: Storage, promised: list[dict[str, Any]], progress: Progress) -> Iterator[Damage]:
     """Yield the files that are not what their cells promise."""
     done, total = 0, sum(row["bytes"] for row in promised)
     with ThreadPoolExecutor(_READERS) as readers:
         differences = readers.map(lambda row: _difference(storage, row), promised)
         for row, reason in zip(promised, differences, strict=True):
             done += row["bytes"]
-            if report:
-                report(done, total)
+            progress(done, total)
             if reason:
                 yield Damage(row["cell_key"], row["path"], reason)
 

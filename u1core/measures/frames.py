@@ -45,7 +45,20 @@ class CoMoments:
 
     @classmethod
     def of(cls, chroma: np.ndarray, dipole: np.ndarray) -> CoMoments:
-        """Accumulate chroma (B, N) and dipoles (B, 2); rows with a NaN have no direction and are left out."""
+        """Accumulate images; those with a NaN have no direction and are left out.
+
+        Args:
+            chroma: h, (B, N).
+            dipole: d as (x, y), (B, 2), half images.
+
+        Example:
+            >>> h, d = np.array([[1.0], [3.0], [np.nan]]), np.array([[0.0, 0.5], [1.0, 0.5], [1.0, 1.0]])
+            >>> moments = CoMoments.of(h, d)
+            >>> moments.n, moments.mean_chroma.tolist(), moments.mean_dipole.tolist()
+            (2, [2.0], [0.5, 0.5])
+            >>> moments.comoment.tolist()  # (1 - 2)(0 - 1/2) + (3 - 2)(1 - 1/2)
+            [[1.0, 0.0]]
+        """
         valid = np.isfinite(dipole).all(axis=1) & np.isfinite(chroma).all(axis=1)
         h, d = chroma[valid], dipole[valid]
         if not len(h):
@@ -56,7 +69,14 @@ class CoMoments:
         return cls(int(valid.sum()), mean_h, mean_d, comoment, rest_h, rest_d)
 
     def merge(self, other: CoMoments) -> CoMoments:
-        """Return the co-moments of both sets of images together."""
+        """Return the co-moments of both sets of images together.
+
+        Example:
+            >>> one = CoMoments.of(np.array([[1.0]]), np.array([[0.0, 0.5]]))
+            >>> both = one.merge(CoMoments.of(np.array([[3.0]]), np.array([[1.0, 0.5]])))
+            >>> both.n, both.mean_chroma.tolist(), both.comoment.tolist()
+            (2, [2.0], [[1.0, 0.0]])
+        """
         if not self.n or not other.n:
             return other if not self.n else self
         n = self.n + other.n
@@ -96,7 +116,24 @@ class Frame:
 
 
 def fit_frame(moments: CoMoments) -> Frame:
-    """Fit the coupled frame to the co-moments of the memory split."""
+    """Fit the coupled frame: Q = U V^T of K = U S V^T, the orthonormal frame nearest to K (Schoenemann 1966).
+
+    Args:
+        moments: Of the memory split, labels unused.
+
+    Example:
+        Where chroma is twice the dipole in two channels and constant in the third, these two carry the axes:
+
+        >>> d = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]) / 2
+        >>> h = np.column_stack([np.zeros(4), 2 * d])
+        >>> frame = fit_frame(CoMoments.of(h, d))
+        >>> (frame.axes.round(6) + 0.0).tolist()
+        [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+        >>> frame.couplings.round(6).tolist()  # two images of +-1/2 and +-1: 2 * 1/2 * 1 / 4
+        [0.25, 0.25]
+        >>> fit_frame(CoMoments.of(h[:, :1], d)).axes is None  # one channel has no plane
+        True
+    """
     K = moments.comoment / max(moments.n, 1)
     U, S, Vt = np.linalg.svd(K, full_matrices=False)
     couplings = np.zeros(2)
@@ -108,7 +145,19 @@ def fit_frame(moments: CoMoments) -> Frame:
 
 
 def direction(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return angle (B,) in (-pi, pi] and strength (B,) of vectors (B, 2); NaN angle below MIN_STRENGTH."""
+    """Return where vectors point and how long they are.
+
+    Args:
+        vectors: (B, 2).
+
+    Returns:
+        Angles (B,), radians in (-pi, pi], counter-clockwise from x, NaN below MIN_STRENGTH; lengths (B,).
+
+    Example:
+        >>> angle, strength = direction(np.array([[0.0, 2.0], [-1.0, -0.0], [0.0, 0.0]]))
+        >>> np.degrees(angle).tolist(), strength.tolist()
+        ([90.0, 180.0, nan], [2.0, 1.0, 0.0])
+    """
     strength = np.hypot(vectors[:, 0], vectors[:, 1])
     angle = np.arctan2(vectors[:, 1], vectors[:, 0])
     angle = np.where(angle == -np.pi, np.pi, angle)
@@ -116,12 +165,41 @@ def direction(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def image_plane(frame: Frame, dipole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return theta_image = arg(d - mean d) and its strength for dipoles (B, 2)."""
+    """Return theta_image = arg(d - mean d).
+
+    Args:
+        frame: Holds mean d over the memory split.
+        dipole: d as (x, y), (B, 2), half images.
+
+    Returns:
+        Angles (B,), radians in (-pi, pi], and strengths |d - mean d| (B,), half images.
+
+    Example:
+        >>> frame = Frame(4, np.zeros(3), np.array([0.5, 0.0]), None, np.zeros(2))
+        >>> angle, strength = image_plane(frame, np.array([[0.5, -0.25]]))
+        >>> np.degrees(angle).tolist(), strength.tolist()
+        ([-90.0], [0.25])
+    """
     return direction(dipole - frame.mean_dipole)
 
 
 def feature_plane(frame: Frame, chroma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return theta_feature = arg(z_1 + i z_2), z = Q^T (h - mean h), and its strength for chroma (B, N)."""
+    """Return theta_feature = arg(z_1 + i z_2), z = Q^T (h - mean h).
+
+    Args:
+        frame: Holds Q, and mean h over the memory split.
+        chroma: h, (B, N).
+
+    Returns:
+        Angles (B,), radians in (-pi, pi], and strengths |z| (B,); NaN where the frame has no axes.
+
+    Example:
+        >>> axes = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> frame = Frame(4, np.array([0.5, 0.0, 0.0]), np.zeros(2), axes, np.ones(2))
+        >>> angle, strength = feature_plane(frame, np.array([[0.9, 0.25, 0.25]]))
+        >>> np.degrees(angle).tolist(), (strength**2).round(6).tolist()
+        ([45.0], [0.125])
+    """
     if frame.axes is None:
         missing = np.full(len(chroma), np.nan)
         return missing, missing

@@ -21,6 +21,10 @@ UNIFORM_EE50_RADIUS = math.sqrt(2.0 / math.pi)
 def coordinates(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the pixel coordinates x and y, each (H, W), in half images, y up.
 
+    Args:
+        height: H.
+        width: W.
+
     Example:
         >>> x, y = coordinates(2, 4)
         >>> x[0].tolist(), y[:, 0].tolist()

@@ -1,7 +1,8 @@
 """The medial decomposition of pooled activations: axial part, chroma and polar angle.
 
 Shape legend: B images, N channels. u = (1,...,1)/sqrt(N) is the medial vector, the principal ray in
-activation space. For N = 3 these are luminance, hue vector and saturation (design.md section 3).
+activation space. For N = 3 these are luminance, hue vector and saturation (docs/method.md, 'In activation
+space').
 """
 
 from __future__ import annotations
@@ -29,6 +30,17 @@ def decompose(pooled: np.ndarray) -> Medial:
     Returns:
         The decomposition. In the positive orthant polar_angle_rad is at most arccos(1/sqrt(N)).
         A zero vector has no direction: its chroma and polar angle are NaN.
+
+    Example:
+        A grey vector, one of a single channel, and none:
+
+        >>> parts = decompose(np.array([[3.0, 3.0, 3.0, 3.0], [2.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]))
+        >>> parts.norm.tolist(), parts.axial.tolist()
+        ([6.0, 2.0, 0.0], [6.0, 1.0, 0.0])
+        >>> np.degrees(parts.polar_angle_rad).round(6).tolist()  # arccos(1 / sqrt(4)) = 60
+        [0.0, 60.0, nan]
+        >>> parts.chroma[1].tolist()
+        [0.75, -0.25, -0.25, -0.25]
     """
     p = np.asarray(pooled, dtype=np.float64)
     root_n = np.sqrt(p.shape[1])

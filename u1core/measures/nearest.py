@@ -59,9 +59,17 @@ class Neighbours(NamedTuple):
 
 
 def unit_circle(angle_rad: np.ndarray) -> np.ndarray:
-    """Return angles (Q,) as unit vectors (Q, 2): their cosine similarity is cos of the angular distance.
+    """Return angles as unit vectors: their cosine similarity is cos of the angular distance.
 
-    A null (NaN) angle becomes the zero vector, which is equally unlike everything.
+    Args:
+        angle_rad: (Q,); NaN where there is none.
+
+    Returns:
+        (Q, 2). An angle that is none becomes the zero vector, which is equally unlike everything.
+
+    Example:
+        >>> unit_circle(np.radians([0.0, 90.0, np.nan])).round(6).tolist()
+        [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
     """
     vectors = np.stack([np.cos(angle_rad), np.sin(angle_rad)], axis=1)
     vectors[np.isnan(angle_rad)] = 0.0
@@ -87,6 +95,12 @@ def nearest(
     Returns:
         Similarities and memory positions, (Q, min(k, M)). A vector that is not finite is, like the zero
         vector, equally unlike everything.
+
+    Example:
+        >>> memory = np.array([[5.0, 0.0], [4.0, 3.0], [0.0, 2.0], [3.0, 4.0]])
+        >>> found = nearest(np.array([[0.0, 7.0]]), [memory[:3], memory[3:]], k=3)
+        >>> found.position.tolist(), found.similarity.round(6).tolist()
+        ([[2, 3, 1]], [[1.0, 0.8, 0.6]])
     """
     asked = _directions(torch.tensor(queries, device=device))
     tile = TILES.get(asked.device.type, LARGE_TILE)

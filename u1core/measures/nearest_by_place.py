@@ -1,7 +1,8 @@
 """The location memory: which class does the memory name, place by place of the image plane?
 
 Shape legend: P = H * W places, Q queries, M memory images, N channels. Activations are compared with the
-memory at the same place only, by cosine, exactly; nothing is trained (design.md section 3).
+memory at the same place only, by cosine, exactly; nothing is trained (docs/method.md, 'Memory-based
+classification').
 """
 
 from __future__ import annotations
@@ -49,6 +50,18 @@ def search(
 
     Returns:
         One neighbour per query and view. A query that is zero at a place is equally unlike everything.
+
+    Example:
+        Two places, two channels, a query and two memory images. One is like the query at the first place and
+        has cos = 4/5 at the second; the other has 3/5 at the first place and is like it at the second.
+
+        >>> query = np.array([[[1.0, 0.0]], [[1.0, 0.0]]])
+        >>> memory = np.array([[[1.0, 0.0], [3.0, 4.0]], [[4.0, 3.0], [1.0, 0.0]]])
+        >>> found = search(query, memory, np.array([0]), np.array([0, 1]))
+        >>> [(place.position.tolist(), place.similarity.round(2).tolist()) for place in found.location]
+        [([0], [1.0]), ([1], [1.0])]
+        >>> found.full.position.tolist(), found.pooled.position.tolist()
+        ([0], [0])
     """
     blocks = [
         _search_block(queries, memory, query_rows[i : i + QUERY_BLOCK], memory_rows, device)

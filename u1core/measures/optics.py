@@ -95,10 +95,23 @@ def _operators(height: int, width: int, device: torch.device) -> _Operators:
 
 
 def energy(activations: Tensor, dim: int = 1) -> Tensor:
-    """Return E(x,y) = sum_n A_n(x,y)^2 of activations (B, N, H, W) as float64 (B, H, W).
+    """Return E(x,y) = sum_n A_n(x,y)^2: arXiv 2206.02220's energy, ||I(x,y,t)||^2.
 
-    Squares are summed in float32 over channels, dimension `dim`, whatever the precision of the forward pass.
-    As a norm this takes one pass over memory, a sixth of the time of squaring first.
+    Squares are summed in float32, whatever the precision of the forward pass. As a norm this takes one pass
+    over memory, a sixth of the time of squaring first.
+
+    Args:
+        activations: A, (B, N, H, W), any floating type.
+        dim: Which dimension the channels are.
+
+    Returns:
+        float64, (B, H, W), activation^2.
+
+    Example:
+        >>> A = torch.zeros(1, 3, 2, 2)
+        >>> A[0, :, 0, 1] = torch.tensor([3.0, 4.0, 0.0])
+        >>> energy(A).tolist()
+        [[[0.0, 25.0], [0.0, 0.0]]]
     """
     norm: Tensor = torch.linalg.vector_norm(activations, dim=dim, dtype=torch.float32)
     return norm.square().double()
@@ -111,8 +124,23 @@ def focus(energy_map: Tensor) -> Focus:
         energy_map: E(x,y) >= 0, float64, (B, H, W).
 
     Returns:
-        The measures of design.md section 3. A map without energy has NaN for everything but the
-        total: a centroid of nothing is not the origin.
+        The measures of docs/method.md, 'In the image plane'. A map without energy has NaN for everything but
+        the total: a centroid of nothing is not the origin.
+
+    Example:
+        One bright pixel of four, at x = y = 1/2: d = 1/2 + i/2, (x+iy)^2 = i/2, r^2 = 1/2.
+
+        >>> f = focus(torch.tensor([[[0.0, 25.0], [0.0, 0.0]]], dtype=torch.float64))
+        >>> [x.item() for x in (f.energy_total, f.dipole_x, f.dipole_y, f.quadrupole_x, f.quadrupole_y)]
+        [25.0, 0.5, 0.5, 0.0, 1.0]
+        >>> round(f.anisotropy.item(), 6)  # four pixels of one radius: all of it is angular
+        1.0
+
+        Uniform light: half of the energy lies within sqrt(2/pi), as dense in the centre as anywhere.
+
+        >>> f = focus(torch.ones(1, 8, 8, dtype=torch.float64))
+        >>> round(f.ee50_radius.item(), 2), round(f.centre_density_ratio.item(), 2)
+        (0.8, 1.0)
     """
     _, height, width = energy_map.shape
     device = energy_map.device
@@ -165,14 +193,26 @@ def _anisotropy(columns: Tensor, operators: _Operators) -> Tensor:
 
 
 def radial_profile(mean_energy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return ring radii (K,) in half images and the mean energy (K,) on each ring of a map (H, W)."""
+    """Return the mean energy on each ring: the pixels of one exact radius.
+
+    Args:
+        mean_energy: E, (H, W).
+
+    Returns:
+        Ring radii (K,) in half images, rising, and the mean energy on each ring (K,).
+
+    Example:
+        >>> radius, profile = radial_profile(np.array([[1.0, 0.0, 3.0], [0.0, 8.0, 0.0], [3.0, 0.0, 1.0]]))
+        >>> (radius**2 * 9).round(6).tolist(), profile.tolist()
+        ([0.0, 4.0, 8.0], [8.0, 0.0, 2.0])
+    """
     plane = _plane(*mean_energy.shape)
     return plane.ring_radius, np.bincount(plane.ring_of_pixel, mean_energy.ravel()) / plane.ring_size
 
 
 @dataclass(frozen=True)
 class Sombrero:
-    """Least-squares fit of E(r) = a - b r^2 + c r^4, the quartic potential of design.md section 3.
+    """Least-squares fit of E(r) = a - b r^2 + c r^4, the quartic potential of arXiv 2206.02220's "Sombrero".
 
     Attributes:
         a: Energy on the optical axis.
@@ -190,11 +230,23 @@ class Sombrero:
 
 
 def fit_sombrero(mean_energy: np.ndarray) -> Sombrero:
-    """Fit the Sombrero to every pixel of a mean energy map (H, W) with equal weights.
+    """Fit the Sombrero to every pixel of a mean energy map with equal weights.
 
     The fit is linear in the map, so the coefficients of a mean map are the means of the images' own: their
     standard errors are taken over images (sql/views/cells/sombrero.sql), not over pixels, whose residuals are
     lack of fit. Below three distinct radii (maps under 3 x 3) nothing is determined: NaN, None for the rest.
+
+    Args:
+        mean_energy: E, (H, W).
+
+    Example:
+        >>> x, y = coordinates(9, 9)
+        >>> r2 = x**2 + y**2
+        >>> fit = fit_sombrero(5 - 4 * r2 + 8 * r2**2)  # lowest at r^2 = b / 2c = 1/4
+        >>> [round(value, 6) for value in (fit.a, fit.b, fit.c, fit.trough_radius, fit.r_squared)]
+        [5.0, 4.0, 8.0, 0.5, 1.0]
+        >>> fit_sombrero(r2).trough_radius is None
+        True
     """
     plane = _plane(*mean_energy.shape)
     values = mean_energy.ravel()

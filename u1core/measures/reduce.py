@@ -57,10 +57,21 @@ class Reduced:
 
 
 def collapse(activations: Tensor, *, signed: bool = True) -> Collapsed:
-    """Sum activations (B, N, H, W) of any floating type over channels and over places.
+    """Sum activations over channels and over places.
 
-    What a global pool gives without its two axes, (B, N), is a map of 1 x 1. Where nothing can be negative
-    by construction (not `signed`) nothing is counted.
+    Args:
+        activations: A, (B, N, H, W), any floating type. What a global pool gives without its two axes,
+            (B, N), is a map of 1 x 1.
+        signed: Whether they can be negative; where not, by construction, nothing is counted.
+
+    Returns:
+        E(x,y) = sum_n A_n(x,y)^2, p = mean of A over (x,y) and the share of A that is negative.
+
+    Example:
+        >>> A = torch.tensor([[[[3.0, 0.0], [0.0, -1.0]], [[4.0, 0.0], [0.0, 0.0]]]])
+        >>> energy, pooled, negative_share = collapse(A)
+        >>> energy.tolist(), pooled.tolist(), negative_share.tolist()
+        ([[[25.0, 0.0], [0.0, 1.0]]], [[0.5, 1.0]], [0.125])
     """
     if activations.ndim == 2:
         activations = activations[:, :, None, None]
@@ -99,7 +110,17 @@ def _negative_share(places: Tensor, work: Tensor) -> Tensor:
 
 
 def measure(collapsed: Collapsed, *, with_maps: bool = True) -> Reduced:
-    """Measure the energy maps and bring everything to the host."""
+    """Measure the energy maps and bring everything to the host.
+
+    Args:
+        collapsed: On the device.
+        with_maps: Whether the energy maps come along.
+
+    Example:
+        >>> A = torch.ones(5, 2, 4, 4)
+        >>> measure(collapse(A)).energy_map.shape, measure(collapse(A), with_maps=False).energy_map.shape
+        ((5, 4, 4), (0, 4, 4))
+    """
     focus = optics.focus(collapsed.energy).numpy()
     maps = collapsed.energy if with_maps else collapsed.energy[:0]
     pooled, negative_share = collapsed.pooled.cpu().numpy(), collapsed.negative_share.cpu().numpy()
@@ -107,7 +128,21 @@ def measure(collapsed: Collapsed, *, with_maps: bool = True) -> Reduced:
 
 
 def reduce_layer(activations: Tensor) -> Reduced:
-    """Reduce activations (B, N, H, W) of any floating type to what the lake records."""
+    """Reduce activations to what the lake records.
+
+    Args:
+        activations: A, (B, N, H, W), any floating type.
+
+    Example:
+        The image that docs/method.md works by hand:
+
+        >>> A = torch.tensor([[[[0.0, 2.0], [0.0, 0.0]], [[0.0, 1.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 0.0]]]])
+        >>> reduced = reduce_layer(A)
+        >>> {name: reduced.focus[name].round(4).tolist() for name in ("energy_total", "dipole_x", "dipole_y")}
+        {'energy_total': [5.0], 'dipole_x': [0.5], 'dipole_y': [0.5]}
+        >>> reduced.pooled.tolist()
+        [[0.5, 0.25, 0.0]]
+    """
     return measure(collapse(activations))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from u1core.report.figures.canvas import Mark, Picture
+from u1core.report.figures.canvas import Drawing, Mark
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Card:
 
     title: str
     caption: str
-    picture: Picture
+    drawing: Drawing
     sources: tuple[str, ...] = ()
 
 

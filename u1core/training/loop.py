@@ -47,11 +47,11 @@ FORMER_CHECKPOINT = "checkpoint.safetensors"
 """What lakes of before hold of a run: tensors by name, the momentum of SGD among them."""
 
 EpochRow = dict[str, float | int | None]
-Progress = Callable[[list[EpochRow], int, int], None]
+EpochProgress = Callable[[list[EpochRow], int, int], None]
 """Called with the rows so far, images seen and images in all."""
 
 
-class Answers(NamedTuple):
+class Predictions(NamedTuple):
     """What a network says of some images."""
 
     positions: npt.NDArray[np.int64]  # (n,)
@@ -121,8 +121,8 @@ class Training:
         """Steps of an epoch; images that do not fill the last batch wait for another epoch's order."""
         return max(1, len(self.division.train) // self.recipe.batch_size)
 
-    def epoch(self, report: Callable[[int], None]) -> None:
-        """Train for one epoch and append its row; `report` is called with images seen in it.
+    def epoch(self, progress: Callable[[int], None]) -> None:
+        """Train for one epoch and append its row; `progress` is called with images seen in it.
 
         Raises:
             U1Error: The loss is no longer finite.
@@ -139,11 +139,11 @@ class Training:
             for step, batch in enumerate(self._batches(wanted)):
                 if len(batch.positions) < 2:  # pictures that can't be read; batch norm needs two
                     continue
-                progress = (number + step / self.steps) / self.recipe.epochs
+                share = (number + step / self.steps) / self.recipe.epochs
                 pictures = shift_and_mirror(self._prepared(batch), draw, mirror=self.recipe.mirror)
-                sums += self._step(pictures, torch.from_numpy(batch.positions), progress)
+                sums += self._step(pictures, torch.from_numpy(batch.positions), share)
                 seen += len(batch.positions)
-                report(seen)
+                progress(seen)
         onehot, point, right = (sums / max(seen, 1)).tolist()
         trained = time.monotonic()
         if not math.isfinite(onehot + point):
@@ -163,8 +163,14 @@ class Training:
             }
         )
 
-    def _step(self, pictures: Tensor, positions: Tensor, progress: float) -> Tensor:
-        """Take one step of the optimiser; return sums over the batch as `epoch` keeps them, (3,)."""
+    def _step(self, pictures: Tensor, positions: Tensor, share: float) -> Tensor:
+        """Take one step of the optimiser; return sums over the batch as `epoch` keeps them, (3,).
+
+        Args:
+            pictures: (B, S, S, C) uint8.
+            positions: Of the images, (B,).
+            share: Of the run's steps that are done.
+        """
         labels, targets = self.labels[positions], self.targets[positions]
         with training_arithmetic(self.device, self.recipe.precision):
             outputs = self.taps(self._scale(pictures))
@@ -175,8 +181,8 @@ class Training:
             loss = onehot = functional.cross_entropy(logits, labels)
         if self._learns_points:
             point = point_loss(self.arm, points.float(), targets).mean()
-            loss = loss + self._weight(progress) * point
-        self.optimiser.param_groups[0]["lr"] = self.recipe.learning_rate_at(progress)
+            loss = loss + self._weight(share) * point
+        self.optimiser.param_groups[0]["lr"] = self.recipe.learning_rate_at(share)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -184,8 +190,8 @@ class Training:
             right = (self._predict(logits, points) == labels).sum()
             return torch.stack([len(labels) * onehot.detach(), len(labels) * point.detach(), right])
 
-    def _weight(self, progress: float) -> float:
-        return self.recipe.weight_at(self.run.weight, progress) if self.arm.has_onehot else 1.0
+    def _weight(self, share: float) -> float:
+        return self.recipe.weight_at(self.run.weight, share) if self.arm.has_onehot else 1.0
 
     def _predict(self, logits: Tensor, points: Tensor) -> Tensor:
         return logits.argmax(dim=1) if self.arm.has_onehot else nearest_angle(points, self.of_classes)
@@ -219,14 +225,14 @@ class Training:
 
     # -- answers ----------------------------------------------------------------------------------
 
-    def answers(self, positions: npt.NDArray[np.int64]) -> Answers:
+    def predictions(self, positions: npt.NDArray[np.int64]) -> Predictions:
         """Ask the network about images, without augmentation."""
         size = 4 * self.recipe.batch_size
         wanted = [positions[i : i + size] for i in range(0, len(positions), size)]
-        found = [self._answer(batch) for batch in self._batches(wanted) if len(batch.positions)]
-        return Answers(*(np.concatenate(column) for column in zip(*found, strict=True)))
+        found = [self._predictions_of(batch) for batch in self._batches(wanted) if len(batch.positions)]
+        return Predictions(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
-    def _answer(self, batch: PixelBatch) -> Answers:
+    def _predictions_of(self, batch: PixelBatch) -> Predictions:
         self.network.eval()
         self.head.eval()
         with arithmetic(self.device, self.recipe.precision):
@@ -234,7 +240,7 @@ class Training:
             points = self.head(outputs[self.run.network.bottleneck]).float()
             predicted = self._predict(outputs["head"].float(), points)
             nearest = nearest_angle(points, self.of_classes)
-        return Answers(
+        return Predictions(
             batch.positions, predicted.cpu().numpy(), nearest.cpu().numpy(), points.cpu().double().numpy()
         )
 
@@ -242,7 +248,7 @@ class Training:
         """Return the share of images that are classified as labelled; None where there are none."""
         if not len(positions):
             return None
-        found = self.answers(positions)
+        found = self.predictions(positions)
         return float((found.predicted == self.images.labels[found.positions]).mean())
 
     # -- state ------------------------------------------------------------------------------------
@@ -309,7 +315,7 @@ def _drawing(seed: int, epoch: int, device: str) -> Iterator[torch.Generator]:
             torch.backends.cudnn.deterministic = found
 
 
-def train(run: Run, images: Images, lake: Lake, device: str, progress: Progress | None = None) -> None:
+def train(run: Run, images: Images, lake: Lake, device: str, progress: EpochProgress | None = None) -> None:
     """Train a run to its last epoch, from wherever an earlier try was stopped.
 
     Args:
@@ -332,11 +338,11 @@ def train(run: Run, images: Images, lake: Lake, device: str, progress: Progress 
         for _ in range(len(training.rows), run.recipe.epochs):
             done = len(training.rows) * per_epoch
 
-            def report(seen: int, done: int = done) -> None:
+            def seen_in_epoch(seen: int, done: int = done) -> None:
                 if progress:
                     progress(training.rows, done + seen, run.recipe.epochs * per_epoch)
 
-            training.epoch(report)
+            training.epoch(seen_in_epoch)
             training.save(lake)
             write_epochs(run, training.rows, lake)
 

@@ -92,18 +92,18 @@ class Recipe:
         if not 0 <= self.validation <= 0.5:
             raise U1Error("--validation to be a share from 0 to 0.5", str(self.validation), "correct it")
 
-    def learning_rate_at(self, progress: float) -> float:
-        """Return the learning rate; progress is the share of the steps that are done."""
-        if progress < self.warm_up:
-            return self.learning_rate * progress / self.warm_up
-        falling = (progress - self.warm_up) / (1 - self.warm_up)
+    def learning_rate_at(self, share: float) -> float:
+        """Return the learning rate once a share of the steps is done."""
+        if share < self.warm_up:
+            return self.learning_rate * share / self.warm_up
+        falling = (share - self.warm_up) / (1 - self.warm_up)
         return float(self.learning_rate * (1 + np.cos(np.pi * falling)) / 2)
 
-    def weight_at(self, weight: float, progress: float) -> float:
-        """Return the weight of the loss on points."""
+    def weight_at(self, weight: float, share: float) -> float:
+        """Return the weight of the loss on points once a share of the steps is done."""
         if self.schedule == "constant":
             return weight
-        falling = float((1 + np.cos(np.pi * progress)) / 2)
+        falling = float((1 + np.cos(np.pi * share)) / 2)
         return weight * (falling if self.schedule == "falling" else 1 - falling)
 
 

@@ -127,11 +127,10 @@ def false_discoveries(connection: duckdb.DuckDBPyConnection, size: Size, rng: np
 
 
 def _q_in_sql(connection: duckdb.DuckDBPyConnection, p: np.ndarray) -> np.ndarray:
-    """Return q of one simulated lake's p (T,), by the macros of the views."""
+    """Return q of one simulated lake's p (T,), by the macro of the views."""
     query = """
-        with given as (select * from unnest($p::double[]) with ordinality as t(p, number)),
-        scaled as (select *, bh_scaled(p) as scaled_p from given)
-        select bh_q(scaled_p, p) as q from scaled order by number
+        with given as (select * from unnest($p::double[]) with ordinality as t(p, number))
+        select q from benjamini_hochberg(given, p) order by number
     """
     q: np.ndarray = run_query(connection, query, {"p": p.tolist()})["q"].to_numpy()
     return q

@@ -44,7 +44,7 @@ def validate(
     quick: bool = False,
     seed: int = SEED,
     lake: Path | str | None = None,
-    report: Callable[[int, int, str], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Outcome:
     """Run every stage and gather its findings and tables.
 
@@ -52,7 +52,7 @@ def validate(
         quick: Fewer and smaller data sets: seconds instead of minutes.
         seed: Of the generated data.
         lake: A lake; then the angles of one of its cells, labels permuted, are a null too.
-        report: Called before each stage with stages done, stages in all and the name of the next.
+        progress: Called before each stage with stages done, stages in all and the name of the next.
 
     Raises:
         U1Error: The lake holds no cell with angles.
@@ -64,9 +64,9 @@ def validate(
     outcome = Outcome()
     with connect(None) as connection:
         for number, (name, stage) in enumerate(stages.items()):
-            if report:
-                report(number, len(stages), name)
+            if progress:
+                progress(number, len(stages), name)
             outcome += stage(connection, size, np.random.default_rng([seed, number]))
-    if report:
-        report(len(stages), len(stages), "")
+    if progress:
+        progress(len(stages), len(stages), "")
     return outcome

@@ -63,15 +63,9 @@ tested as (
     from votes
 ),
 
-scaled as (
-    select *, bh_scaled(rayleigh_p) as scaled_p from tested
-),
-
 adjusted as (
-    select
-        * exclude (scaled_p),
-        bh_q(scaled_p, rayleigh_p) as rayleigh_q,
-    from scaled
+    select * rename (q as rayleigh_q)
+    from benjamini_hochberg(tested, rayleigh_p)
 )
 
 select * from adjusted

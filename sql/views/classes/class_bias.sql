@@ -366,15 +366,9 @@ chosen as (
     from tested
 ),
 
-scaled as (
-    select *, bh_scaled(mww_p) as scaled_p from chosen
-),
-
 adjusted as (
-    select
-        * exclude (scaled_p),
-        bh_q(scaled_p, mww_p) as mww_q,
-    from scaled
+    select * rename (q as mww_q)
+    from benjamini_hochberg(chosen, mww_p)
 )
 
 select * from adjusted

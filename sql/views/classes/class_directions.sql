@@ -282,15 +282,12 @@ bounded as (
             when n < 50 then 'bootstrap'
             else 'large sample'
         end as ci_method,
-        bh_scaled(rayleigh_p) as scaled_p,
     from tested
 ),
 
 adjusted as (
-    select
-        * exclude (scaled_p),
-        bh_q(scaled_p, rayleigh_p) as rayleigh_q,
-    from bounded
+    select * rename (q as rayleigh_q)
+    from benjamini_hochberg(bounded, rayleigh_p)
 )
 
 select * from adjusted

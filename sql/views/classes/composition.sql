@@ -113,15 +113,9 @@ compared as (
         and tests.split = correlations.split
 ),
 
-scaled as (
-    select *, bh_scaled(permutation_p) as scaled_p from compared
-),
-
 adjusted as (
-    select
-        * exclude (scaled_p),
-        bh_q(scaled_p, permutation_p) as permutation_q,
-    from scaled
+    select * rename (q as permutation_q)
+    from benjamini_hochberg(compared, permutation_p)
 )
 
 select * from adjusted

@@ -35,15 +35,9 @@ named as (
         and tests.layer = cell_layers.layer
 ),
 
-scaled as (
-    select *, bh_scaled(permutation_p) as scaled_p from named
-),
-
 adjusted as (
-    select
-        * exclude (scaled_p),
-        bh_q(scaled_p, permutation_p) as permutation_q,
-    from scaled
+    select * rename (q as permutation_q)
+    from benjamini_hochberg(named, permutation_p)
 )
 
 select * from adjusted

@@ -10,23 +10,12 @@
 --   frame's floor, null where either is missing
 with
 
-rows_of_all_cells as (
-    select * from lake.angles
-),
-
-current_cells as (
-    select cell_key from cells where is_current
-),
-
 floors as (
     select cell_key, layer, floor_image, floor_feature from frames
 ),
 
 rows_of_current_cells as (
-    select rows_of_all_cells.*
-    from rows_of_all_cells
-    semi join current_cells
-        on rows_of_all_cells.cell_key = current_cells.cell_key
+    select * from rows_of_current(lake.angles, cells)
 ),
 
 flagged as (

@@ -23,7 +23,7 @@ from u1core.images.resize import resize
 from u1core.networks.build import build_network
 from u1core.networks.preprocess import preprocessing_of, preprocessor
 from u1core.networks.resolve import resolve
-from u1core.training import outcome
+from u1core.training import kept
 from u1core.training.arms import ARMS, planned_angles, planned_points
 from u1core.training.augment import may_mirror, shift_and_mirror
 from u1core.training.loop import CHECKPOINT, FORMER_CHECKPOINT, Training, train
@@ -351,7 +351,7 @@ def test_the_angle_is_learned(run, digits, lake, tmp_path, arm, site):
     recipe = replace(RECIPE, epochs=30, limit=None, learning_rate=0.3, site=site, angles="equispaced")
     taught = run(arm, 1.0, recipe=recipe)
     train(taught, digits, lake, "cpu")
-    outcome.conclude(taught, digits, lake, "cpu", tmp_path, is_tested=True)
+    kept.conclude(taught, digits, lake, "cpu", tmp_path, is_tested=True)
     rows = lake.read("training_predictions", taught.id).to_pylist()
     planned = taught.angles(10)
     cosines = [math.cos(row["theta_rad"] - planned[row["label"]]) for row in rows]
@@ -366,8 +366,8 @@ def test_the_angle_is_learned(run, digits, lake, tmp_path, arm, site):
 def test_what_a_run_leaves_can_be_used_at_once(run, digits, lake, tmp_path):
     done = run()
     train(done, digits, lake, "cpu")
-    entry = outcome.conclude(done, digits, lake, "cpu", tmp_path / "trained", is_tested=True)
-    assert outcome.kept_entry(done, lake) == entry
+    entry = kept.conclude(done, digits, lake, "cpu", tmp_path / "trained", is_tested=True)
+    assert kept.kept_entry(done, lake) == entry
     assert lake.load_state(done.id, CHECKPOINT) is None
     known = load_catalog(tmp_path / "trained" / "catalog.toml").models[done.model_id]
     assert known.label_space == "digits" and known.bottleneck == "stage3"
@@ -387,7 +387,7 @@ def test_a_network_that_is_trained_again_replaces_its_entry(run, digits, lake, t
     done = run("onehot", 0.0)
     train(done, digits, lake, "cpu")
     for _ in range(2):
-        outcome.conclude(done, digits, lake, "cpu", tmp_path, is_tested=True)
+        kept.conclude(done, digits, lake, "cpu", tmp_path, is_tested=True)
         train(done, digits, lake, "cpu")
     entries = tomllib.loads((tmp_path / "catalog.toml").read_text())["models"]
     assert list(entries) == [done.model_id]
@@ -398,13 +398,13 @@ def test_a_weight_that_is_not_chosen_keeps_its_state_and_never_meets_the_test_se
 ):
     done = run()
     train(done, digits, lake, "cpu")
-    assert outcome.conclude(done, digits, lake, "cpu", tmp_path, is_tested=False) is None
-    assert outcome.kept_entry(done, lake) is None and outcome.is_trained(done, lake)
+    assert kept.conclude(done, digits, lake, "cpu", tmp_path, is_tested=False) is None
+    assert kept.kept_entry(done, lake) is None and kept.is_trained(done, lake)
     assert lake.parts("training_predictions", done.id) == []
     assert lake.load_state(done.id, CHECKPOINT) is not None
     assert list(tmp_path.glob("*.safetensors")) == []
     lake.drop_work(done.id)
-    assert not outcome.is_trained(done, lake), "without its state it could never be tested"
+    assert not kept.is_trained(done, lake), "without its state it could never be tested"
 
 
 def test_folders_of_large_pictures_are_trained_on_and_one_that_is_torn_costs_itself(lake, tmp_path):
@@ -424,7 +424,7 @@ def test_folders_of_large_pictures_are_trained_on_and_one_that_is_torn_costs_its
     recipe = Recipe(epochs=8, batch_size=8, learning_rate=0.05, validation=0)
     done = Run(task, images.fingerprint, network, recipe, "onehot+u1", 0.3, 0)
     train(done, images, lake, "cpu")
-    outcome.conclude(done, images, lake, "cpu", tmp_path / "trained", is_tested=True)
+    kept.conclude(done, images, lake, "cpu", tmp_path / "trained", is_tested=True)
     rows = lake.read("training_predictions", done.id).to_pylist()
     assert len(rows) == 9
     assert all(row["predicted_label"] == row["label"] for row in rows)
@@ -433,7 +433,7 @@ def test_folders_of_large_pictures_are_trained_on_and_one_that_is_torn_costs_its
 
 def test_an_unfinished_run_is_not_concluded(run, digits, lake, tmp_path):
     with pytest.raises(U1Error, match=r"expected 2 epochs of .*; got 0; run `u1 train` again"):
-        outcome.conclude(run(), digits, lake, "cpu", tmp_path, is_tested=True)
+        kept.conclude(run(), digits, lake, "cpu", tmp_path, is_tested=True)
 
 
 def test_runs_are_keyed_by_all_that_decides_them(run):

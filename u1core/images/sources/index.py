@@ -11,19 +11,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from u1core.common.progress import Progress, untold
 from u1core.images.sources.listing import Content, Decoded, Listing, Picture
-from u1core.images.sources.pictures import Report, Split, check_regular, for_each, open_picture, reason
+from u1core.images.sources.pictures import Split, check_regular, for_each, open_picture, reason
 
 SMALL = 256
 """Side in pixels up to which pictures of one square size are kept decoded, as they are."""
 
 
-def index_listing(listing: Listing, report: Report = lambda done, total: None) -> tuple[Decoded, bool]:
+def index_listing(listing: Listing, progress: Progress = untold) -> tuple[Decoded, bool]:
     """Read every picture's bytes and header; one that is no picture becomes a failure and stops nothing.
 
     Args:
         listing: The pictures.
-        report: Called with pictures done and pictures in all.
+        progress: Called with pictures done and pictures in all.
 
     Returns:
         The data set with the sha256 of every picture, and whether all are small squares of one size.
@@ -40,7 +41,7 @@ def index_listing(listing: Listing, report: Report = lambda done, total: None) -
             return image_id, b"", reason(picture, error)
 
     split, digests, sizes = Split.of(listing), [], set()
-    for image_id, digest, size in for_each(listing, look, report):
+    for image_id, digest, size in for_each(listing, look, progress):
         if isinstance(size, str):
             split.fail(image_id, size)
             continue

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from u1core.common.ahead import map_ahead
+from u1core.common.progress import Progress, untold
 from u1core.common.text import printable
 from u1core.images.sources.listing import (
     Content,
@@ -40,9 +41,6 @@ R = TypeVar("R")
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """The decoders that may run, whatever a file is called: others start programs (EPS) or fetch more files."""
-
-Report = Callable[[int, int], None]
-"""Called with pictures done and pictures in all."""
 
 MAX_PIXELS = 100_000_000
 """A picture of more is taken for a decompression bomb."""
@@ -151,7 +149,7 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 
 
 def decode_listing(
-    listing: Listing, size: int | None, work_dir: Path, report: Report = lambda done, total: None
+    listing: Listing, size: int | None, work_dir: Path, progress: Progress = untold
 ) -> Decoded:
     """Decode a listing in order; a picture that can't be decoded becomes a failure and stops nothing.
 
@@ -159,7 +157,7 @@ def decode_listing(
         listing: The pictures.
         size: Pixels of the shorter side and of the crop; None keeps pictures that are all of one size.
         work_dir: Holds the pixels in a file, which is mapped, so that memory stays small.
-        report: Called with pictures done and pictures in all.
+        progress: Called with pictures done and pictures in all.
 
     Raises:
         SourceError: The reader gave fewer or more pictures than labels, or pictures of several sizes.
@@ -175,7 +173,7 @@ def decode_listing(
     split = Split.of(listing)
     with (work_dir / "decoded").open("wb") as file:
         rows = _Rows(file)
-        for image_id, pixels in for_each(listing, decode, report):
+        for image_id, pixels in for_each(listing, decode, progress):
             if isinstance(pixels, str):
                 split.fail(image_id, pixels)
             else:
@@ -184,15 +182,17 @@ def decode_listing(
         return split.decoded(rows.read())
 
 
-def for_each(listing: Listing, function: Callable[[tuple[int, Picture]], R], report: Report) -> Iterator[R]:
+def for_each(
+    listing: Listing, function: Callable[[tuple[int, Picture]], R], progress: Progress
+) -> Iterator[R]:
     """Apply a function to every picture with its number, several at a time; yield what it gives, in order."""
     total = len(listing.labels)
     pictures = ((image_id, Picture(p.name, fetched(p.content))) for image_id, p in numbered(listing))
     with quiet(), closing(map_ahead(function, pictures, os.cpu_count() or 1)) as results:
         for done, result in enumerate(results):
-            report(done, total)
+            progress(done, total)
             yield result
-    report(total, total)
+    progress(total, total)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from u1core.catalog.datasets import plugin_kinds
 from u1core.catalog.entries import DatasetEntry
+from u1core.common.progress import Progress, untold
 from u1core.images.sources import arrays, folder, phantom
 from u1core.images.sources.fetch import FETCHERS
 from u1core.images.sources.index import index_listing
@@ -19,7 +20,7 @@ from u1core.images.sources.listing import (
     Listing,
     SourceError,
 )
-from u1core.images.sources.pictures import Report, decode_listing
+from u1core.images.sources.pictures import decode_listing
 
 DECODING = 3
 """Raise it when pictures are decoded to other pixels than before: decoded ones are then not used again."""
@@ -35,7 +36,7 @@ def read_source(
     entry: DatasetEntry,
     data_dir: Path | None,
     work_dir: Path,
-    report: Report = lambda done, total: None,
+    progress: Progress = untold,
 ) -> Decoded:
     """Get a data set from one of its sources.
 
@@ -44,7 +45,7 @@ def read_source(
         entry: The catalog entry.
         data_dir: The user's directory of images, if any; $U1_DATA stands in for it.
         work_dir: An empty folder for what is fetched or decoded on the way; the caller removes it.
-        report: Called with pictures done and pictures in all, where they are decoded one by one.
+        progress: Called with pictures done and pictures in all, where they are decoded one by one.
 
     Returns:
         The pictures.
@@ -67,10 +68,10 @@ def read_source(
         return arrays.read_layout(entry, places)
     listing, size = list_pictures(entry, places), entry.options.get("size")
     if size is None:
-        indexed, is_small = index_listing(listing, report)
+        indexed, is_small = index_listing(listing, progress)
         if not is_small:
             return indexed
-    return decode_listing(listing, size, work_dir, report)
+    return decode_listing(listing, size, work_dir, progress)
 
 
 def places_of(source: str, entry: DatasetEntry, data_dir: Path | None) -> list[Path]:

@@ -13,10 +13,10 @@ from u1core.report.figures.canvas import (
     INK,
     PALETTE,
     PLANE_MARKERS,
-    Picture,
+    Drawing,
     canvas,
+    drawing,
     horizontal_rows,
-    picture,
     two_lines,
 )
 
@@ -33,7 +33,7 @@ class Dot:
     is_filled: bool
 
 
-def heat(names: Sequence[str], values: np.ndarray, bold: np.ndarray) -> Picture:
+def heat(names: Sequence[str], values: np.ndarray, bold: np.ndarray) -> Drawing:
     """Draw the agreement of every pair of cells as a square.
 
     Args:
@@ -57,12 +57,12 @@ def heat(names: Sequence[str], values: np.ndarray, bold: np.ndarray) -> Picture:
         axes.set_xticks(range(len(names)), short, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(len(names)), short)
         axes.plot((-0.5, len(names) - 0.5), (-0.5, len(names) - 0.5), color=FAINT, lw=0.8)
-        return picture(figure, "Agreement of the class directions of every pair of cells, in both planes")
+        return drawing(figure, "Agreement of the class directions of every pair of cells, in both planes")
 
 
 def dots(
     data: Sequence[Dot], rows: Sequence[str], kinds: Mapping[str, str], xlabel: str, *, low: float
-) -> Picture:
+) -> Drawing:
     """Draw one row per name with one marker per kind; filled markers are significant.
 
     Args:
@@ -88,4 +88,4 @@ def dots(
         axes.axvline(0, color=FAINT, lw=0.8)
         axes.set(xlim=(low, 1.02), xlabel=xlabel)
         figure.legend(loc="upper center", ncols=len(kinds), columnspacing=1.4, handletextpad=0.2)
-        return picture(figure, xlabel)
+        return drawing(figure, xlabel)

@@ -20,11 +20,11 @@ from u1core.report.figures.canvas import (
     INK,
     PALETTE,
     SMALL,
+    Drawing,
     Mark,
-    Picture,
     canvas,
     degrees,
-    picture,
+    drawing,
     plain,
     shorten,
 )
@@ -92,7 +92,7 @@ class Turned:
 # -- roses ----------------------------------------------------------------------------------------
 
 
-def roses(data: Sequence[Rose]) -> Picture:
+def roses(data: Sequence[Rose]) -> Drawing:
     """Draw one rose per class (area in proportion to the share), mean direction and confidence arc."""
     with canvas() as figure:
         axes = plain(figure)
@@ -107,7 +107,7 @@ def roses(data: Sequence[Rose]) -> Picture:
         _rose_ticks(axes)
         axes.set_xlim(-1.85, 2.95 * (columns - 1) + 1.5)
         axes.set_ylim(-3.45 * (rows - 1) - 2.2, 1.75)
-        return picture(figure, "Rose diagrams of the angle, one per class")
+        return drawing(figure, "Rose diagrams of the angle, one per class")
 
 
 def _sectors(axes: Axes, data: Sequence[Rose], at: Sequence[tuple[float, float]]) -> None:
@@ -161,7 +161,7 @@ def _mean_direction(axes: Axes, direction: Direction, at: tuple[float, float]) -
 # -- class directions -----------------------------------------------------------------------------
 
 
-def class_directions(series: Sequence[Series], classes: Sequence[str]) -> Picture:
+def class_directions(series: Sequence[Series], classes: Sequence[str]) -> Drawing:
     """Draw one band per class and one marker per cell in it, with its confidence arc.
 
     Args:
@@ -179,7 +179,7 @@ def class_directions(series: Sequence[Series], classes: Sequence[str]) -> Pictur
         shown = [d.mean for one in series for d in one.directions if d.name in bands and d.mean is not None]
         _band_names(axes, bands, shown)
         axes.set(xlim=(-1.2, 1.2), ylim=(-1.22, 1.22))
-        return picture(figure, "Mean direction of every class in every model, with confidence arcs")
+        return drawing(figure, "Mean direction of every class in every model, with confidence arcs")
 
 
 def _bands(classes: Sequence[str]) -> dict[str, float]:
@@ -234,7 +234,7 @@ def _band_names(axes: Axes, bands: Mapping[str, float], angles: Sequence[float])
 # -- turned pictures ------------------------------------------------------------------------------
 
 
-def turned_directions(data: Sequence[Turned], classes: Sequence[str]) -> Picture:
+def turned_directions(data: Sequence[Turned], classes: Sequence[str]) -> Drawing:
     """Draw, per class, where a turned picture should point (ring) and where it does (dot)."""
     with canvas(SMALL) as figure:
         axes = plain(figure)
@@ -248,7 +248,7 @@ def turned_directions(data: Sequence[Turned], classes: Sequence[str]) -> Picture
             axes.plot(*_at(r, one.expected), marker="o", ms=6.5, mfc="none", mec=INK, mew=0.9)
             axes.plot(*_at(r, one.observed), marker="o", ms=3.6, mfc=PALETTE[1], mec="none", zorder=3)
         axes.set(xlim=(-1.35, 1.35), ylim=(-1.23, 1.23))
-        return picture(figure, "Class directions of the turned pictures: expected and observed")
+        return drawing(figure, "Class directions of the turned pictures: expected and observed")
 
 
 def _at(r: float, angle_rad: float) -> tuple[list[float], list[float]]:

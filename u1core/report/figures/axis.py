@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
-from u1core.report.figures.canvas import FAINT, INK, SMALL, Mark, Picture, canvas, missing_as_nan, picture
+from u1core.report.figures.canvas import FAINT, INK, SMALL, Drawing, Mark, canvas, drawing, missing_as_nan
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Track:
 
 def panel(
     tracks: Sequence[Track], what: str, *, reference: float | None = None, log: bool = False
-) -> Picture:
+) -> Drawing:
     """Draw one measure while the resolution falls from left to right, on a logarithmic scale.
 
     A 1x1 layer stands one step to the right of the smallest map. Rings mark the bottlenecks.
@@ -57,7 +57,7 @@ def panel(
         axes.set_xticks([place[s] for s in shown], labels)
         axes.margins(x=0.07)
         _value_axis(axes, log=log)
-        return picture(figure, f"{what} along the layers")
+        return drawing(figure, f"{what} along the layers")
 
 
 def _apart(place: dict[float, float]) -> list[float]:

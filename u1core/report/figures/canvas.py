@@ -66,8 +66,8 @@ STYLE: Any = {
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture ready for an `<img>`: data URI, size in CSS pixels, text for those who cannot see it."""
+class Drawing:
+    """A drawing ready for an `<img>`: data URI, size in CSS pixels, text for those who cannot see it."""
 
     uri: str
     width: int
@@ -123,10 +123,10 @@ def canvas(size: tuple[float, float] = CARD) -> Iterator[Figure]:
         yield figure
 
 
-def picture(figure: Figure, alt: str) -> Picture:
+def drawing(figure: Figure, alt: str) -> Drawing:
     """Pack a figure, with the text for those who cannot see it."""
     width, height = figure.get_size_inches()
-    return Picture(data_uri(figure), round(100 * width), round(100 * height), alt)
+    return Drawing(data_uri(figure), round(100 * width), round(100 * height), alt)
 
 
 def plain(figure: Figure, rect: tuple[float, float, float, float] = (0, 0, 1, 1)) -> Axes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from u1core.report.figures.canvas import CARD, FAINT, Mark, Picture, canvas, horizontal_rows, picture
+from u1core.report.figures.canvas import CARD, FAINT, Drawing, Mark, canvas, drawing, horizontal_rows
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Score:
     correlation: float
 
 
-def correlations(scores: Sequence[Score], rows: Mapping[str, str], planes: Mapping[str, str]) -> Picture:
+def correlations(scores: Sequence[Score], rows: Mapping[str, str], planes: Mapping[str, str]) -> Drawing:
     """Draw one row per variant, one column per plane, one marker per model.
 
     Args:
@@ -40,7 +40,7 @@ def correlations(scores: Sequence[Score], rows: Mapping[str, str], planes: Mappi
             axes.axvline(0, color=FAINT, lw=0.8)
             axes.axvline(1, color=FAINT, lw=0.8, ls=":")
         figure.supxlabel("complex correlation with the expected angle", fontsize=9, y=0.01)
-        return picture(figure, "Complex correlation of every variant's angle with the expected one")
+        return drawing(figure, "Complex correlation of every variant's angle with the expected one")
 
 
 def _dots(axes: Axes, scores: Sequence[Score], variants: Sequence[str]) -> None:

@@ -20,10 +20,10 @@ from u1core.report.figures.canvas import (
     INK,
     PALETTE,
     SMALL,
-    Picture,
+    Drawing,
     canvas,
+    drawing,
     image_plane_axes,
-    picture,
 )
 
 
@@ -57,7 +57,7 @@ class EnergyMap:
         return a - b * r**2 + c * r**4
 
 
-def energy_map(data: EnergyMap) -> Picture:
+def energy_map(data: EnergyMap) -> Drawing:
     """Draw the mean energy over the image plane with its circles of confusion and the optical axis."""
     with canvas() as figure:
         axes = figure.add_axes((0.12, 0.13, 0.66, 0.83))
@@ -69,7 +69,7 @@ def energy_map(data: EnergyMap) -> Picture:
         axes.plot([0], [0], marker="+", ms=13, mew=4.0, color="black", alpha=0.55)
         axes.plot([0], [0], marker="+", ms=12, mew=1.6, color="white")
         image_plane_axes(axes)
-        return picture(figure, "Mean energy over the image plane with EE50 and EE80 circles")
+        return drawing(figure, "Mean energy over the image plane with EE50 and EE80 circles")
 
 
 def named_circle(axes: Axes, radius: float | None, dash: str, name: str, *, at_rad: float = 2.2) -> None:
@@ -83,7 +83,7 @@ def named_circle(axes: Axes, radius: float | None, dash: str, name: str, *, at_r
     axes.annotate(name, at, color="white", ha="center", va="center", fontsize=8, bbox=box)
 
 
-def sombrero_surface(data: EnergyMap) -> Picture:
+def sombrero_surface(data: EnergyMap) -> Drawing:
     """Draw the fitted Sombrero as a surface, and every pixel of the mean map as a dot on its stem."""
     with canvas() as figure:
         axes = Axes3D(figure, (0.0, 0.0, 0.96, 1.06), computed_zorder=False)
@@ -99,7 +99,7 @@ def sombrero_surface(data: EnergyMap) -> Picture:
         axes.set_box_aspect((1, 1, 0.72), zoom=0.98)
         axes.set_xticks((-1, -0.5, 0, 0.5))
         axes.set_yticks((-0.5, 0, 0.5, 1))
-        return picture(figure, "Sombrero surface of the fitted energy with the mean map's pixels as dots")
+        return drawing(figure, "Sombrero surface of the fitted energy with the mean map's pixels as dots")
 
 
 def _surface(axes: Axes3D, data: EnergyMap, top: float) -> None:
@@ -125,7 +125,7 @@ def _pixels(axes: Axes3D, data: EnergyMap) -> None:
     axes.plot(px, py, e, ls="", marker="o", ms=size, mfc="white", mec=INK, mew=0.6, rasterized=True)
 
 
-def radial_profile(data: EnergyMap) -> Picture:
+def radial_profile(data: EnergyMap) -> Drawing:
     """Draw the ring means against the radius, the fitted curve, its trough and the EE radii."""
     with canvas(SMALL) as figure:
         axes = figure.add_axes((0.15, 0.19, 0.82, 0.71))
@@ -138,7 +138,7 @@ def radial_profile(data: EnergyMap) -> Picture:
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         named_radii(axes, {"EE50": (data.ee50_radius, ":"), "EE80": (data.ee80_radius, "--")})
         _trough(axes, data)
-        return picture(figure, "Radial profile of the energy with the fitted Sombrero curve and its trough")
+        return drawing(figure, "Radial profile of the energy with the fitted Sombrero curve and its trough")
 
 
 def named_radii(axes: Axes, radii: Mapping[str, tuple[float | None, str]]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from u1core.measures.image_plane import CORNER_RADIUS
-from u1core.report.figures.canvas import INK, PALETTE, SHARE, Picture, canvas, image_plane_axes, picture
+from u1core.report.figures.canvas import INK, PALETTE, SHARE, Drawing, canvas, drawing, image_plane_axes
 from u1core.report.figures.energy import named_circle, named_radii
 
 PALE = "#9db8cc"
@@ -40,7 +40,7 @@ class Places:
     wholes: Mapping[str, float]
 
 
-def accuracy_map(data: Places) -> Picture:
+def accuracy_map(data: Places) -> Drawing:
     """Draw the accuracy over the image plane with the radius of half accuracy and EE50."""
     with canvas() as figure:
         axes = figure.add_axes((0.12, 0.13, 0.66, 0.83))
@@ -54,10 +54,10 @@ def accuracy_map(data: Places) -> Picture:
         named_circle(axes, data.ee50_radius, "--", "EE50", at_rad=0.9)
         named_circle(axes, data.half_radius, "-", "half-way")
         image_plane_axes(axes)
-        return picture(figure, "Accuracy of the memory over the image plane")
+        return drawing(figure, "Accuracy of the memory over the image plane")
 
 
-def accuracy_by_radius(data: Places) -> Picture:
+def accuracy_by_radius(data: Places) -> Drawing:
     """Draw every place's accuracy against its radius, between chance and the whole map's accuracy."""
     with canvas() as figure:
         axes = figure.add_axes((0.11, 0.13, 0.86, 0.78))
@@ -70,7 +70,7 @@ def accuracy_by_radius(data: Places) -> Picture:
         named_radii(axes, {"half-way": (data.half_radius, "-"), "EE50": (data.ee50_radius, "--")})
         axes.set(xlim=(-0.02, CORNER_RADIUS), xlabel="r (half images)", ylabel="accuracy (%)")
         axes.set_ylim(0, 1.08 * axes.get_ylim()[1])
-        return picture(figure, "Accuracy of the memory against the radius of the place")
+        return drawing(figure, "Accuracy of the memory against the radius of the place")
 
 
 def _levels(axes: Axes, data: Places) -> None:

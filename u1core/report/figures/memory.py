@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from u1core.report.figures.canvas import INK, MAX_CLASSES, PALETTE, SHARE, Picture, canvas, picture, shorten
+from u1core.report.figures.canvas import INK, MAX_CLASSES, PALETTE, SHARE, Drawing, canvas, drawing, shorten
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Bar:
     high: float | None
 
 
-def memory_accuracy(bars: Sequence[Bar], chance: float | None, head_accuracy: float | None) -> Picture:
+def memory_accuracy(bars: Sequence[Bar], chance: float | None, head_accuracy: float | None) -> Drawing:
     """Draw the accuracy of every scheme side by side, one bar per k, with its confidence interval."""
     with canvas() as figure:
         axes = figure.add_axes((0.12, 0.13, 0.85, 0.75))
@@ -48,7 +48,7 @@ def memory_accuracy(bars: Sequence[Bar], chance: float | None, head_accuracy: fl
         )
         axes.set_yticks(range(0, 101, 20))
         _legend(figure, axes)
-        return picture(
+        return drawing(
             figure, "Accuracy of the memory schemes with confidence intervals, chance and own head"
         )
 
@@ -74,7 +74,7 @@ def _accuracy_bar(axes: Axes, bar: Bar, at: float, width: float, colour: str, la
     )  # fmt: skip
 
 
-def confusion(counts: np.ndarray, names: Sequence[str]) -> Picture:
+def confusion(counts: np.ndarray, names: Sequence[str]) -> Drawing:
     """Draw a confusion matrix: colour and figures are shares of the true class, in per cent.
 
     Args:
@@ -95,7 +95,7 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Picture:
                     axes.annotate(f"{value:.0f}", (j, i), ha="center", va="center", fontsize=7, color=colour)
         _class_ticks(axes, names)
         axes.set(xlabel="predicted class", ylabel="true class")
-        return picture(figure, "Confusion of the memory classifier, pooled scheme, nearest neighbour")
+        return drawing(figure, "Confusion of the memory classifier, pooled scheme, nearest neighbour")
 
 
 def _class_ticks(axes: Axes, names: Sequence[str]) -> None:

@@ -9,12 +9,12 @@ from matplotlib.ticker import FixedLocator
 
 from u1core.report.figures.canvas import (
     FAINT,
+    Drawing,
     Mark,
-    Picture,
     canvas,
+    drawing,
     horizontal_rows,
     missing_as_nan,
-    picture,
 )
 
 LINEAR_POINTS = 5
@@ -53,7 +53,7 @@ class Effect:
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
-def curves(data: Sequence[Curve], ylabel: str, *, skip: int = 0) -> Picture:
+def curves(data: Sequence[Curve], ylabel: str, *, skip: int = 0) -> Drawing:
     """Draw one line per arm over the epochs, with its band.
 
     Args:
@@ -77,10 +77,10 @@ def curves(data: Sequence[Curve], ylabel: str, *, skip: int = 0) -> Picture:
             margin = 0.08 * (max(shown) - min(shown)) or 0.01
             axes.set_ylim(min(shown) - margin, max(shown) + margin)
         axes.set(xlabel="epoch", ylabel=ylabel)
-        return picture(figure, f"{ylabel} over the epochs, one line per arm")
+        return drawing(figure, f"{ylabel} over the epochs, one line per arm")
 
 
-def effects(data: Sequence[Effect], rows: Mapping[str, str], xlabel: str) -> Picture:
+def effects(data: Sequence[Effect], rows: Mapping[str, str], xlabel: str) -> Drawing:
     """Draw one row per arm: its paired gain with the 95 % interval; filled where that leaves out 0.
 
     Args:
@@ -108,4 +108,4 @@ def effects(data: Sequence[Effect], rows: Mapping[str, str], xlabel: str) -> Pic
             axes.xaxis.set_major_locator(FixedLocator(TICKS))
             axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}".replace("-", "−"))
         axes.set_xlabel(xlabel)
-        return picture(figure, xlabel)
+        return drawing(figure, xlabel)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from u1core.report.figures.canvas import Mark, Picture, canvas, picture
+from u1core.report.figures.canvas import Drawing, Mark, canvas, drawing
 
 SD_FROM_DEG, SD_PER_DECADE, SD_BINS = 0.1, 8, 28
 """Bins of the angle's standard deviation: the first starts at 0.1 degrees, eight per power of ten."""
@@ -22,7 +22,7 @@ class Spread:
     median_deg: float
 
 
-def sd_histogram(data: Sequence[Spread]) -> Picture:
+def sd_histogram(data: Sequence[Spread]) -> Drawing:
     """Draw the share of images per bin, one line per cell, and the medians."""
     edges = SD_FROM_DEG * 10.0 ** (np.arange(SD_BINS + 1) / SD_PER_DECADE)
     with canvas() as figure:
@@ -37,4 +37,4 @@ def sd_histogram(data: Sequence[Spread]) -> Picture:
         axes.set(xlim=(edges[0], edges[-1]), xlabel="circular standard deviation of θ (degrees)")
         axes.set(ylabel="images (%)")
         axes.set_ylim(bottom=0)
-        return picture(figure, "Histogram of the standard deviation of the angle")
+        return drawing(figure, "Histogram of the standard deviation of the angle")

@@ -117,7 +117,7 @@ def _classes(scene: Scene) -> Card | None:
     votes = [r for r in _votes(scene) if r["class_name"] in scene.drawn_classes]
     if not votes:
         return None
-    picture = dots(
+    drawing = dots(
         [
             Dot(r["class_name"], r["plane"], r["resultant_length"], is_significant(r["rayleigh_q"]))
             for r in votes
@@ -133,7 +133,7 @@ def _classes(scene: Scene) -> Card | None:
         f"Length of the mean of the models' unit vectors, {models} models: 1 where all lean the same way. "
         "Two models at random have 0.64 on average, so R says little below five. Filled: Rayleigh q < 0.05 "
         f"(BH).{scene.classes_note}",
-        picture,
+        drawing,
         ("class_agreement",),
     )
 

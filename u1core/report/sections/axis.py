@@ -91,8 +91,8 @@ def _card(scene: Scene, names: Sequence[CellName], p: _Panel) -> Card:
         for column in p.columns
         for name, rows in layers.items()
     ]
-    picture = panel(tracks, p.title, reference=p.reference, log=p.log)
-    return Card(p.title[0].upper() + p.title[1:], p.meaning, picture)
+    drawing = panel(tracks, p.title, reference=p.reference, log=p.log)
+    return Card(p.title[0].upper() + p.title[1:], p.meaning, drawing)
 
 
 def _side(row: Row) -> float:

@@ -21,7 +21,7 @@ from u1core.lake.storage import LocalStorage
 from u1core.lake.store import Lake
 from u1core.networks.preprocess import preprocessing_of
 from u1core.networks.resolve import describe_path
-from u1core.training.loop import Answers, Training
+from u1core.training.loop import Predictions, Training
 from u1core.training.run import Run
 
 CATALOG = "catalog.toml"
@@ -104,7 +104,7 @@ def _keep_network(run: Run, weights: bytes, folder: Path) -> ModelEntry:
 
 def _predictions(training: Training, images: Images) -> dict[str, Any]:
     """Return the rows of `training_predictions`: what the network says of the test set."""
-    found: Answers = training.answers(training.division.test)
+    found: Predictions = training.predictions(training.division.test)
     labels = images.labels[found.positions]
     point = training.arm.point
     return {
