@@ -43,7 +43,11 @@ MUTATIONS = {
     "chroma not centred": (FRAMES, "chroma - frame.mean_chroma", "chroma"),
     "U for U V^T": (FRAMES, "U @ Vt if", "U if"),
     "batches merged without their means": (FRAMES, " + np.outer(dh, dd) * self.n * share", ""),
-    "y axis down": (IMAGE_PLANE, "y = 1 - (2 * np.arange(height) + 1)", "y = -1 + (2 * np.arange(height) + 1)"),
+    "y axis down": (
+        IMAGE_PLANE,
+        "y = 1 - (2 * np.arange(height) + 1)",
+        "y = -1 + (2 * np.arange(height) + 1)",
+    ),
     "EE50 at 60 %": (OPTICS, "_encircling_radius(curve, 0.5)", "_encircling_radius(curve, 0.6)"),
     "Sombrero upside down": (OPTICS, "np.ones_like(r2), -r2,", "np.ones_like(r2), r2,"),
 }
