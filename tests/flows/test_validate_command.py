@@ -19,7 +19,7 @@ SOME = {
     "tail of tied angles": "level of the bias test",
     "90 % arcs, bootstrap": "coverage",
 }
-"""One per part of the validation, and the stage that must find it; the script tries them all on all stages."""
+"""One per part of the validation, and the stage that must find it; the script tries all on all stages."""
 
 
 def test_the_product_passes_and_prints_what_it_found(u1):
