@@ -13,13 +13,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("u1core", "flows", "tasks", "sql")
 BIAS, DIRECTIONS = "sql/views/classes/class_bias.sql", "sql/views/classes/class_directions.sql"
 SIGNIFICANCE, CIRCULAR = "sql/macros/significance.sql", "sql/macros/circular.sql"
 FRAMES, OPTICS = "u1core/measures/frames.py", "u1core/measures/optics.py"
+IMAGE_PLANE = "u1core/measures/image_plane.py"
 
 MUTATIONS = {
     "2k degrees of freedom": (BIAS, "2 * (classes - 1) end as mww_dof", "2 * classes end as mww_dof"),
@@ -38,22 +43,51 @@ MUTATIONS = {
     "chroma not centred": (FRAMES, "chroma - frame.mean_chroma", "chroma"),
     "U for U V^T": (FRAMES, "U @ Vt if", "U if"),
     "batches merged without their means": (FRAMES, " + np.outer(dh, dd) * self.n * share", ""),
-    "y axis down": (OPTICS, "y = 1 - (2 * np.arange(height) + 1)", "y = -1 + (2 * np.arange(height) + 1)"),
+    "y axis down": (
+        IMAGE_PLANE,
+        "y = 1 - (2 * np.arange(height) + 1)",
+        "y = -1 + (2 * np.arange(height) + 1)",
+    ),
     "EE50 at 60 %": (OPTICS, "_encircling_radius(curve, 0.5)", "_encircling_radius(curve, 0.6)"),
     "Sombrero upside down": (OPTICS, "np.ones_like(r2), -r2,", "np.ones_like(r2), r2,"),
 }
 """What is broken: file, text, replacement. Each text occurs once."""
 
 
-def validate_broken(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `u1 validate --quick` on a copy of the package in `folder` with one mutation applied."""
+def mutate(name: str, folder: Path) -> None:
+    """Copy the package into a folder and break the copy."""
     file, text, replacement = MUTATIONS[name]
-    for package in ("u1core", "flows", "tasks", "sql"):
+    for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     source = (folder / file).read_text()
     if source.count(text) != 1:
         raise ValueError(f"{name}: {text!r} occurs {source.count(text)} times in {file}, expected once")
     (folder / file).write_text(source.replace(text, replacement))
+
+
+@contextmanager
+def imported_from(folder: Path) -> Iterator[None]:
+    """Have this process import the copy in a folder; other libraries are not imported anew."""
+
+    def ours() -> dict[str, ModuleType]:
+        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in PACKAGES}
+
+    sound = ours()
+    sys.path.insert(0, str(folder))
+    try:
+        for name in sound:
+            del sys.modules[name]
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in ours():
+            del sys.modules[name]
+        sys.modules.update(sound)
+
+
+def validate_broken(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `u1 validate --quick` on a copy of the package in `folder` with one mutation applied."""
+    mutate(name, folder)
     return subprocess.run(
         [sys.executable, "-c", "from flows.cli import main; main()", "validate", "--quick"],
         cwd=folder,

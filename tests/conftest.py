@@ -1,5 +1,6 @@
 """What tests of several folders use: the command line, a Prefect server, and an object store."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -14,6 +15,11 @@ from pyarrow import fs
 
 SERVED = {"sweep", "retry", "train"}
 """Commands that start a Prefect server of their own where none is given."""
+LONGEST = (
+    "test_signals",
+    "test_sweep",
+)
+"""Modules that take more than ten seconds, longest first."""
 
 
 def pytest_configure(config):
@@ -23,8 +29,20 @@ def pytest_configure(config):
     os.environ["PREFECT_HOME"] = home.name
     # As many processes as cores: threads would only wait for each other, five times as long on two.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    # Wide tables, whatever terminal this runs in.
-    os.environ["COLUMNS"] = "200"
+    # Wide tables, whatever terminal this runs in: the commands' console is made when they are imported.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("COLUMNS", "200")
+        importlib.import_module("flows.cli")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Keep the tests of a module together, for they share what is costly; the longest modules first."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +54,7 @@ def environment(tmp_path_factory):
         "PREFECT_HOME": str(home / "prefect"),
         "U1_CACHE": str(home / "cache"),
         "PYTHONPATH": str(ROOT),
+        "COLUMNS": "200",
     }
 
 

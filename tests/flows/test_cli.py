@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from command import run_apart
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,31 @@ def test_a_mistake_is_one_line(u1, tmp_path, arguments, said):
     assert len(done.stderr.splitlines()) == 1
     assert said in done.stderr
     assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["retry", "--lake", "taken"],
+        ["serve", "--every", "often"],
+        ["train", "--tasks", "digit"],
+        ["report"],
+        ["migrate"],
+        ["verify"],
+        ["gc"],
+        ["validate", "--quick", "--lake", "nowhere"],
+        ["catalog", "add", "somewhere:model"],
+    ],
+    ids=" ".join,
+)
+def test_a_process_says_what_the_command_says_here(u1, environment, tmp_path, arguments):
+    """For the commands that tests/flows/test_imports.py does not run in processes."""
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.tex").touch()
+    apart, here = run_apart(arguments, tmp_path, environment), u1(*arguments)
+    assert (apart.returncode, apart.stdout, apart.stderr) == (here.returncode, here.stdout, here.stderr)
+    assert apart.returncode == 1
+    assert apart.stderr.startswith("u1: ") and len(apart.stderr.splitlines()) == 1
 
 
 def test_a_catalog_with_mistakes_names_entry_field_and_valid_values(u1, tmp_path):
@@ -85,10 +111,10 @@ def test_every_command_has_help(u1):
     assert u1().returncode == 0
 
 
-def test_doctor_finds_this_environment_sound(u1):
-    done = u1("doctor")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "work together" in done.stdout
+def test_doctor_finds_this_environment_sound(u1, environment, tmp_path):
+    for done in (u1("doctor"), run_apart(["doctor"], tmp_path, environment)):
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "work together" in done.stdout
     # A server that does not answer is a fault, with what to do.
     broken = u1("doctor", PREFECT_API_URL="http://127.0.0.1:9/api")
     assert broken.returncode == 1
@@ -135,19 +161,13 @@ def test_a_damaged_file_is_named(u1, tmp_path):
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_piped_shell_answers_and_stops_at_a_mistake(environment, u1, tmp_path):
-    import subprocess
-    import sys
-
+def test_a_piped_shell_answers_and_stops_at_a_mistake(environment, tmp_path):
     from u1core.lake.store import Lake
 
     Lake.open(tmp_path / "lake", create=True)
 
     def pipe(text):
-        command = [sys.executable, "-c", "from flows.cli import main; main()", "sql"]
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, input=text, capture_output=True, text=True, check=False
-        )
+        return run_apart(["sql"], tmp_path, environment, input=text)
 
     good = pipe("select 41 + 1 as a;\nselect 'last' as b")
     assert good.returncode == 0

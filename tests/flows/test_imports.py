@@ -1,4 +1,7 @@
-"""What each command imports before it answers: this keeps them fast, whatever the machine is doing."""
+"""What each command imports before it answers: this keeps them fast, whatever the machine is doing.
+
+These are processes; what they say is what the other tests' commands say, which run in the tests' own.
+"""
 
 import subprocess
 import sys
@@ -23,6 +26,7 @@ LIBRARIES = {
 LISTING = """
 import sys
 from flows.cli import main
+sys.argv[0] = "u1"
 try:
     main()
 finally:
@@ -32,7 +36,7 @@ finally:
 
 @pytest.fixture
 def imported(environment, tmp_path):
-    """Run `u1` in a temporary folder; return the libraries it imported, and its exit status."""
+    """Run `u1` in a temporary folder; return the libraries it imported, its exit status, and what it said."""
 
     def run(*arguments):
         done = subprocess.run(
@@ -44,8 +48,8 @@ def imported(environment, tmp_path):
             timeout=300,
             check=False,
         )
-        listed = next(line for line in done.stderr.splitlines() if line.startswith("imported:"))
-        return LIBRARIES & set(listed.split()), done.returncode
+        errors, _, listed = done.stderr.rpartition("imported:")
+        return LIBRARIES & set(listed.split()), done.returncode, (done.stdout, errors)
 
     return run
 
@@ -66,13 +70,15 @@ def imported(environment, tmp_path):
         (["catalog", "check", "resnet51"], 1),
     ],
 )
-def test_these_need_none_of_the_large_libraries(imported, tmp_path, arguments, status):
+def test_these_need_none_of_the_large_libraries(imported, u1, tmp_path, arguments, status):
     Lake.open(tmp_path / "lake", create=True)
-    assert imported(*arguments) == (set(), status)
+    here = u1(*arguments)
+    assert imported(*arguments) == (set(), status, (here.stdout, here.stderr))
+    assert here.returncode == status
 
 
 def test_a_plan_imports_what_its_networks_are_made_of_and_nothing_else(imported):
-    libraries, status = imported("plan", "--models", "cifar10_resnet20,pixels", "--datasets", "digits")
+    libraries, status, _ = imported("plan", "--models", "cifar10_resnet20,pixels", "--datasets", "digits")
     assert status == 0
     assert libraries <= {"torch"}
 

@@ -8,6 +8,8 @@ import sys
 import pytest
 from command import wait_until
 
+from u1core.cells import extract
+
 pytestmark = pytest.mark.slow
 
 SWEEP = [
@@ -17,7 +19,7 @@ SWEEP = [
     "--datasets",
     "digits",
     "--limit",
-    400,
+    100,
     "--location-limit",
     0,
 ]
@@ -25,10 +27,13 @@ TRAIN = ["train", "--tasks", "digits", "--network", "small_cnn:16", "--arms", "o
 LONG = [*TRAIN, "--epochs", 60, "--batch-size", 32, "--sweep-limit", 0]
 RECORDS = "count(*), count(distinct (layer, image_id)) from records"
 EPOCHS = "count(*), count(distinct epoch) from training_epochs"
+PART_IMAGES = 50
 # A test runner in the background, or under nohup, has its children ignore what is sent here.
-U1 = """
+U1 = f"""
 import signal
 from flows.cli import main
+from u1core.cells import extract
+extract.PART_IMAGES = {PART_IMAGES}
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 main()
@@ -44,7 +49,9 @@ main()
         (LONG, "training_epochs", signal.SIGTERM, EPOCHS),
     ],
 )
-def test_a_signal_ends_it_cleanly(u1, u1_apart, ask, environment, tmp_path, arguments, begun, sent, counted):
+def test_a_signal_ends_it_cleanly(
+    u1, u1_apart, ask, environment, tmp_path, monkeypatch, arguments, begun, sent, counted
+):
     command = [sys.executable, "-c", U1, *map(str, arguments)]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True, text=True
@@ -55,11 +62,12 @@ def test_a_signal_ends_it_cleanly(u1, u1_apart, ask, environment, tmp_path, argu
     assert process.returncode == 1
     assert said.strip() == "u1: interrupted; what is written is kept, the same command goes on from here"
     wait_until(lambda: not is_alive(process.pid))
+    monkeypatch.setattr(extract, "PART_IMAGES", PART_IMAGES)
     resumed = (u1_apart if "dask" in arguments else u1)(*arguments)
     assert resumed.returncode == 0, resumed.stderr
     assert "1 cells computed" in resumed.stdout or "1 runs and cells computed" in resumed.stdout
     ((rows, different),) = ask(f"select {counted}")
-    assert rows == different == {"records": str(800 * 6), "training_epochs": "60"}[begun]
+    assert rows == different == {"records": str(200 * 6), "training_epochs": "60"}[begun]
 
 
 @pytest.mark.parametrize("place", [[], ["--runner", "dask"]])

@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+from u1core.lake.connect import freeze
+
 UNIFORM_EE50 = math.sqrt(2 / math.pi)
 LEANINGS = {0: -2.0, 1: -0.6, 2: 0.1, 3: 0.8, 4: 2.4}
 
@@ -57,7 +59,13 @@ def _insert_cell(lake, keys, ee50=0.5, theta_correct=40):
 
 
 def claims(lake):
-    return {row["claim"]: row for row in lake.rows("select * from claims")}
+    """Return the claims by number, the costly views computed once, as a sweep does; and not for good."""
+    lake.connection.execute("begin")
+    try:
+        freeze(lake.connection)
+        return {row["claim"]: row for row in lake.rows("select * from claims")}
+    finally:
+        lake.connection.execute("rollback")
 
 
 def test_claims_hold_on_a_convincing_lake(convincing_lake):
