@@ -11,6 +11,15 @@ create macro wrap_angle(angle_rad) as
 create macro angular_difference(angle_a_rad, angle_b_rad) as
     wrap_angle(angle_a_rad - angle_b_rad);
 
+-- In which of so many equal sectors of the circle an angle lies: from 1, which
+-- begins at -pi. Open below and closed above, as (-pi, pi] is.
+create macro sector_of(angle_rad, sectors) as
+    greatest(ceil((angle_rad + pi()) / (2 * pi()) * sectors), 1)::bigint;
+
+-- The angle in the middle of a sector.
+create macro sector_centre(sector, sectors) as
+    -pi() + (sector - 0.5) * 2 * pi() / sectors;
+
 -- Mean resultant length R in [0, 1] of a sample with this mean cosine and mean
 -- sine. Mardia & Jupp 2000, eq. 2.2.3. Rounding may pass 1, the clamp takes it
 -- back. Null without angles.
