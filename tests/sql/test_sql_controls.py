@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 from u1core.cells.variants import VARIANTS
-from u1core.lake.connect import connect
 from u1core.lake.views import analysis
 
 PI = math.pi
@@ -235,5 +234,7 @@ def test_bias_beyond_the_pictures_stays_where_a_sector_holds_it(lake):
     # Each class is tied at a point of its own: W = 2 n.
     assert row["mww_w"] == pytest.approx(24)
     assert row["effect_size"] == pytest.approx((24 - 8) / 24)
-    insert_sectors(other := type(lake)(connect(None)), [tied, constant])
-    assert other.row(analysis("class_bias_beyond_pixels"), split="query")["sectors"] == 1
+    for table in ("cells", "angles"):
+        lake.connection.execute(f"delete from lake.{table}")
+    insert_sectors(lake, [tied, constant])
+    assert lake.row(analysis("class_bias_beyond_pixels"), split="query")["sectors"] == 1
