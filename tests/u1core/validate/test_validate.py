@@ -139,7 +139,7 @@ def test_every_stage_runs_in_order_with_numbers_of_its_own(monkeypatch):
         return Outcome([Finding("a", "", "", True)])
 
     monkeypatch.setattr(validation, "STAGES", {"one": stage, "two": stage})
-    found = validation.validate(quick=True, report=lambda *args: seen.append(args))
+    found = validation.validate(quick=True, progress=lambda *args: seen.append(args))
     assert len(found.findings) == 2
     assert seen == [(0, 2, "one"), (1, 2, "two"), (2, 2, "")]
     assert draws[0] != draws[1]
