@@ -324,7 +324,7 @@ def test_a_network_of_a_plugin_with_published_preprocessing(install):
         "u1_acme:Source",
         "from pathlib import Path\n"
         "from torch import nn\n"
-        "from u1core.networks.sources.files import LocalFile, ModelSource, Preprocessing, Weights\n"
+        "from u1core.networks.sources import LocalFile, ModelSource, Preprocessing, Weights\n"
         "class Source(ModelSource):\n"
         "    separator = '/'\n"
         "    def names(self): return ['net']\n"
