@@ -5,7 +5,7 @@ BIN := .venv/bin
 SWEEP_LIMIT ?= 400
 KILLS ?= 20
 
-.PHONY: help install sweep validate test faults fuzz licences audit bench catalog-check check lock build clean
+.PHONY: help install sweep validate test faults fuzz licences audit bench catalog-check columns check lock build clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ bench: install  ## how fast, against what: docs/benchmarks.md
 
 catalog-check: install  ## the optical path of every network of torchvision and timm, docs/models.md
 	$(BIN)/python benchmarks/models_page.py
+
+columns: install  ## in which file and line every public column is computed, docs/columns.md
+	$(BIN)/python benchmarks/columns_page.py
 
 check: install  ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -46,9 +46,7 @@ images as (
         circle.plane,
         circle.label,
         circle.theta_rad,
-        least(
-            7, floor(8 * (pictures.theta_rad + pi()) / (2 * pi()))
-        ) as sector,
+        sector_of(pictures.theta_rad, 8) as sector,
     from pairs
     inner join circle
         on pairs.cell_key = circle.cell_key

@@ -1,6 +1,6 @@
 -- Question: how are the angles of each class spread around the circle?
--- Grain: bin, class, plane, cell (current); bottleneck layer; bins are equal,
---   the first begins at -pi, empty ones have no row
+-- Grain: bin, class, plane, cell (current); bottleneck layer; bins are equal
+--   sectors as sector_of counts them, empty ones have no row
 -- Reads: plane_angles, layers
 -- Params: $split ('memory' or 'query'), $bins (bins of the circle)
 with
@@ -31,13 +31,10 @@ circle as (
         and plane_angles.theta_rad is not null
 ),
 
--- Bins are open below and closed above, as (-pi, pi] is.
 binned as (
     select
         * exclude (theta_rad),
-        greatest(
-            ceil((theta_rad + pi()) / (2 * pi()) * $bins), 1
-        )::bigint as bin,
+        sector_of(theta_rad, $bins) as bin,
     from circle
 ),
 
@@ -53,7 +50,7 @@ counted as (
         label,
         class_name,
         bin,
-        -pi() + (bin - 0.5) * 2 * pi() / $bins as bin_centre_rad,
+        sector_centre(bin, $bins) as bin_centre_rad,
         count(*) as n,
     from binned
     group by

@@ -3,8 +3,9 @@
 -- Reads: records, vectors, angles, frames, energy_maps, neighbours,
 --   location_neighbours, failures, concentration_by_layer, sombrero,
 --   class_bias, class_directions, plane_agreement, controls, composition,
---   theta_uncertainty, memory_report, location_accuracy, location_report,
---   model_agreement, class_agreement
+--   theta_uncertainty, theta_sectors, theta_spread, theta_summary, weak_angles,
+--   memory_report, location_accuracy, location_report, model_agreement,
+--   class_agreement
 -- Params: none
 with
 
@@ -165,6 +166,46 @@ counts as (
         cell_key,
         count(*) - count(distinct (layer, plane, split, label)) as repeats,
     from class_directions
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'theta_sectors' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (plane, split, label, sector)) as repeats,
+    from theta_sectors
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'theta_spread' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (plane, split, bin)) as repeats,
+    from theta_spread
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'theta_summary' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (plane, split)) as repeats,
+    from theta_summary
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'weak_angles' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (plane, split)) as repeats,
+    from weak_angles
     group by
         dataset,
         cell_key

@@ -2,8 +2,8 @@
 -- Grain: relation, column and value that does not, with its cell; healthy: no
 --   row
 -- Reads: class_directions, class_bias, model_agreement, plane_agreement,
---   class_agreement, controls, composition, memory_report, memory_per_class,
---   location_accuracy, location_report
+--   class_agreement, controls, composition, weak_angles, memory_report,
+--   memory_per_class, location_accuracy, location_report
 -- Params: none
 with
 
@@ -144,6 +144,15 @@ classes as (
     from memory_per_class
 ),
 
+weak as (
+    select
+        'weak_angles' as relation,
+        cell_key,
+        'weak_share' as measure,
+        weak_share as share,
+    from weak_angles
+),
+
 places as (
     select
         'location_accuracy' as relation,
@@ -194,6 +203,8 @@ all_shares as (
     select * from variants
     union all by name
     select * from pictures
+    union all by name
+    select * from weak
     union all by name
     select * from places
     union all by name

@@ -4,6 +4,9 @@
 -- Params: none
 
 -- The rows of a raw table that belong to current cells; cells is the view.
+-- Example: (with cell as (select 'a' as cell_key, true as is_current),
+--   r as (select unnest(['a', 'b']) as cell_key)
+--   select list(cell_key) from rows_of_current(r, cell)) = ['a']
 create macro rows_of_current(relation, cells) as table (
     with
 

@@ -6,6 +6,7 @@
 -- 97.5 % quantile of Student's t with 1, 2, ... degrees of freedom. From 10 on
 -- the expansion about the normal quantile (Abramowitz & Stegun 26.7.5) is
 -- within 1e-5; below, the values are R's qt(0.975, dof). Null without any.
+-- Example: t_quantile_975(2) = 4.3026527297495
 create macro t_quantile_975(dof) as
     case
         when dof < 1 then null
@@ -29,22 +30,26 @@ create macro t_quantile_975(dof) as
     end;
 
 -- Half width of the 95 % t-interval of a mean; null for one value.
+-- Example: mean_half_width(4, 2) = t_quantile_975(3)
 create macro mean_half_width(n, standard_deviation) as
     t_quantile_975(n - 1) * standard_deviation / sqrt(n);
 
 -- Ways to flip signs, the one that was seen left out: all of them up to 15
 -- pairs, 9,999 drawn ones beyond.
+-- Example: flip_count(3) = 7
 create macro flip_count(n) as
     case when n <= 15 then (2 ** n)::bigint - 1 else 9999 end;
 
 -- Is the sign of a pair (from 1) turned by this flip (from 1)? By the bits of
 -- its number, or drawn by md5, so that it is the same on every machine.
+-- Example: is_turned(5, 2, 3) = false
 create macro is_turned(flip, pair, n) as
     case
         when n <= 15 then (flip >> (pair - 1)) & 1 = 1
         else md5_number_lower(concat(flip, ':', pair)) % 2 = 1
     end;
 
+-- Example: flipped_sum([1, 2, 4], 5) = -1 + 2 - 4
 create macro flipped_sum(differences, flip) as
     list_sum(
         list_transform(
@@ -61,6 +66,7 @@ create macro flipped_sum(differences, flip) as
 -- One-sided sign-flip permutation p of paired differences, exact up to 15 pairs
 -- (Fisher 1935, section 21): the share of sign patterns whose sum is at least
 -- the one seen. With n pairs it is never below 2^-n. Null without pairs.
+-- Example: sign_flip_p([1, 2, 4]) = 1 / 8
 create macro sign_flip_p(differences) as
     case
         when len(differences) > 0
@@ -76,6 +82,7 @@ create macro sign_flip_p(differences) as
 -- Pairs that a two-sided t-test at 5 % needs to see a mean difference with 80 %
 -- power: (z_.975 + z_.8)^2 sd^2 / difference^2 + z_.975^2 / 2, so at least 2
 -- (Guenther 1981).
+-- Example: pairs_needed(1, 1) = 10
 create macro pairs_needed(standard_deviation, difference) as
     ceil(
         7.8488797343549 * (standard_deviation / difference) ** 2

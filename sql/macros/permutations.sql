@@ -4,6 +4,7 @@
 -- Params: none
 
 -- Unit vectors of a list of angles: all cosines, then all sines.
+-- Example: unit_vectors([0, pi() / 2]) = [1, 0, 0, 1]
 create macro unit_vectors(angles_rad) as
     list_concat(
         list_transform(angles_rad, lambda a: cos(a)),
@@ -11,11 +12,13 @@ create macro unit_vectors(angles_rad) as
     );
 
 -- Mean over classes of cos(a - b), in [-1, 1], of two lists of unit vectors.
+-- Example: mean_cosine([1.0, 1.0, 0.0, 0.0], [1.0, -1.0, 0.0, 0.0]) = 0
 create macro mean_cosine(unit_a, unit_b) as
     list_dot_product(unit_a, unit_b) / (len(unit_a) / 2);
 
 -- Permutations drawn for each of so many pairs: 9,999, fewer above 100 classes,
 -- where each one costs more, and above 10,000 pairs, as those of 70 models.
+-- Example: permutation_count(10, 20000) = 5000
 create macro permutation_count(classes, pairs) as
     greatest(
         99,
@@ -28,6 +31,7 @@ create macro permutation_count(classes, pairs) as
 
 -- The seed-th permutation of 1..classes: positions in the order of their md5,
 -- so it is the same on every machine, version and day.
+-- Example: label_permutation(1, 7) = [1]
 create macro label_permutation(classes, seed) as
     list_grade_up(
         list_transform(
@@ -38,6 +42,7 @@ create macro label_permutation(classes, seed) as
 
 -- Where the entries of reordered unit vectors are taken from: cosines, then
 -- sines.
+-- Example: vector_positions([2, 1]) = [2, 1, 4, 3]
 create macro vector_positions(permutation) as
     list_concat(
         permutation,
@@ -47,20 +52,24 @@ create macro vector_positions(permutation) as
     );
 
 -- Unit vectors with their classes reordered.
+-- Example: permuted_vectors([1, 0, 0, 1], [2, 1]) = [0, 1, 1, 0]
 create macro permuted_vectors(unit, permutation) as
     list_select(unit, vector_positions(permutation));
 
 -- Shuffles drawn of a deck of cards: about 1,000,000 cards in all, but never
 -- below 999 shuffles nor above 9,999.
+-- Example: shuffle_count(500) = 2000
 create macro shuffle_count(cards) as
     least(9999, greatest(999, 1000000 // cards));
 
 -- Cards of the deck that n images are shuffled with: the next power of two, so
 -- that few decks serve every number of images.
+-- Example: deck_size(5) = 8
 create macro deck_size(n) as
     (2 ** ceil(log2(n)))::bigint;
 
 -- The labels of classes of these sizes, one per image: [2, 1] gives 1, 1, 2.
+-- Example: repeated_labels([2, 1]) = [1, 1, 2]
 create macro repeated_labels(class_sizes) as
     flatten(
         list_transform(
@@ -71,8 +80,10 @@ create macro repeated_labels(class_sizes) as
     );
 
 -- Uniform scores of ranks 1..n (average ranks too): points on the circle.
+-- Example: score_cosines([1, 2]) = [-1, 1]
 create macro score_cosines(ranks) as
     list_transform(ranks, lambda rank: cos(2 * pi() * rank / len(ranks)));
 
+-- Example: score_sines([1, 2, 3, 4]) = [1, 0, -1, 0]
 create macro score_sines(ranks) as
     list_transform(ranks, lambda rank: sin(2 * pi() * rank / len(ranks)));

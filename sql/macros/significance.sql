@@ -6,6 +6,7 @@
 -- Rayleigh test of uniformity. Zar 1999, eq. 27.4 (CircStat's form):
 -- exp(sqrt(1 + 4n + 4(n^2 - Rn^2)) - (1 + 2n)), Rn = n R, rationalised so that
 -- large n does not cancel. The rival is astropy's series (Wilkie 1983).
+-- Example: rayleigh_p(1, 1) = exp(sqrt(5) - 3)
 create macro rayleigh_p(n, resultant_length) as
     exp(
         -4 * (n * resultant_length) ** 2
@@ -24,6 +25,7 @@ create macro rayleigh_p(n, resultant_length) as
 -- exp(-w/2) sum_{j < dof/2} (w/2)^j / j! (Abramowitz & Stegun 26.4.21). Each
 -- term is a Poisson probability taken from its logarithm, so nothing overflows
 -- and p goes to 0 quietly. Null for odd or no degrees of freedom.
+-- Example: chi2_sf_even(2, 4) = 2 * exp(-1)
 create macro chi2_sf_even(w, dof) as
     case
         when w is null or dof is null or dof < 2 or dof % 2 <> 0
@@ -45,18 +47,22 @@ create macro chi2_sf_even(w, dof) as
 -- Rank of x in its group, from 1 (window): the least and the greatest of equal
 -- values, and the mean of both, which ties get. One sort serves all: the
 -- running count includes ties, the rank does not.
+-- Example: least_rank(x, true) for each x in [3, 5, 5] = [1, 2, 2]
 create macro least_rank(x, grouping) as
     rank() over (partition by grouping order by x);
 
+-- Example: greatest_rank(x, true) for each x in [3, 5, 5] = [1, 3, 3]
 create macro greatest_rank(x, grouping) as
     count(*) over (partition by grouping order by x);
 
+-- Example: average_rank(x, true) for each x in [3, 5, 5] = [1, 2.5, 2.5]
 create macro average_rank(x, grouping) as
     (least_rank(x, grouping) + greatest_rank(x, grouping)) / 2.0;
 
 -- How tied n ranks are: sum(t^3 - t) / (n^3 - n) over groups of t equal values
 -- (Kruskal & Wallis 1952); tied is the sum of t^2 - 1 over values. 0 without
 -- ties, 1 when all are equal, near 1 / m^2 for m equal groups.
+-- Example: tie_share(3, 24) = 1
 create macro tie_share(n, tied) as
     case
         when n > 1
@@ -69,12 +75,14 @@ create macro tie_share(n, tied) as
 -- where it errs on the side of no bias. One group of equal angles shifts the
 -- mean score off 0 and so raises W by about 5 n tie_share^2 however the classes
 -- lie: at most 0.06 here.
+-- Example: mww_tail_is_trusted(100, 19, 0) = false
 create macro mww_tail_is_trusted(n, smallest_class, tie_share) as
     tie_share * sqrt(n) <= 0.1
     and (smallest_class >= 20 or n > 5000);
 
 -- Share of null values at least as high as what was seen, which counts as one
 -- of them (Davison & Hinkley 1997, section 4.2).
+-- Example: exceedance_p([1, 2, 3], 2) = 3 / 4
 create macro exceedance_p(null_values, seen) as
     (
         1 + len(null_values)
@@ -83,6 +91,9 @@ create macro exceedance_p(null_values, seen) as
 
 -- The rows of a relation with q (Benjamini & Hochberg 1995): the smallest
 -- p m / rank at this p or above, m and ranks over all rows with a p.
+-- Example: (with tests as (select unnest([0.01, 0.03, 0.04]) as p)
+--   select list(q order by p) from benjamini_hochberg(tests, p)) =
+--   [0.03, 0.04, 0.04]
 create macro benjamini_hochberg(relation, p) as table (
     with
 
@@ -107,16 +118,19 @@ create macro benjamini_hochberg(relation, p) as table (
 );
 
 -- Wilson 1927 score interval of a share at 95 %; null without trials.
+-- Example: wilson_half_width(0, 10) = wilson_centre(0, 10)
 create macro wilson_half_width(share, n) as
     1.959963984540054 / (1 + 1.959963984540054 ** 2 / n)
     * sqrt(
         share * (1 - share) / n + 1.959963984540054 ** 2 / (4.0 * n * n)
     );
 
+-- Example: wilson_centre(0.5, 10) = 0.5
 create macro wilson_centre(share, n) as
     (share + 1.959963984540054 ** 2 / (2.0 * n))
     / (1 + 1.959963984540054 ** 2 / n);
 
+-- Example: wilson_low(0, 10) = 0
 create macro wilson_low(share, n) as
     case
         when n > 0 and share is not null
@@ -125,6 +139,7 @@ create macro wilson_low(share, n) as
             )
     end;
 
+-- Example: wilson_high(1, 10) = 1
 create macro wilson_high(share, n) as
     case
         when n > 0 and share is not null

@@ -1,6 +1,7 @@
 """Every option is declared once: what the command line, Prefect and the science make of it."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -49,6 +50,8 @@ DEFAULTS = {
 @pytest.fixture
 def typed(monkeypatch):
     """Type a command that stops before it runs; return the options it came to, and how it ended."""
+    for name in [name for name in os.environ if name.startswith("U1_")]:
+        monkeypatch.delenv(name)
 
     def run(*arguments):
         seen = []
@@ -120,6 +123,17 @@ def test_every_field_with_an_option_is_an_argument_and_is_read(typed, tmp_path):
     ), ended.output  # fmt: skip
     left = {field.name for field in dataclasses.fields(Options)} - {a.name for a in arguments_of(Options)}
     assert left == {"only"}
+
+
+def test_the_environment_stands_in_for_what_is_not_typed(typed, monkeypatch):
+    names = {"U1_LAKE": "a", "U1_CATALOG": "b", "U1_MODELS": "c", "U1_DATA": "d"}
+    for name, value in names.items():
+        monkeypatch.setenv(name, value)
+    places = {"catalog": Path("b"), "models_dir": Path("c"), "data_dir": Path("d")}
+    assert typed("sweep")[0] == Options(lake="a", **places)
+    assert typed("sweep", "--lake", "e")[0] == Options(lake="e", **places)
+    monkeypatch.setenv("U1_CLUSTER", "f:G")
+    assert typed("sweep", "--runner", "dask")[0].cluster == "f:G"
 
 
 def test_a_command_takes_no_argument_that_it_leaves_out(typed):

@@ -35,6 +35,7 @@ BREAK_VIEW = {
     "confusion_adds_up": ("memory_confusion", "update memory_confusion set n = n + 1"),
     "current_cells_unique": ("cells", "insert into cells from cells"),
     "directions_in_range": ("class_directions", "update class_directions set ci_low_rad = 4"),
+    "sectors_add_up": ("theta_sectors", "update theta_sectors set n = n + 1"),
     "shares_in_unit_interval": ("class_bias", "update class_bias set mww_q = 1.5"),
 }
 """By check: the derived view it guards, and a statement that breaks that view's rows."""
@@ -52,8 +53,8 @@ TWICE = [
 ]  # fmt: skip
 TWICE_VIEW = [
     "concentration_by_layer", "sombrero", "class_bias", "class_directions", "plane_agreement", "controls",
-    "composition", "theta_uncertainty", "memory_report", "location_accuracy", "location_report",
-    "model_agreement", "class_agreement",
+    "composition", "theta_uncertainty", "theta_sectors", "theta_spread", "theta_summary", "weak_angles",
+    "memory_report", "location_accuracy", "location_report", "model_agreement", "class_agreement",
 ]  # fmt: skip
 
 

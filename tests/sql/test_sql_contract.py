@@ -50,6 +50,11 @@ CONTRACT = {
     + "is_bottleneck plane split expected n complex_correlation turn_rad mean_cosine median_error_rad "
     "class_agreement",
     "theta_uncertainty": IMAGE_KEYS + "readings theta_image_sd_rad theta_feature_sd_rad",
+    "plane_uncertainty": IMAGE_KEYS + "plane readings sd_rad",
+    "theta_sectors": LAYER_KEYS + "plane split label class_name sectors sector n",
+    "theta_summary": LAYER_KEYS + "plane split n readings median_sd_rad upper_sd_rad",
+    "theta_spread": LAYER_KEYS + "plane split bin sd_low_rad sd_high_rad n",
+    "weak_angles": LAYER_KEYS + "plane split n weak_share",
     "sombrero": LAYER_KEYS
     + FOCUS
     + "layer_index split a b c trough_radius r_squared anisotropy shape a_se b_se c_se trough_radius_se "

@@ -154,6 +154,48 @@ def test_uncertainty_by_class_takes_medians_and_counts_the_weak(lake):
     assert cow["theta_image_sd_rad"] == pytest.approx(0, abs=1e-7)
 
 
+def insert_readings(lake, turns):
+    """Store images whose theta_image in the original and two shifts is 0, turn, -turn."""
+    for variant, sign in (("original", 0), ("shift-up", 1), ("shift-down", -1)):
+        insert_z(lake, lake.cell(variant, variant=variant), [np.exp(1j * sign * turn) for turn in turns])
+
+
+def sd_rad(turn):
+    """The circular standard deviation of 0, turn, -turn: R = (1 + 2 cos turn) / 3."""
+    return math.sqrt(-2 * math.log((1 + 2 * math.cos(turn)) / 3))
+
+
+def test_uncertainty_of_a_cell_is_summed_up_over_its_images(lake):
+    turns = [0.1, 0.2, 0.4, 0.8, 1.0]
+    insert_readings(lake, turns)
+    found = lake.rows(
+        "select plane, n, readings, median_sd_rad, upper_sd_rad from theta_summary order by plane"
+    )
+    feature, image = (tuple(row.values()) for row in found)
+    assert feature == ("feature", 0, None, None, None)
+    assert image[:3] == ("image", 5, 3)
+    assert image[3] == pytest.approx(sd_rad(0.4))
+    # 0.9 of the way along five values: 0.6 of the way from the fourth to the fifth.
+    assert image[4] == pytest.approx(0.4 * sd_rad(0.8) + 0.6 * sd_rad(1.0))
+    rows = lake.rows("select image_id, sd_rad from plane_uncertainty where plane = 'image' order by image_id")
+    assert [row["sd_rad"] for row in rows] == pytest.approx([sd_rad(turn) for turn in turns])
+
+
+def test_spread_counts_images_in_eighths_of_a_power_of_ten(lake):
+    # sd of three readings is about turn sqrt(2/3) for small turns; 0.1 degrees begin the first bin.
+    insert_readings(lake, [1e-6, 0.01, 0.01, 1.5, 2.09])
+    rows = lake.rows("select * from theta_spread where plane = 'image' order by bin")
+    assert [row["bin"] for row in rows] == list(range(1, 29))
+    edges = [*(row["sd_low_rad"] for row in rows), rows[-1]["sd_high_rad"]]
+    assert np.degrees(edges) == pytest.approx(0.1 * 10 ** (np.arange(29) / 8))
+    assert [row["sd_high_rad"] for row in rows[:-1]] == pytest.approx(edges[1:-1])
+    # 8 log10(sd / 0.1) of 0.468, 79.7 and 198 degrees is 5.4, 23.2 and 26.4.
+    counted = {row["bin"]: row["n"] for row in rows if row["n"]}
+    expected = [math.degrees(sd_rad(turn)) for turn in (0.01, 1.5, 2.09)]
+    assert expected == pytest.approx([0.468, 79.7, 198], rel=0.001)
+    assert counted == {1: 1, 6: 2, 24: 1, 27: 1}
+
+
 def insert_sectors(lake, sectors):
     """Store pictures at 0.1 and 2.1 rad, one sector each, and a model's (class, angle) in them."""
     pixels, model = lake.cell("p", model="pixels", weights="none"), lake.cell("k")

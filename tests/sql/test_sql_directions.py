@@ -429,3 +429,44 @@ def test_rose_diagram_counts_every_angle_once(lake):
     # Bins of a quarter turn, closed above: (-pi, -pi/2], (-pi/2, 0], (0, pi/2], (pi/2, pi].
     assert [(row["bin"], row["n"]) for row in rows] == [(1, 2), (2, 1), (3, 1), (4, 1)]
     assert rows[0]["bin_centre_rad"] == pytest.approx(-3 * PI / 4)
+
+
+# Sectors of 15 degrees from -pi: 12 end at 0, 18 at pi/2, 24 at pi; a boundary belongs to the one it ends.
+BOUNDARIES = [(0.0, 12), (1e-9, 13), (PI / 2, 18), (-PI / 2, 6), (PI, 24), (math.nextafter(-PI, 0), 1)]
+
+
+def test_an_angle_on_the_boundary_lies_in_the_sector_that_it_ends(lake):
+    for number, (angle, _) in enumerate(BOUNDARIES):
+        lake.angles(lake.cell(f"k{number}", model=f"k{number}"), {0: [angle]})
+    in_view = lake.rows("select cell_key, sector, sectors, n from theta_sectors order by cell_key")
+    assert [tuple(row.values()) for row in in_view] == [
+        (f"k{number}", sector, 24, 1) for number, (_, sector) in enumerate(BOUNDARIES)
+    ]
+    in_analysis = lake.rows(analysis("rose_diagram"), split="query", bins=24)
+    assert [(row["cell_key"], row["bin"]) for row in in_analysis] == [
+        row[:2] for row in map(tuple, map(dict.values, in_view))
+    ]
+
+
+def test_sectors_count_the_angles_of_a_class_at_the_bottleneck(lake):
+    keys = lake.cell(layers=["first", "last"])
+    lake.angles(keys, {0: [0.1, 0.1, 3.0], 1: [0.1, None]})
+    lake.angles(keys, {0: [0.1]}, layer="first")
+    lake.angles(keys, {0: [-3.0]}, plane="feature", split="memory")
+    rows = lake.rows("select plane, split, label, sector, n from theta_sectors order by all")
+    assert [tuple(row.values()) for row in rows] == [
+        ("feature", "memory", 0, 1, 1),
+        ("image", "query", 0, 13, 2),
+        ("image", "query", 0, 24, 1),
+        ("image", "query", 1, 13, 1),
+    ]
+
+
+def test_weak_angles_of_a_cell_are_those_of_its_bottleneck(lake):
+    keys = lake.cell()
+    lake.insert("frames", {"layer": "last", "floor_image": 0.1, "floor_feature": None}, **keys)
+    for image, strength in enumerate([0.05, 0.2, 0.3, 0.4, None]):
+        row = {"image_id": image, "strength_image": strength, "strength_feature": 0.3}
+        lake.insert("angles", row, split="query", layer="last", **keys)
+    rows = lake.rows("select plane, n, weak_share from weak_angles order by plane")
+    assert [tuple(row.values()) for row in rows] == [("feature", 0, None), ("image", 4, 0.25)]

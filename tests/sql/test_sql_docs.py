@@ -1,6 +1,7 @@
-"""docs/lake.md names every column, view, analysis and check."""
+"""docs/lake.md names every column, view, analysis and check; docs/columns.md where each is computed."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,13 @@ import pytest
 from u1core.lake import views
 from u1core.lake.schema import COLUMNS
 
-PAGE = Path(__file__).parents[2] / "docs" / "lake.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "lake.md"
+
+sys.path.append(str(ROOT / "benchmarks"))
+import columns_page  # noqa: E402
+
+sys.path.pop()
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +63,30 @@ def test_view_columns_named_on_the_page_exist(page, empty):
             named = set(re.findall(r"`([a-z_0-9]+)`", columns))
             known = set(connection.sql(f"from {names}").columns) | {"angles"}
             assert named <= known, names
+
+
+def test_the_page_of_columns_is_current():
+    assert (ROOT / "docs" / "columns.md").read_text() == columns_page.page(), "make columns writes it"
+
+
+def test_every_column_of_every_view_is_followed(empty):
+    connection, _ = empty
+    for view in views.view_files():
+        assert set(columns_page.columns(view)) == set(connection.sql(f"from {view}").columns), view
+
+
+@pytest.mark.parametrize(
+    ("view", "column", "name", "text"),
+    [
+        ("class_bias", "mww_q", "sql/views/classes/class_bias.sql", "q as mww_q"),
+        ("plane_agreement", "permutation_p", "sql/views/classes/agreements.sql", "as permutation_p,"),
+        ("records", "ee50_radius", "records", None),
+        ("plane_angles", "is_weak", "sql/views/images/angles.sql", "as is_weak_image"),
+        ("claim_bias", "claim", "sql/views/claims/claim_bias.sql", "3 as claim"),
+    ],
+)
+def test_a_column_leads_to_the_line_that_computes_it(view, column, name, text):
+    place = columns_page.columns(view)[column]
+    assert place.name == name
+    lines = (ROOT / name).read_text().splitlines() if text else []
+    assert (text is None and not place.line) or text in lines[place.line - 1]

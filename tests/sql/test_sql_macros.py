@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from u1core.lake.connect import connect
+from u1core.lake.views import texts
 
 PI = math.pi
 
@@ -162,3 +164,38 @@ def test_mean_cosine_by_hand(scalar):
     swapped = "unit_vectors($a::double[]), permuted_vectors(unit_vectors($b::double[]), [2, 1, 3])"
     # cos(0 - pi) + cos(pi/2 - 0) + cos(pi - pi) = -1 + 0 + 1.
     assert scalar(f"mean_cosine({swapped})", a=a, b=b) == pytest.approx(0, abs=1e-12)
+
+
+# -- the examples above every macro -------------------------------------------------------------------------
+
+MACRO = re.compile(r"((?:^--.*\n)*)^create macro (\w+)\(", re.M)
+EXAMPLE = re.compile(r"^-- Example: (.*(?:\n--   .*)*)", re.M)
+EXAMPLES = {
+    name: [example.replace("\n--   ", " ") for example in EXAMPLE.findall(comment)]
+    for text in texts("macros").values()
+    for comment, name in MACRO.findall(text)
+}
+"""By macro; `f(x) for x in list = value` aggregates the list, `f(x) for each x in list = values` keeps it."""
+
+
+def test_every_macro_has_an_example_of_itself():
+    assert sum(text.count("create macro ") for text in texts("macros").values()) == len(EXAMPLES)
+    assert [name for name, found in EXAMPLES.items() if not any(f"{name}(" in one for one in found)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "example"), [(name, one) for name, found in EXAMPLES.items() for one in found]
+)
+def test_an_example_holds(scalar, name, example):
+    left, expected = example.rsplit(" = ", 1)
+    expression, each, values = re.fullmatch(r"(.*?)(?: for (each )?x in (.*))?", left).groups()
+    if each:
+        inner = f"select {expression} as y, i from unnest({values}) with ordinality as t(x, i)"
+        expression = f"(select list(y order by i) from ({inner}))"
+    elif values:
+        expression = f"(select {expression} from unnest({values}) as t(x))"
+    found, value = scalar(expression), scalar(expected)
+    flat, wanted = (side if isinstance(side, list) else [side] for side in (found, value))
+    assert [a if isinstance(a, str) else float(a) for a in flat] == [
+        b if isinstance(b, str) else pytest.approx(float(b), abs=1e-12) for b in wanted
+    ]

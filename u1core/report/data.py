@@ -1,6 +1,6 @@
 """What the report reads: each public view once, as plain rows, restricted to what is drawn.
 
-SQL computes, the report draws: the queries select, filter and count, nothing more.
+SQL computes, the report draws: the queries select, filter and count, nothing more (a test parses them).
 """
 
 from __future__ import annotations
@@ -11,12 +11,8 @@ from typing import Any, NamedTuple
 import duckdb
 
 from u1core.common.text import printable
-from u1core.report.figures.uncertainty import SD_BINS, SD_FROM_DEG, SD_PER_DECADE
 
 Row = Mapping[str, Any]
-
-SECTORS = 24
-"""Sectors of a rose diagram: 15 degrees each."""
 
 
 class CellName(NamedTuple):
@@ -40,21 +36,7 @@ _BOTTLENECK = """
 _SEARCHED = """
     (scheme = 'energy' or cell_key not in (select cell_key from frames where is_bottleneck and channels = 1))
 """
-_BOTH_PLANES = f"""
-    select *
-    from (
-        from theta_uncertainty {_BOTTLENECK}
-        select dataset, model, variant, readings, 'image' as plane, theta_image_sd_rad as sd_rad
-        where split = 'query'
-        union all
-        from theta_uncertainty {_BOTTLENECK}
-        select dataset, model, variant, readings, 'feature' as plane, theta_feature_sd_rad as sd_rad
-        where split = 'query'
-    )
-    where sd_rad is not null
-"""
-
-_QUERIES = {
+QUERIES = {
     "claims": "select * from claims order by claim",
     "cells": "select * from cells order by dataset, model, variant, selected_at",
     "failures": """
@@ -82,54 +64,12 @@ _QUERIES = {
     """,
     "sombrero": f"select * from sombrero {_BOTTLENECK} where split = 'query'",
     "energy_maps": f"select * from energy_maps {_BOTTLENECK} where label is null and split = 'query'",
-    "sectors": f"""
-        select
-            dataset,
-            model,
-            variant,
-            plane,
-            label,
-            least(floor((theta_rad + pi()) / (2 * pi()) * {SECTORS})::int, {SECTORS} - 1) as sector,
-            count(*) as n
-        from plane_angles
-        {_BOTTLENECK}
-        where split = 'query' and theta_rad is not null
-        group by all
+    "theta_sectors": "select * from theta_sectors where split = 'query'",
+    "theta_spread": """
+        select * from theta_spread where split = 'query' order by dataset, model, variant, plane, bin
     """,
-    "theta_spread": f"""
-        select
-            dataset,
-            model,
-            variant,
-            plane,
-            least(
-                floor(log10(greatest(degrees(sd_rad), {SD_FROM_DEG}) / {SD_FROM_DEG}) * {SD_PER_DECADE})::int,
-                {SD_BINS} - 1
-            ) as bin,
-            count(*) as n
-        from ({_BOTH_PLANES})
-        group by all
-    """,
-    "theta_summary": f"""
-        select
-            dataset,
-            model,
-            variant,
-            plane,
-            count(*) as n,
-            min(readings) as readings,
-            median(sd_rad) as median_sd_rad,
-            quantile_cont(sd_rad, 0.9) as upper_sd_rad
-        from ({_BOTH_PLANES})
-        group by all
-    """,
-    "weak_angles": f"""
-        select dataset, model, variant, plane, avg(is_weak::int) as weak_share, count(is_weak) as n
-        from plane_angles
-        {_BOTTLENECK}
-        where split = 'query'
-        group by all
-    """,
+    "theta_summary": "select * from theta_summary where split = 'query' and n > 0",
+    "weak_angles": "select * from weak_angles where split = 'query'",
     "memory_report": f"select * from memory_report {_BOTTLENECK} where {_SEARCHED} order by scheme, k",
     "memory_confusion": f"""
         select * from memory_confusion {_BOTTLENECK} where scheme = 'pooled' and k = 1 and {_SEARCHED}
@@ -200,7 +140,7 @@ def name_of(row: Row) -> CellName:
 
 def read(connection: duckdb.DuckDBPyConnection) -> Answers:
     """Read the views of a lake, each once."""
-    return Answers({view: _rows(connection, query) for view, query in _QUERIES.items()})
+    return Answers({view: _rows(connection, query) for view, query in QUERIES.items()})
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[Row]:

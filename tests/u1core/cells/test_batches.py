@@ -84,6 +84,13 @@ def test_what_was_found_is_remembered_for_this_network_and_precision(cell, own_c
     assert remembered.get(cell, runtime) is None
 
 
+def test_a_cache_that_cannot_be_written_stops_nothing(cell, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    remembered = Remembered(tmp_path / "cache")
+    remembered.put(cell, Runtime(), 24)
+    assert remembered.get(cell, Runtime()) is None
+
+
 def test_few_images_are_not_worth_trying(run, monkeypatch):
     monkeypatch.setattr(module, "fastest_batch_size", lambda *_: pytest.fail("tried"))
     assert run(batch_size=None, images=100).size == default_batch_size(32 * 32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from u1core.report.blocks import Card
-from u1core.report.data import SECTORS, Answers, CellName
+from u1core.report.data import Answers, CellName
 from u1core.report.figures.angles import Rose, roses
 from u1core.report.figures.canvas import MAX_CLASSES
 from u1core.report.sections.agreement import direction
@@ -23,12 +23,14 @@ def rose_card(
         tests: Views that the caption quotes.
     """
     known = {row["label"]: row for row in answers.of("class_directions", cell, plane=plane)}
-    counts = {label: [0] * SECTORS for label in known}
-    for row in answers.of("sectors", cell, plane=plane):
-        counts[row["label"]][row["sector"]] = row["n"]
+    counts: dict[int, list[int]] = {}
+    for row in answers.of("theta_sectors", cell, plane=plane):
+        counts.setdefault(row["label"], [0] * row["sectors"])[row["sector"] - 1] = row["n"]
     drawn = [
         Rose(direction(row), counts[label], row["n"], row["resultant_length"])
         for label, row in sorted(known.items())
         if label < MAX_CLASSES
     ]
-    return Card(title, caption, roses(drawn), ("plane_angles", "class_directions", *tests)) if drawn else None
+    return (
+        Card(title, caption, roses(drawn), ("theta_sectors", "class_directions", *tests)) if drawn else None
+    )

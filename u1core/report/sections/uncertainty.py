@@ -6,7 +6,7 @@ import math
 
 from u1core.report.blocks import Card, Note, Subject, Table, anchor
 from u1core.report.data import CellName
-from u1core.report.figures.uncertainty import SD_BINS, Spread, sd_histogram
+from u1core.report.figures.uncertainty import Spread, sd_histogram
 from u1core.report.sections.scene import PLANES, Scene
 from u1core.report.words import count, degrees, percent
 
@@ -40,17 +40,18 @@ def _card(scene: Scene, names: list[CellName], plane: str) -> Card | None:
     for name in names:
         summary = scene.answers.one("theta_summary", name, plane=plane)
         if summary:
-            counts = [0] * SD_BINS
-            for row in scene.answers.of("theta_spread", name, plane=plane):
-                counts[row["bin"]] = row["n"]
-            data.append(Spread(scene.marks[name], counts, math.degrees(summary["median_sd_rad"])))
+            bins = scene.answers.of("theta_spread", name, plane=plane)
+            edges = [*(row["sd_low_rad"] for row in bins), bins[-1]["sd_high_rad"]]
+            counts = [row["n"] for row in bins]
+            median = math.degrees(summary["median_sd_rad"])
+            data.append(Spread(scene.marks[name], counts, [math.degrees(edge) for edge in edges], median))
     if not data:
         return None
     return Card(
         f"Standard deviation of θ, {PLANES[plane]}",
         "Share of the query images; markers above: medians.",
         sd_histogram(data),
-        ("theta_uncertainty",),
+        ("theta_spread", "theta_summary"),
     )
 
 
@@ -77,5 +78,5 @@ def _table(scene: Scene) -> Table:
         ("model", "plane", "readings", "median sd", "90 % below", "weak angles", "n"),
         texts=2,
         rows=rows,
-        sources=("theta_uncertainty", "plane_angles"),
+        sources=("theta_summary", "weak_angles"),
     )
