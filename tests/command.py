@@ -14,6 +14,7 @@ import traceback
 import urllib.request
 import warnings
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
 U1 = [sys.executable, "-c", "from flows.cli import main; main()"]
@@ -63,11 +64,13 @@ def _status_of(main):
 
 @contextlib.contextmanager
 def _argv(arguments):
-    before, sys.argv = sys.argv, ["u1", *map(str, arguments)]
+    """Be `u1` with arguments: what was started in truth, `python -m pytest`, would be in every help."""
+    before = sys.argv, sys.modules["__main__"]
+    sys.argv, sys.modules["__main__"] = ["u1", *map(str, arguments)], ModuleType("__main__")
     try:
         yield
     finally:
-        sys.argv = before
+        sys.argv, sys.modules["__main__"] = before
 
 
 @contextlib.contextmanager

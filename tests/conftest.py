@@ -18,8 +18,26 @@ SERVED = {"sweep", "retry", "train"}
 LONGEST = (
     "test_signals",
     "test_sweep",
+    "test_train",
+    "test_report",
+    "test_optical_path",
+    "test_catalog_command",
+    "test_readers",
+    "test_sweep_models",
+    "test_cli",
+    "test_phantom",
+    "test_clusters",
+    "test_sql_checks",
+    "test_validate_command",
+    "test_sql_connection",
+    "test_build",
+    "test_sigkill",
+    "test_sql_shell",
+    "test_sql_training",
+    "test_object_store",
+    "test_loopback",
 )
-"""Modules that take more than ten seconds, longest first."""
+"""Modules that take more than twenty seconds, longest first."""
 
 
 def pytest_configure(config):
@@ -37,10 +55,10 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keep the tests of a module together, for they share what is costly; the longest modules first."""
+    """Keep the tests of a module, and all faults, together: they share what is costly. Longest first."""
     for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        together = item.path.parent if item.path.parent.name == "faults" else item.path
+        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(ROOT))))
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 

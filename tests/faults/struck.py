@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from u1core.lake.connect import connect
 
-SMALL_PARTS = "from u1core.cells.cell import extract; extract.PART_IMAGES = 10"
+SMALL_PARTS = "from u1core.cells import extract; extract.PART_IMAGES = 10"
 U1 = [sys.executable, "-c", f"{SMALL_PARTS}; from flows.cli import main; main()"]
 SWEEP = (
     *("sweep", "--models", "cifar10_resnet20,resnet20_onehot", "--variants", "random-init"),

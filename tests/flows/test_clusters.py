@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 
-SMALL_PARTS = "from u1core.cells.cell import extract; extract.PART_IMAGES = 30"
+SMALL_PARTS = "from u1core.cells import extract; extract.PART_IMAGES = 30"
 
 
 @pytest.fixture

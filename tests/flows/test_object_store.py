@@ -83,7 +83,7 @@ def test_a_killed_sweep_resumes_on_an_object_store(s3, store, address, served, t
     sweep = ["sweep", "--models", "cifar10_resnet20", "--datasets", "digits", "--variants", "random-init"]
     sweep += ["--limit", 60, "--batch-size", 1, "--location-limit", 20, "--lake", address]
     small_parts = (
-        "from u1core.cells.cell import extract; extract.PART_IMAGES = 30; from flows.cli import main; main()"
+        "from u1core.cells import extract; extract.PART_IMAGES = 30; from flows.cli import main; main()"
     )
     command = [sys.executable, "-c", small_parts, *map(str, sweep)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}

@@ -1,14 +1,11 @@
 """Models of one's own in a sweep: with and without weights, with mistakes, by reference."""
 
 import hashlib
-from pathlib import Path
 
 import pytest
 from safetensors.torch import save_file
 
 from u1core.networks.sources.cifar_resnet import CifarResNet
-
-ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +54,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_each_model_stands_for_itself(u1, u1_apart, ask, folder):
+def test_each_model_stands_for_itself(u1, u1_apart, ask, folder, monkeypatch):
     unreachable = {"HF_HUB_CACHE": str(folder / "hub"), "HF_ENDPOINT": "http://127.0.0.1:9"}
     done = u1_apart("sweep", "--models", f"{NAMES},misspelt,timm:resnet10t", *SWEEP, **unreachable)
     assert done.returncode == 1
@@ -77,8 +74,8 @@ def test_each_model_stands_for_itself(u1, u1_apart, ask, folder):
     assert ask("select distinct model from records order by 1") == [["mine"], ["untrained"]]
     # What was missing comes: only those cells run.
     save_file(CifarResNet(8).state_dict(), folder / "models" / "absent.safetensors")
-    allowed = {"U1_ALLOW_CODE": "1", "PYTHONPATH": f"{ROOT}:{folder}"}
-    again = u1_apart("sweep", "--models", NAMES, *SWEEP, **allowed)
+    monkeypatch.syspath_prepend(folder)
+    again = u1("sweep", "--models", NAMES, *SWEEP, U1_ALLOW_CODE="1")
     assert again.returncode == 0, again.stderr
     assert "2 cells computed, 2 found done, 0 failed" in again.stdout
     # Other bytes under the same name are another model.

@@ -19,6 +19,7 @@ from torchvision import models
 
 from u1core.catalog.catalog import load_catalog
 from u1core.catalog.entries import Preprocessing
+from u1core.catalog.schemes import MODEL_GROUP, plugin_sources
 from u1core.cells.cell import Cell
 from u1core.cells.cost import shape_of
 from u1core.common.errors import U1Error
@@ -246,7 +247,7 @@ def install(tmp_path, monkeypatch):
         info = tmp_path / f"{name.replace('-', '_')}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[{registry.GROUP}]\n{scheme} = {value}\n")
+        (info / "entry_points.txt").write_text(f"[{MODEL_GROUP}]\n{scheme} = {value}\n")
         if isinstance(module, Path):
             shutil.copy(module, tmp_path)
         else:
@@ -254,14 +255,14 @@ def install(tmp_path, monkeypatch):
         return tmp_path
 
     monkeypatch.syspath_prepend(tmp_path)
-    registry._plugins.cache_clear()
+    plugin_sources.cache_clear()
     before = set(sys.modules)
     yield installed
     for name in {
         name for name in sys.modules if name.startswith("u1_") or name == "u1_tiny_networks"
     } - before:
         del sys.modules[name]
-    registry._plugins.cache_clear()
+    plugin_sources.cache_clear()
     registry._source.cache_clear()
 
 
@@ -290,7 +291,7 @@ def test_the_example_of_a_plugin(install, tmp_path):
         ("class Source: pass", "TypeError: u1_acme:Source makes no u1core.networks.sources.ModelSource"),
         ("def Source():\n    return 1 / 0", "ZeroDivisionError: division by zero"),
         (
-            "from u1core.networks.build.sources.source import ModelSource\n"
+            "from u1core.networks.sources.source import ModelSource\n"
             "class Source(ModelSource):\n"
             "    def names(self): return [][1]\n"
             "    def build(self, name, tag='', classes=None): return None\n",
@@ -323,7 +324,7 @@ def test_a_network_of_a_plugin_with_published_preprocessing(install):
         "u1_acme:Source",
         "from pathlib import Path\n"
         "from torch import nn\n"
-        "from u1core.networks.build.sources.files import LocalFile, ModelSource, Preprocessing, Weights\n"
+        "from u1core.networks.sources import LocalFile, ModelSource, Preprocessing, Weights\n"
         "class Source(ModelSource):\n"
         "    separator = '/'\n"
         "    def names(self): return ['net']\n"

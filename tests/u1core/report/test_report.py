@@ -264,8 +264,8 @@ def test_progress_is_told_cell_by_cell(tmp_path):
         ({"classes": CLASSES[:2], "per_class": 1}, "2 classes; 2 memory and 3 query images"),
         ({"layers": (BOTTLENECK,)}, "Along the optical axis"),
         (
-            {"classes": tuple(f"class number {i}" for i in range(110)), "per_class": 2},
-            "The first 12 classes by label; 98 more are in the view.",
+            {"classes": tuple(f"class number {i}" for i in range(20)), "per_class": 2},
+            "The first 12 classes by label; 8 more are in the view.",
         ),
         ({"models": ("pixels",)}, "Angle by class, image plane."),
         ({"variants": ("random-init",)}, "resnet20 (random-init) on cifar10"),
