@@ -24,7 +24,7 @@ PACKAGES = ("u1core", "flows", "tasks", "sql")
 BIAS, DIRECTIONS = "sql/views/classes/class_bias.sql", "sql/views/classes/class_directions.sql"
 SIGNIFICANCE, CIRCULAR = "sql/macros/significance.sql", "sql/macros/circular.sql"
 FRAMES, OPTICS = "u1core/measures/frames.py", "u1core/measures/optics.py"
-IMAGE_PLANE = "u1core/measures/image_plane.py"
+PIXEL_GRID = "u1core/measures/pixel_grid.py"
 
 MUTATIONS = {
     "2k degrees of freedom": (BIAS, "2 * (classes - 1) end as mww_dof", "2 * classes end as mww_dof"),
@@ -44,7 +44,7 @@ MUTATIONS = {
     "U for U V^T": (FRAMES, "U @ Vt if", "U if"),
     "batches merged without their means": (FRAMES, " + np.outer(dh, dd) * self.n * share", ""),
     "y axis down": (
-        IMAGE_PLANE,
+        PIXEL_GRID,
         "y = 1 - (2 * np.arange(height) + 1)",
         "y = -1 + (2 * np.arange(height) + 1)",
     ),

@@ -6,7 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.cells import worth_retrying
-from tasks.events import Progress
+from tasks.events import Teller
 from tasks.jobs import Places
 from u1core.catalog.entries import DatasetEntry
 from u1core.images.cache import open_images
@@ -21,5 +21,5 @@ from u1core.images.cache import open_images
 )
 def decode_dataset(entry: DatasetEntry, places: Places) -> str:
     """Decode a dataset into the cache, or find it there; return its fingerprint."""
-    progress = Progress(entry.id, "decode")
+    progress = Teller(entry.id, "decode")
     return open_images(entry, places.cache, places.data_dir, progress=progress).fingerprint

@@ -136,7 +136,7 @@ def receive(message: tuple[float, list[object]]) -> None:
     tell(Moved(*message[1]))  # type: ignore[arg-type]
 
 
-class Progress:
+class Teller:
     """Tells how far a step is, at most twice a second and at its end."""
 
     def __init__(self, name: str, step: str, interval_s: float = 0.5) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tasks.events import Moved, Progress, tell
+from tasks.events import Moved, Teller, tell
 from tasks.jobs import Job
 from u1core.cells.extract import extract, load_sums
 from u1core.cells.finish import commit, fit_frames
@@ -25,7 +25,7 @@ def extract_images(job: Job) -> str:
     """
     with _named(job, "extract"):
         device = resolve_device(job.runtime.device)
-        runtime, progress = job.on(device).runtime, Progress(job.name, "extract")
+        runtime, progress = job.on(device).runtime, Teller(job.name, "extract")
         extract(job.open(), runtime, progress, job.also)
     return device
 

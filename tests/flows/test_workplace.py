@@ -164,7 +164,7 @@ def test_a_step_that_fails_is_named():
 def test_progress_is_told_at_most_twice_a_second_and_at_the_end():
     heard = []
     with events.listening(heard.append):
-        tell = events.Progress("cell", "extract")
+        tell = events.Teller("cell", "extract")
         for done in range(1, 101):
             tell(done, 100)
     assert [event.done for event in heard] == [1, 100]

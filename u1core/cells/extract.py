@@ -39,12 +39,15 @@ from u1core.networks.preprocess import preprocessing_of
 PART_IMAGES = 2048
 """Images per part, the unit that a crash can cost."""
 
-Progress = Callable[[int, int, Mapping[str, float]], None]
+CellProgress = Callable[[int, int, Mapping[str, float]], None]
 """Called with images done, images in all, and seconds so far by phase (`clock.PHASES`)."""
 
 
 def extract(
-    opened: OpenCell, runtime: Runtime, progress: Progress | None = None, also: Sequence[Preprocessing] = ()
+    opened: OpenCell,
+    runtime: Runtime,
+    progress: CellProgress | None = None,
+    also: Sequence[Preprocessing] = (),
 ) -> None:
     """Extract the parts of a cell that are not in the lake yet.
 

@@ -16,8 +16,8 @@ from u1core.cells.location_maps import LocationMaps
 from u1core.cells.open_cell import OpenCell
 from u1core.lake.store import list_matrix
 from u1core.measures import medial, nearest_by_place
-from u1core.measures.image_plane import coordinates
 from u1core.measures.nearest import NEIGHBOURS, Neighbours, nearest, unit_circle
+from u1core.measures.pixel_grid import coordinates
 from u1core.measures.sums import SPLITS
 
 Columns = dict[str, np.ndarray]

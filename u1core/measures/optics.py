@@ -2,7 +2,7 @@
 
 Shape legend: B images, N channels, H x W pixels, J radii, K rings.
 
-Lengths are half images and pixels sit as in `u1core.measures.image_plane`. Angles are radians in (-pi, pi].
+Lengths are half images and pixels sit as in `u1core.measures.pixel_grid`. Angles are radians in (-pi, pi].
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from u1core.measures.focus import Focus
-from u1core.measures.image_plane import CORNER_RADIUS, coordinates
+from u1core.measures.pixel_grid import CORNER_RADIUS, coordinates
 
 RADII = np.linspace(0.0, CORNER_RADIUS, 129)
 """Radii at which encircled energy is tabulated, in half images: (J,)."""

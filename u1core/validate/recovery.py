@@ -17,8 +17,8 @@ import torch
 
 from u1core.measures import medial
 from u1core.measures.frames import feature_plane, fit_frame, image_plane
-from u1core.measures.image_plane import UNIFORM_EE50_RADIUS
 from u1core.measures.optics import fit_sombrero
+from u1core.measures.pixel_grid import UNIFORM_EE50_RADIUS
 from u1core.measures.reduce import reduce_layer
 from u1core.measures.sums import SPLITS, LayerSums
 from u1core.validate.angles import ask, clear, insert, wrap

@@ -10,7 +10,7 @@ from u1core.common.errors import U1Error
 from u1core.images.resize import luminance
 from u1core.lake.connect import connect
 from u1core.measures import optics
-from u1core.measures.image_plane import UNIFORM_EE50_RADIUS
+from u1core.measures.pixel_grid import UNIFORM_EE50_RADIUS
 from u1core.measures.reduce import reduce_layer
 
 PICTURE = torch.arange(2 * 3 * 4 * 3, dtype=torch.uint8).reshape(2, 3, 4, 3)

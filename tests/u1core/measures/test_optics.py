@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from u1core.measures import optics
-from u1core.measures.image_plane import coordinates
+from u1core.measures.pixel_grid import coordinates
 
 shapes = hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=9)
 maps = hnp.arrays(np.float64, shapes, elements=st.floats(0.01, 10))

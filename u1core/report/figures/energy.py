@@ -13,7 +13,7 @@ from matplotlib.patches import Circle
 from mpl_toolkits.mplot3d import Axes3D  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.art3d import Line3DCollection  # type: ignore[import-untyped]
 
-from u1core.measures.image_plane import CORNER_RADIUS, coordinates
+from u1core.measures.pixel_grid import CORNER_RADIUS, coordinates
 from u1core.report.figures.canvas import (
     ENERGY,
     FAINT,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from u1core.measures.image_plane import CORNER_RADIUS
+from u1core.measures.pixel_grid import CORNER_RADIUS
 from u1core.report.figures.canvas import INK, PALETTE, SHARE, Drawing, canvas, drawing, image_plane_axes
 from u1core.report.figures.energy import named_circle, named_radii
 

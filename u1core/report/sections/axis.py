@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from u1core.measures.image_plane import UNIFORM_EE50_RADIUS
+from u1core.measures.pixel_grid import UNIFORM_EE50_RADIUS
 from u1core.report.blocks import Card, Subject, anchor
 from u1core.report.data import CellName, Row
 from u1core.report.figures.axis import Track, panel

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from u1core.measures.image_plane import UNIFORM_EE50_RADIUS
+from u1core.measures.pixel_grid import UNIFORM_EE50_RADIUS
 from u1core.report.blocks import Card, Table, anchor
 from u1core.report.data import CellName, Row, name_of
 from u1core.report.figures.canvas import MAX_CLASSES

@@ -1,4 +1,4 @@
-"""The image plane: where pixels sit and how long lengths are, the same at every resolution.
+"""The pixel grid: where pixels sit and how long lengths are, the same at every resolution.
 
 One convention holds everywhere (docs/method.md): pixel (row p, column q) sits at
 x = (2q+1)/W - 1, y = 1 - (2p+1)/H, so the image fills [-1, 1]^2, x to the right, y up. Lengths are in half
