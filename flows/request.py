@@ -11,9 +11,9 @@ from flows.options import Options
 from tasks.jobs import Places
 from u1core.catalog.catalog import load_catalog
 from u1core.catalog.entries import DatasetEntry, ModelEntry
-from u1core.cells.cell import PRECISIONS, Cell, check_choice
+from u1core.cells.cell import PRECISIONS, Cell
 from u1core.cells.variants import VARIANTS, select_variants
-from u1core.common.errors import U1Error
+from u1core.common.errors import U1Error, check_choice
 from u1core.common.runtime import Runtime, resolve_device
 from u1core.images.cache import default_cache
 from u1core.lake.storage import resolve

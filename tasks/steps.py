@@ -56,7 +56,7 @@ def _here_or_cpu(device: str) -> str:
 
 @contextmanager
 def _named(job: Job, step: str, images: int = 0) -> Iterator[None]:
-    """Tell that a step begins, and let its errors say which it was."""
+    """Let the errors of a step say which it was; tell that it begins where its images are known."""
     if images:
         tell(Moved(job.name, step, images, images))
     try:

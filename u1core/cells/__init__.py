@@ -2,6 +2,6 @@
 
 cell: what it is, its key; variants: what a control changes; open_cell: it beside its images and its lake.
 forward, batches, batch_size: the network over batches; extract, parts: rows into the lake, part by part.
-location_maps, finish, search: maps kept, frames and angles, neighbours, commit. cost: what it will take;
-examine: whether a network can be looked at.
+location_maps: kept for the search by place; search: neighbours; finish: frames, angles, energy maps, commit.
+cost: what a cell will take; examine: whether a network can be looked at.
 """

@@ -1,4 +1,4 @@
-"""Cells: one (model, dataset, variant, layer set), its key, and the plan of a sweep."""
+"""Cells: one (model, dataset, variant, layer set), its key, and its state in a lake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from u1core.catalog.entries import DatasetEntry, ModelEntry
 from u1core.cells.variants import VARIANTS
-from u1core.common.errors import U1Error
 from u1core.networks.identity import identity_of
 
 if TYPE_CHECKING:
@@ -80,12 +79,6 @@ class Cell:
 
     def __str__(self) -> str:
         return str(self.id)
-
-
-def check_choice(option: str, value: str, valid: Sequence[str]) -> None:
-    """Raise U1Error unless `value` is one of the valid ones."""
-    if value not in valid:
-        raise U1Error(f"{option} to be one of {', '.join(valid)}", repr(value), "name one of them")
 
 
 def cell_states(cells: Sequence[Cell], lake: Lake | None) -> list[str]:

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from u1core.catalog.entries import ModelEntry, Preprocessing
-from u1core.cells.extract import check_path
 from u1core.common.errors import U1Error
 from u1core.networks.build import build_network, build_shapes
-from u1core.networks.optical_path import Layer, find_path
+from u1core.networks.optical_path import Layer, check_path, find_path
 from u1core.networks.preprocess import preprocessing_of, preprocessor
 from u1core.networks.resolve import describe_path, resolve
 from u1core.networks.sources import registry

@@ -9,7 +9,6 @@ Shape legend: B images of a batch, N channels, H x W pixels.
 from __future__ import annotations
 
 import functools
-import math
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from u1core.catalog.entries import ModelEntry, Preprocessing
+from u1core.catalog.entries import Preprocessing
 from u1core.cells.batches import Batches
 from u1core.cells.forward import Extractor
 from u1core.cells.location_maps import LocationMaps, by_place
@@ -34,6 +33,7 @@ from u1core.images.pixel_source import PixelBatch, PixelSource
 from u1core.images.sources.listing import ImageFailure
 from u1core.measures.reduce import PartReducer
 from u1core.measures.sums import PartSums, Timing
+from u1core.networks.optical_path import check_path
 from u1core.networks.preprocess import preprocessing_of
 
 PART_IMAGES = 2048
@@ -94,20 +94,6 @@ def _parts(opened: OpenCell) -> list[np.ndarray]:
     """Divide the cell's images into parts, positions in the data set."""
     positions = opened.positions
     return [positions[start : start + PART_IMAGES] for start in range(0, len(positions), PART_IMAGES)]
-
-
-def check_path(model: ModelEntry, sizes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise U1Error unless resolution falls along the layers and the bottleneck is the last above 1 x 1."""
-    pixels = {name: math.prod(size) for name, size in sizes.items()}
-    seen = list(pixels.values())
-    focused = [name for name, count in pixels.items() if count > 1]
-    if seen != sorted(seen, reverse=True) or focused[-1:] != [model.bottleneck]:
-        path = ", ".join(f"{name} {'x'.join(map(str, size))}" for name, size in sizes.items())
-        raise U1Error(
-            f"the layers of {model.id} in order of falling resolution, the bottleneck the last above 1x1",
-            f"{path}; bottleneck {model.bottleneck}",
-            f"correct models.{model.id} in the catalog",
-        )
 
 
 class _Loop:

@@ -18,7 +18,7 @@ from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
 from u1core.common.clock import PHASES
 from u1core.common.runtime import Runtime
-from u1core.lake.schema import SCHEMA_VERSION
+from u1core.lake.schema import SCHEMA_VERSION, SCHEMAS
 from u1core.lake.store import Lake, list_matrix
 from u1core.measures import medial, optics
 from u1core.measures.frames import WEAK_SHARE, Frame, feature_plane, fit_frame, image_plane
@@ -132,18 +132,14 @@ def _energy_map_rows(sums: LayerSums, split: int, class_names: tuple[str, ...]) 
 
 def _describe(mean_energy: np.ndarray) -> dict[str, Any]:
     """Return the columns that describe one mean energy map (H, W)."""
-    focus = {
-        name: value[0] for name, value in optics.focus(torch.from_numpy(mean_energy)[None]).numpy().items()
-    }
+    focus = optics.focus(torch.from_numpy(mean_energy)[None]).numpy()
     radius, radial_energy = optics.radial_profile(mean_energy)
     fit = optics.fit_sombrero(mean_energy)
     return {
         "height": mean_energy.shape[0],
         "width": mean_energy.shape[1],
         "mean_energy": mean_energy.ravel(),
-        **{
-            name: focus[name] for name in ("ee50_radius", "ee80_radius", "centre_density_ratio", "anisotropy")
-        },
+        **{name: value[0] for name, value in focus.items() if name in SCHEMAS["energy_maps"].names},
         "radius": radius,
         "radial_energy": radial_energy,
         "sombrero_a": fit.a,
@@ -159,7 +155,9 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 
 def commit(opened: OpenCell, sums: PartSums, located: Mapping[str, int], runtime: Runtime) -> None:
-    """Make a cell readable: write the failures of decoding, then the row of `cells`, the commit mark.
+    """Make a cell readable: write the failures of decoding, then what its files are and its row of `cells`.
+
+    The row is the commit mark: after it failed tries of the same name and the unfinished state are dropped.
 
     Args:
         opened: The cell, its frames fitted and its memory searched.

@@ -1,4 +1,4 @@
-"""The memory-based classifier over a lake: search the bottleneck of a cell and write the neighbours.
+"""What the memory-based classifier knows: search the bottleneck of a cell and write the neighbours.
 
 Images are read in blocks of bounded size; the memory split answers, the query split asks. Shape legend:
 B images, D dimensions.

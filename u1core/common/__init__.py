@@ -1,4 +1,4 @@
-"""What every wing stands on and nothing of it is about networks or pictures.
+"""What every wing stands on, whatever it is about.
 
 errors: one line that says what was expected, what came, what to do; text, paths: names as users write them.
 atomic: files that are there whole or not at all; progress: who is told how far it is.

@@ -1,5 +1,7 @@
 """The errors that a user can mend."""
 
+from collections.abc import Sequence
+
 from u1core.common.text import harmless
 
 
@@ -27,3 +29,9 @@ class U1Error(Exception):
 
 class TakenError(U1Error):
     """Another sweep is writing to the lake: to be waited for, or told."""
+
+
+def check_choice(option: str, value: str, valid: Sequence[str]) -> None:
+    """Raise U1Error unless `value` is one of the valid ones."""
+    if value not in valid:
+        raise U1Error(f"{option} to be one of {', '.join(valid)}", repr(value), "name one of them")

@@ -1,7 +1,7 @@
 """What is measured on one energy map: the names, units and meanings that tables take over as columns.
 
-A new measure of concentration is a field here, which is its column of `records`, its formula in
-`u1core.measures.optics.focus`, and a test. Nothing here imports torch: the schema of the lake reads it.
+A new measure of concentration is a field here, which is its column of `records` and of `energy_maps`, its
+formula in `u1core.measures.optics.focus`, and a test. Nothing here imports torch: the lake's schema reads it.
 """
 
 from __future__ import annotations

@@ -7,12 +7,13 @@ Shapes: B images, N channels, H x W positions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from u1core.catalog.entries import ModelEntry
 from u1core.catalog.fields import nearest
 from u1core.common.errors import U1Error
 from u1core.networks.trace import Value, cut_points, record
@@ -250,3 +251,17 @@ def _layer(value: Value, name: str, traits: Sequence[Trait]) -> Layer:
     height, width = size or (1, 1)
     trait = traits[value.index]
     return Layer(name, channels, height, width, trait.nonlinearity, trait.non_negative)
+
+
+def check_path(model: ModelEntry, sizes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise U1Error unless resolution falls along the layers and the bottleneck is the last above 1 x 1."""
+    pixels = {name: math.prod(size) for name, size in sizes.items()}
+    seen = list(pixels.values())
+    focused = [name for name, count in pixels.items() if count > 1]
+    if seen != sorted(seen, reverse=True) or focused[-1:] != [model.bottleneck]:
+        path = ", ".join(f"{name} {'x'.join(map(str, size))}" for name, size in sizes.items())
+        raise U1Error(
+            f"the layers of {model.id} in order of falling resolution, the bottleneck the last above 1x1",
+            f"{path}; bottleneck {model.bottleneck}",
+            f"correct models.{model.id} in the catalog",
+        )

@@ -16,6 +16,7 @@ from u1core.cells.open_cell import OpenCell
 from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime, _without_tf32, resolve_device
 from u1core.images.cache import open_images
+from u1core.lake.schema import CELL_TABLES, SCHEMAS
 from u1core.lake.store import Lake
 from u1core.measures.reduce import collapse
 
@@ -55,6 +56,18 @@ def test_every_image_has_one_row_per_layer(cell, digits, lake):
     assert cell_states([cell], lake) == ["done"]
     assert cell_states([dataclasses.replace(cell, limit=50)], lake) == ["stale"]
     assert not lake.work(cell.id).exists()
+
+
+def test_every_column_of_a_cell_is_filled_somewhere(cell, digits, lake):
+    """A column that nobody fills is null in every row, and no query says so."""
+    run(dataclasses.replace(cell, location_limit=20), digits, lake)
+    of_networks_own_heads = {"head_label", "head_correct"}  # random weights know no class
+    of_failed_cells = {"error", "weights_sha256", "objective"}
+    for table in CELL_TABLES:
+        found = rows(lake, table)
+        empty = {column for column in SCHEMAS[table].names if all(row[column] is None for row in found)}
+        assert found or table == "failures", table
+        assert not found or empty <= of_networks_own_heads | of_failed_cells, table
 
 
 def test_records_agree_with_the_activations(cell, digits, lake):

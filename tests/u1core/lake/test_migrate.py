@@ -10,6 +10,7 @@ from u1core.lake import migrate as migration
 from u1core.lake.migrate import migrate
 from u1core.lake.schema import SCHEMA_VERSION, SCHEMAS
 from u1core.lake.store import MARK, CellId, Lake, RunId
+from u1core.lake.verify import verify
 
 RUN = RunId("r1", "e1", "digits", "small_cnn:16", "onehot+u1", 0.3, 0)
 CELLS = {
@@ -100,3 +101,12 @@ def test_where_no_lake_is_nothing_is_made(tmp_path):
     with pytest.raises(U1Error, match="where none is"):
         migrate(tmp_path / "missing")
     assert not (tmp_path / "missing").exists()
+
+
+def test_every_version_has_a_way_to_the_next():
+    assert sorted(migration._STEPS) == list(range(min(migration._STEPS), SCHEMA_VERSION))
+
+
+def test_a_migrated_lake_is_as_it_was_committed(old_lake):
+    migrate(old_lake.root)
+    assert verify(Lake.open(old_lake.root)) == []

@@ -19,7 +19,7 @@ from torchvision import models
 
 from u1core.catalog.catalog import load_catalog
 from u1core.catalog.entries import Preprocessing
-from u1core.catalog.schemes import MODEL_GROUP, plugin_sources
+from u1core.catalog.schemes import MODEL_GROUP, schemes, sources
 from u1core.cells.cell import Cell
 from u1core.cells.cost import shape_of
 from u1core.common.errors import U1Error
@@ -255,20 +255,20 @@ def install(tmp_path, monkeypatch):
         return tmp_path
 
     monkeypatch.syspath_prepend(tmp_path)
-    plugin_sources.cache_clear()
+    sources.cache_clear()
     before = set(sys.modules)
     yield installed
     for name in {
         name for name in sys.modules if name.startswith("u1_") or name == "u1_tiny_networks"
     } - before:
         del sys.modules[name]
-    plugin_sources.cache_clear()
+    sources.cache_clear()
     registry._source.cache_clear()
 
 
 def test_the_example_of_a_plugin(install, tmp_path):
     folder = install("u1-example", "tiny", "u1_tiny_networks:TinyNetworks", EXAMPLE)
-    assert registry.schemes()[-1] == "tiny"
+    assert schemes()[-1] == "tiny"
     assert [e.id for e in model_reference("tiny:*", "none")] == ["tiny.narrow.random", "tiny.wide.random"]
     wide = registry.build("tiny:wide")
     save_file(wide.state_dict(), folder / "wide_v1.safetensors")
@@ -314,7 +314,7 @@ def test_a_broken_plugin_is_one_line_and_only_where_it_is_used(install, tmp_path
 def test_a_plugin_replaces_no_built_in_source(install):
     install("u1-evil", "timm", "u1_evil:Source", "raise SystemExit")
     assert registry.names("timm") == timm.list_models()
-    assert registry.schemes().count("timm") == 1
+    assert schemes().count("timm") == 1
 
 
 def test_a_network_of_a_plugin_with_published_preprocessing(install):

@@ -15,24 +15,12 @@ from typing import TYPE_CHECKING
 
 from u1core.catalog.entries import Preprocessing
 from u1core.catalog.fields import nearest
-from u1core.catalog.schemes import MODEL_GROUP, plugin_sources, schemes
+from u1core.catalog.schemes import sources
 from u1core.common.errors import U1Error
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 from u1core.networks.sources.source import ModelSource, Weights
-
-_BUILT_IN = {
-    scheme: metadata.EntryPoint(scheme, f"{__package__}.{place}", MODEL_GROUP)
-    for scheme, place in {
-        "timm": "timm_models:Timm",
-        "torchvision": "torchvision_models:Torchvision",
-        "cifar_resnet": "cifar_resnet:CifarResNets",
-        "small_cnn": "small_cnn:SmallCnns",
-        "pixels": "pixels:NoNetwork",
-        "code": "user_code:UserCode",
-    }.items()
-}
 
 _LIBRARIES = {"timm": "timm.models", "torchvision": "torchvision.models"}
 """Where released code lies, whose every architecture is a function of that name."""
@@ -42,10 +30,9 @@ _FUNCTION = re.compile(r"^def ([a-z]\w*)\(", re.MULTILINE)
 
 
 def _point(scheme: str) -> metadata.EntryPoint:
-    point = _BUILT_IN.get(scheme) or plugin_sources().get(scheme)
-    if point is None:
-        raise U1Error("a source of networks", f"'{scheme}:'", f"take one of {', '.join(schemes())}")
-    return point
+    if scheme not in sources():
+        raise U1Error("a source of networks", f"'{scheme}:'", f"take one of {', '.join(sources())}")
+    return sources()[scheme]
 
 
 @functools.cache
