@@ -17,7 +17,7 @@ import sqlglot
 from sqlglot import exp
 
 from u1core.lake.schema import SCHEMAS
-from u1core.lake.views import LAYERS, texts, view_paths
+from u1core.lake.views import LAYERS, read_folder, view_paths
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
 HEAD = """\
@@ -68,7 +68,7 @@ def _section(layer: str) -> str:
 def columns(view: str) -> dict[str, Place]:
     """Return every column of a view, in order, with the place that computes it."""
     path = view_paths()[view]
-    query = sqlglot.parse_one(texts("views")[view], dialect="duckdb")
+    query = sqlglot.parse_one(read_folder("views")[view], dialect="duckdb")
     return _of_query(query, Scope(path, {}))
 
 

@@ -16,7 +16,7 @@ from u1core.cells.variants import VARIANTS, select_variants
 from u1core.common.errors import U1Error, check_choice
 from u1core.common.runtime import Runtime, resolve_device
 from u1core.images.cache import default_cache
-from u1core.lake.storage import resolve
+from u1core.lake.storage import resolve_address
 from u1core.networks.resolve import Selection, select_networks
 from u1core.networks.weights import pin_if_here
 
@@ -53,7 +53,7 @@ class Request:
             selection=replace(selection, models=models),
             datasets=tuple(catalog.select_datasets(options.datasets)),
             variants=select_variants(options.variants),
-            places=Places(resolve(options.lake), default_cache().resolve(), data_dir),
+            places=Places(resolve_address(options.lake), default_cache().resolve(), data_dir),
             runtime=Runtime(device, options.batch_size, models_dir),
         )
 

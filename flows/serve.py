@@ -20,7 +20,7 @@ from flows.request import Request
 from flows.runners import check_server
 from flows.sweep import run_sweep
 from u1core.common.errors import U1Error
-from u1core.lake.storage import resolve
+from u1core.lake.storage import resolve_address
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -107,4 +107,4 @@ def _absolute(options: Options) -> Options:
     """Return the options with full paths: runs start wherever Prefect likes."""
     given = vars(options).items()
     paths: dict[str, Any] = {name: value.resolve() for name, value in given if isinstance(value, Path)}
-    return replace(options, **paths | {"lake": str(resolve(options.lake))})
+    return replace(options, **paths | {"lake": str(resolve_address(options.lake))})

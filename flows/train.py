@@ -31,11 +31,10 @@ from u1core.catalog.entries import DatasetEntry, ModelEntry
 from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime, resolve_device
 from u1core.images.cache import Images, default_cache, open_images
-from u1core.lake.storage import resolve
+from u1core.lake.storage import resolve_address
 from u1core.lake.store import Lake
 from u1core.lake.views import analysis
-from u1core.networks.resolve import Selection
-from u1core.networks.resolve import resolve as resolve_network
+from u1core.networks.resolve import Selection, resolve
 from u1core.networks.sources import registry
 from u1core.training import kept
 from u1core.training.arms import ARMS, planned_angles
@@ -71,7 +70,7 @@ class TrainRequest:
             tasks=tuple(catalog.select_datasets(options.tasks)),
             arms=_arms(options.arms),
             recipe=_recipe(options),
-            places=Places(resolve(options.lake), default_cache().resolve(), options.data_dir),
+            places=Places(resolve_address(options.lake), default_cache().resolve(), options.data_dir),
             device=resolve_device(options.device),
             folder=options.to.resolve(),
         )
@@ -176,7 +175,7 @@ def choose_network(named: str, size: int | None, images: Images) -> ModelEntry:
     if size:
         numbers = registry.default_preprocessing(named)
         entry = replace(entry, preprocessing=numbers and replace(numbers, size=size))
-    return resolve_network(entry)
+    return resolve(entry)
 
 
 _NETWORKS = {"small_cnn:64": 28, "cifar_resnet:20": 64, "torchvision:resnet18": 10**9}

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from flows.cli.terminal import plain
 from u1core.common.errors import U1Error
-from u1core.lake.storage import resolve
+from u1core.lake.storage import resolve_address
 from u1core.lake.store import Lake
 
 INSTALL = "`make install` sets the tested versions up"
@@ -166,7 +166,7 @@ def server_diagnoses() -> list[Diagnosis]:
 
 def disk_diagnoses(lake: Path | str) -> list[Diagnosis]:
     """Look at the room where the lake is to lie, or whether its object store answers."""
-    address = resolve(lake)
+    address = resolve_address(lake)
     if isinstance(address, str):
         Lake.find(address)
         return [Diagnosis("lake", "good", f"{address} answers")]

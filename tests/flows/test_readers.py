@@ -29,7 +29,7 @@ while not Path("ended").exists() or not asked:
     rows = ask("lake", QUERY).to_pylist()
     assert all(row["images"] == row["seen"] for row in rows), rows
     asked, most = asked + 1, max(most, len(rows))
-    time.sleep(0.1)  # or eight of them leave the sweep no core
+    time.sleep(0.02)  # or eight of them leave the sweep no core
 print(json.dumps([asked, most]))
 """
 

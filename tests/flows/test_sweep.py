@@ -56,6 +56,32 @@ def test_a_sweep_computes_once_and_says_so(u1, ask, marks, swept, tmp_path):
     assert u1("plan", *CELLS).stdout.count(" done ") == 2
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "sweep --models pixels --datasets digits --limit 20".split(),
+        "train --tasks digits --arms onehot --seeds 1 --epochs 1 --limit 40 --sweep-limit 0".split(),
+    ],
+)
+def test_with_a_server_of_its_own_it_ends_well_and_leaves_nothing_behind(environment, tmp_path, arguments):
+    """As in the README: no server is given. With every core, as users have them."""
+    own = {name: value for name, value in environment.items() if name != "OMP_NUM_THREADS"}
+    process = subprocess.Popen(
+        [*U1, *arguments],
+        cwd=tmp_path,
+        env=own,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    said, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert ("0 failed" in said, "Traceback" in errors) == (True, False)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
 def kept(server, what, **asked):
     """Return what Prefect's server keeps: flow runs, task runs, artifacts."""
     request = urllib.request.Request(

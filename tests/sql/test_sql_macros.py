@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from u1core.lake.connect import connect
-from u1core.lake.views import texts
+from u1core.lake.views import read_folder
 
 PI = math.pi
 
@@ -172,14 +172,14 @@ MACRO = re.compile(r"((?:^--.*\n)*)^create macro (\w+)\(", re.M)
 EXAMPLE = re.compile(r"^-- Example: (.*(?:\n--   .*)*)", re.M)
 EXAMPLES = {
     name: [example.replace("\n--   ", " ") for example in EXAMPLE.findall(comment)]
-    for text in texts("macros").values()
+    for text in read_folder("macros").values()
     for comment, name in MACRO.findall(text)
 }
 """By macro; `f(x) for x in list = value` aggregates the list, `f(x) for each x in list = values` keeps it."""
 
 
 def test_every_macro_has_an_example_of_itself():
-    assert sum(text.count("create macro ") for text in texts("macros").values()) == len(EXAMPLES)
+    assert sum(text.count("create macro ") for text in read_folder("macros").values()) == len(EXAMPLES)
     assert [name for name, found in EXAMPLES.items() if not any(f"{name}(" in one for one in found)] == []
 
 

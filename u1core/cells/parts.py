@@ -24,8 +24,10 @@ def state_name(number: int) -> str:
 
 def finished_part(opened: OpenCell, number: int) -> PartSums | None:
     """Return the sums of a finished part, None before it is."""
-    state = opened.state.load(state_name(number))
-    return None if state is None else PartSums.from_bytes(state)
+    if state := opened.state.load(state_name(number)):
+        return PartSums.from_bytes(state)
+    former = opened.state.load(f"part-{number:05d}.npz")  # of a cell that an earlier version left half done
+    return PartSums.from_former(former) if former else None
 
 
 def write_part(

@@ -12,9 +12,12 @@ from pathlib import Path
 SUFFIX = ".tmp"
 """Of files in the making: no glob over a lake's tables meets it, and what a crash leaves is known by it."""
 
+_SHOWN = 100
+"""Characters of the name to be in a temporary one, so that what a crash leaves says whose it was."""
+
 
 class Draft:
-    """A file in the making, under a temporary name until it is kept.
+    """A file in the making, under a temporary name until it is kept; a link to a file stays one.
 
     Args:
         target: Its name to be; the folder is there.
@@ -26,8 +29,9 @@ class Draft:
     """
 
     def __init__(self, target: Path, folder: Path | None = None, *, is_lasting: bool = True) -> None:
-        self._target, self._is_lasting = target, is_lasting
-        self.path = (folder or target.parent) / f".{uuid.uuid4().hex}{SUFFIX}"
+        self._target, self._is_lasting = Path(os.path.realpath(target)), is_lasting
+        name = f".{target.name[:_SHOWN]}.{uuid.uuid4().hex}{SUFFIX}"
+        self.path = (folder or self._target.parent) / name
 
     def keep(self) -> None:
         """Give the file its name, in place of whatever has it.

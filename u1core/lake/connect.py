@@ -20,8 +20,8 @@ from u1core.common.errors import U1Error
 from u1core.lake import index
 from u1core.lake.guard import interruptible, one_line_errors
 from u1core.lake.schema import CELL_TABLES, SCHEMAS
-from u1core.lake.storage import WORK, open_storage, resolve
-from u1core.lake.views import reads, texts, view_files
+from u1core.lake.storage import WORK, open_storage, resolve_address
+from u1core.lake.views import read_folder, reads, view_files
 
 MEMORY_MIB = 3300
 """What DuckDB may hold, so that a query's process stays below 4 GiB; the rest is sorted on disk."""
@@ -76,7 +76,7 @@ def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duc
             "temp_directory": str(Path(tempfile.gettempdir()) / f"u1-duckdb-{os.getuid()}"),
         }
     )
-    address = None if root is None else resolve(root)
+    address = None if root is None else resolve_address(root)
     with one_line_errors(connection):
         _bound_memory(connection)
         _create_relations(connection, address, needed)
@@ -104,7 +104,7 @@ def _create_relations(
     found = _first_files(connection, address)
     for table, schema in SCHEMAS.items():
         connection.execute(_raw(address, table, schema, found.get(table)))
-    for text in texts("macros").values():
+    for text in read_folder("macros").values():
         connection.execute(text)
     for name, text in _with_their_views(needed).items():
         connection.execute(f"create view {name} as\n{text}")

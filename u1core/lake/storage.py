@@ -32,11 +32,11 @@ SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss")
 """Object stores by URI scheme; s3 is the one that is tested."""
 
 
-def resolve(address: Path | str) -> Path | str:
+def resolve_address(address: Path | str) -> Path | str:
     """Return a lake's address in full: an absolute local path, or the URI as given.
 
     Example:
-        >>> resolve("s3://bucket/lake/")
+        >>> resolve_address("s3://bucket/lake/")
         's3://bucket/lake'
     """
     text = str(address)
@@ -298,7 +298,7 @@ def open_storage(address: Path | str) -> Storage:
     Raises:
         U1Error: It is a URI of another kind, or pyarrow cannot make sense of it.
     """
-    full = resolve(address)
+    full = resolve_address(address)
     if isinstance(full, Path):
         return LocalStorage(full)
     scheme, _, rest = full.partition("://")

@@ -82,7 +82,7 @@ def reads(text: str) -> set[str]:
 
 def view_files() -> dict[str, str]:
     """Return the text of every view by name, each after the views that it reads."""
-    files = texts("views")
+    files = read_folder("views")
     graph = {name: {other for other in reads(text) if other in files} for name, text in files.items()}
     return {name: files[name] for name in TopologicalSorter(graph).static_order()}
 
@@ -106,7 +106,7 @@ def analysis(name: str) -> str:
     Raises:
         U1Error: There is no such analysis.
     """
-    files = texts("analyses")
+    files = read_folder("analyses")
     if name not in files:
         raise U1Error("the name of an analysis", repr(name), f"choose one of {', '.join(files)}")
     return files[name]
@@ -114,15 +114,15 @@ def analysis(name: str) -> str:
 
 def analyses() -> list[str]:
     """Return the names of all analyses, sorted."""
-    return list(texts("analyses"))
+    return list(read_folder("analyses"))
 
 
 def checks() -> dict[str, str]:
     """Return the SQL text of every check by name; a healthy lake gives none of them a row."""
-    return texts("checks")
+    return read_folder("checks")
 
 
-def texts(kind: str) -> dict[str, str]:
+def read_folder(kind: str) -> dict[str, str]:
     """Return the SQL files of one folder and of those in it by stem, sorted."""
     return {name: path.read_text(encoding="utf-8") for name, path in _paths(kind).items()}
 

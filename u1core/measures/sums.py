@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -169,6 +169,20 @@ class PartSums:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)  # type: ignore[arg-type]
         return buffer.getvalue()
+
+    @classmethod
+    def from_former(cls, content: bytes) -> PartSums:
+        """Read what was written before the sums had names: nine arrays of a layer in this order."""
+        order = ("count", "energy", "class_energy", *(f.name for f in fields(CoMoments)))
+        with np.load(io.BytesIO(content)) as archive:
+            names = dict.fromkeys(key.rpartition("|")[0] for key in archive.files if "|" in key)
+            layers = {
+                name: LayerSums.of_named({field: archive[f"{name}|{i}"] for i, field in enumerate(order)})
+                for name in names
+            }
+            rows, failures, batch_size, seconds, *phases = archive["totals"].tolist()
+            timing = Timing(seconds, tuple(phases), int(batch_size), str(archive["execution"]))
+        return cls(layers, int(rows), int(failures), timing)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> PartSums:

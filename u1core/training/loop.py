@@ -262,16 +262,27 @@ class Training:
 
     def restore(self, lake: Lake) -> bool:
         """Go on from what the lake holds of the run; tell whether it holds anything."""
-        if content := lake.load_state(self.run.id, CHECKPOINT):
-            state = torch.load(io.BytesIO(content), map_location=self.device, weights_only=True)
-        elif content := lake.load_state(self.run.id, FORMER_CHECKPOINT):
-            state = self._former(safetensors.torch.load(content))
-        else:
+        try:
+            state = self._saved(lake)
+        except Exception as error:  # of torch, pickle, zip and safetensors, each in its own words
+            todo = f"delete {lake.work(self.run.id)}: the run begins anew"
+            raise U1Error(f"a readable state of the run {self.run.id.key}", "a damaged one", todo) from error
+        if state is None:
             return False
         self.rows = state["rows"]
         for name, part in self._stateful.items():
             part.load_state_dict(state[name])
         return True
+
+    def _saved(self, lake: Lake) -> dict[str, Any] | None:
+        """Return the state in the lake; None where there is none."""
+        if content := lake.load_state(self.run.id, CHECKPOINT):
+            saved: dict[str, Any] = torch.load(
+                io.BytesIO(content), map_location=self.device, weights_only=True
+            )
+            return saved
+        former = lake.load_state(self.run.id, FORMER_CHECKPOINT)
+        return None if former is None else self._former(safetensors.torch.load(former))
 
     @property
     def _stateful(self) -> dict[str, nn.Module | torch.optim.Optimizer]:

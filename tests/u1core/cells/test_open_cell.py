@@ -3,10 +3,7 @@
 import numpy as np
 import pytest
 
-from u1core.cells import extract
 from u1core.cells.open_cell import OpenCell
-from u1core.cells.parts import state_name
-from u1core.common.runtime import Runtime
 from u1core.images.sources.listing import ImageFailure
 
 
@@ -51,12 +48,3 @@ def test_every_failure_is_a_row_and_none_is_no_file(opened):
     )
     assert (second["image_id"], second["label"]) == (opened.images.image_ids[5], opened.images.labels[5])
     assert (second["stage"], second["error"]) == ("forward", "not finite")
-
-
-def test_the_state_of_an_earlier_form_is_extracted_again(opened):
-    """Before the sums had names, a part's state was `part-00000.npz`; nobody reads a position as a name."""
-    opened.state.save("part-00000.npz", b"nine arrays in an order")
-    seen = []
-    extract.extract(opened, Runtime(batch_size=60), lambda done, total, phases: seen.append(done))
-    assert seen == [0, 60, 120]
-    assert state_name(0) in opened.state.names()

@@ -103,3 +103,14 @@ def test_the_first_finished_folder_stays(tmp_path):
     assert names(tmp_path) == ["cache", "ready-2"]
     with pytest.raises(FileNotFoundError):
         atomic.publish_folder(tmp_path / "missing", tmp_path / "other")
+
+
+def test_a_link_stays_one_and_a_draft_says_whose_it_is(tmp_path):
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "digest.md"
+    link.symlink_to(tmp_path / "real" / "digest.md")
+    with atomic.replacing(link) as path:
+        assert path.parent == tmp_path / "real"
+        assert path.name.startswith(".digest.md.") and path.name.endswith(atomic.SUFFIX)
+        path.write_text("text")
+    assert link.is_symlink() and (tmp_path / "real" / "digest.md").read_text() == "text"

@@ -14,7 +14,7 @@ from u1core.lake import index, lease, remote
 from u1core.lake.connect import connect
 from u1core.lake.guard import run_query
 from u1core.lake.orphans import find_orphans
-from u1core.lake.storage import open_storage, resolve
+from u1core.lake.storage import open_storage, resolve_address
 from u1core.lake.store import CellId, Lake
 from u1core.lake.verify import drop, verify
 
@@ -43,8 +43,8 @@ def write_angles(lake, part, n):
 
 def test_addresses(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert resolve("lake") == resolve(f"file://{tmp_path}/lake") == tmp_path / "lake"
-    assert resolve("s3://bucket/lake/") == "s3://bucket/lake"
+    assert resolve_address("lake") == resolve_address(f"file://{tmp_path}/lake") == tmp_path / "lake"
+    assert resolve_address("s3://bucket/lake/") == "s3://bucket/lake"
     for wrong in ("ftp://host/lake", "s3://"):
         with pytest.raises(U1Error, match="a folder or s3://bucket/prefix"):
             open_storage(wrong)

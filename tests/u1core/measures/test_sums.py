@@ -48,3 +48,21 @@ def test_names_and_not_places_decide(part):
     named["mean"] = named.pop("mean_chroma")
     with pytest.raises(TypeError, match="mean"):
         LayerSums.of_named(named)
+
+
+def test_sums_of_before_they_had_names_are_read(part):
+    """As written until then: totals, execution, and nine arrays of a layer by number."""
+    sums, timing = part.layers["a|b"], part.timing
+    moments = sums.moments
+    nine = (
+        *(sums.count, sums.energy, sums.class_energy, np.int64(moments.n), moments.mean_chroma),
+        *(moments.mean_dipole, moments.comoment, moments.rest_chroma, moments.rest_dipole),
+    )
+    totals = np.array([part.rows, part.failures, timing.batch_size, timing.seconds, *timing.phases])
+    content = io.BytesIO()
+    numbered = {f"a|b|{i}": np.asarray(values) for i, values in enumerate(nine)}
+    np.savez(content, totals=totals, execution=np.array(timing.execution), **numbered)
+    again = PartSums.from_former(content.getvalue())
+    assert (again.rows, again.failures, again.timing) == (part.rows, part.failures, part.timing)
+    for field, values in sums.named().items():
+        np.testing.assert_array_equal(again.layers["a|b"].named()[field], values, err_msg=field)

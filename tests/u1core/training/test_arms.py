@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from u1core.catalog.entries import OBJECTIVES
 from u1core.common.errors import U1Error
 from u1core.training.arms import ARMS, planned_angles, planned_points
 
@@ -40,3 +41,7 @@ def test_every_arm_gives_images_the_points_it_says():
     plane = planned_points(ARMS["onehot+plane"], planned_angles("random", 4000, 1), np.arange(4000), 7)
     assert np.mean(np.sum(plane**2, axis=1)) == pytest.approx(1, abs=0.05)
     assert np.std(np.hypot(*plane.T)) > 0.3, "off the circle"
+
+
+def test_what_weights_can_have_been_trained_by_are_the_arms():
+    assert tuple(ARMS) == OBJECTIVES

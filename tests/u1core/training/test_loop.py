@@ -156,3 +156,17 @@ def test_the_angle_is_learned(run, digits, lake, tmp_path, arm, site):
     by_chance = [math.cos(row["theta_rad"] - angle) for row in rows for angle in planned]
     assert abs(np.mean(by_chance)) < 0.01, "the angles are spread evenly"
     assert np.mean(cosines) > 0.8
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[: len(b) // 2], lambda b: b"x" * len(b), lambda b: b"\x80" + b[1:]]
+)
+def test_a_damaged_state_is_one_line_that_says_what_to_do(run, digits, lake, damage):
+    one = run()
+    train(one, digits, lake, "cpu")
+    lake.save_state(one.id, CHECKPOINT, damage(lake.load_state(one.id, CHECKPOINT)))
+    with pytest.raises(
+        U1Error, match=rf"readable state of the run {one.id.key}.*delete .*begins anew"
+    ) as raised:
+        train(one, digits, lake, "cpu")
+    assert "\n" not in str(raised.value)
