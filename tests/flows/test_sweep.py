@@ -59,15 +59,15 @@ def test_a_sweep_computes_once_and_says_so(u1, ask, marks, swept, tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        "sweep --models pixels --datasets digits --limit 20".split(),
-        "train --tasks digits --arms onehot --seeds 1 --epochs 1 --limit 40 --sweep-limit 0".split(),
+        "sweep --models pixels --datasets digits --limit 20",
+        "train --tasks digits --arms onehot --seeds 1 --epochs 1 --limit 40 --sweep-limit 0",
     ],
 )
 def test_with_a_server_of_its_own_it_ends_well_and_leaves_nothing_behind(environment, tmp_path, arguments):
     """As in the README: no server is given. With every core, as users have them."""
     own = {name: value for name, value in environment.items() if name != "OMP_NUM_THREADS"}
     process = subprocess.Popen(
-        [*U1, *arguments],
+        [*U1, *arguments.split()],
         cwd=tmp_path,
         env=own,
         stdout=subprocess.PIPE,
