@@ -26,7 +26,7 @@ validate: install  ## false positives, power and coverage of every test, in minu
 	$(BIN)/u1 validate
 
 test: install  ## every test, the slow ones too, but for the long faults; the ten slowest are told
-	$(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder --durations 10 -m 'not faults'
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 10 -m 'not faults'
 
 faults: install  ## kills, a lost server, full disks, clocks, hangs on real processes, docs/faults.md; KILLS=200 takes an hour
 	U1_FAULT_KILLS=$(KILLS) U1_FAULT_TABLE=docs/faults.md $(BIN)/python -m pytest -n0 tests/faults

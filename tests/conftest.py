@@ -53,12 +53,8 @@ def pytest_configure(config):
         importlib.import_module("flows.cli")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Keep the tests of a module, and all faults, together: they share what is costly. Longest first."""
-    for item in items:
-        together = item.path.parent if item.path.parent.name == "faults" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(together.relative_to(ROOT))))
+    """Put the longest modules first; `--dist loadfile` keeps each together: its tests share what is costly."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
