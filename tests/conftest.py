@@ -54,7 +54,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Put the longest modules first; `--dist loadfile` keeps each together: its tests share what is costly."""
+    """Put the longest modules first; `--dist loadfile` keeps each together: tests share what is costly."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
