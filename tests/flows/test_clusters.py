@@ -17,6 +17,7 @@ from tasks import events, steps
 from tasks.jobs import Job, Places
 from u1core.catalog.catalog import load_catalog
 from u1core.cells.cell import Cell
+from u1core.cells.parts import state_name
 from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime
 from u1core.images.cache import open_images
@@ -74,7 +75,7 @@ def test_a_killed_worker_costs_only_the_part_in_flight(job):
 
 def wait_for_part(job, number):
     """Wait for the mark of a part; return the files of all marked parts with their times."""
-    state = Path(job.places.lake) / ".work" / job.cell.key / f"part-{number:05d}.npz"
+    state = Path(job.places.lake) / ".work" / job.cell.key / state_name(number)
     end = time.monotonic() + 300
     while not state.exists():
         assert time.monotonic() < end
