@@ -28,6 +28,9 @@ MEMORY_MIB = 3300
 
 
 EXPENSIVE_VIEWS = (
+    # Small, but every other view asks them.
+    "cells",
+    "layers",
     "class_directions",
     "class_bias",
     "concentration_by_layer",
