@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 HANG = """
 import time
 from pathlib import Path
-from u1core import extract, forward
+from u1core.cells import extract, forward
 
 extract.PART_IMAGES = 10
 flag = Path({flag!r})
