@@ -16,7 +16,7 @@ from prefect.exceptions import PrefectException
 
 from u1core.common import atomic
 from u1core.common.text import as_markdown, harmless
-from u1core.lake.connect import connect, freeze
+from u1core.lake.connect import EXPENSIVE_VIEWS, connect
 from u1core.lake.digest import WORTH_TELLING, Done, conclude_sweep
 from u1core.lake.guard import failing_checks, one_line_errors
 from u1core.lake.store import Lake
@@ -48,8 +48,7 @@ def conclude_lake(
     lake: Path | str, out: Path, summary: str, endings: list[dict[str, str]], drift: float | None
 ) -> Conclusions:
     """Run checks, claims, report and digest on one connection: the expensive views are computed once."""
-    with connect(lake) as connection, one_line_errors(connection):
-        freeze(connection)
+    with connect(lake, frozen=EXPENSIVE_VIEWS) as connection, one_line_errors(connection):
         failing = {name: len(rows) for name, rows in failing_checks(connection).items()}
         claims = evaluate_claims(connection)
         write_report(connection, out)

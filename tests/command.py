@@ -1,7 +1,9 @@
 """The command line as tests run it: in this process or in one of its own, with a Prefect server beside it."""
 
 import contextlib
+import ctypes
 import gc
+import json
 import logging
 import os
 import signal
@@ -17,7 +19,8 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).parents[1]
-U1 = [sys.executable, "-c", "from flows.cli import main; main()"]
+MAIN = "from flows.cli import main; main()"
+U1 = [sys.executable, "-c", MAIN]
 _SHOWN_TO_NOBODY = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 """What Python keeps to itself in a process that is not a test's."""
 
@@ -41,6 +44,7 @@ def run_here(arguments, cwd, environment):
         for restored in (_argv(arguments), contextlib.chdir(cwd), _environ(environment), _signals()):
             stack.enter_context(restored)
         stack.enter_context(_as_python_begins())
+        stack.enter_context(_with_little_to_collect())
         said = stack.enter_context(_caught())
         stack.enter_context(_prefect(environment))
         status = _status_of(main)
@@ -114,6 +118,16 @@ def _as_python_begins():
 
 
 @contextlib.contextmanager
+def _with_little_to_collect():
+    """Spare the collector what was there before: half a second each time, once everything is imported."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@contextlib.contextmanager
 def _caught():
     """Catch what this process and its children write; the list is filled at the end: output, errors."""
     said, streams = [], (sys.stdout, sys.stderr)
@@ -151,6 +165,75 @@ def _prefect(environment):
     url = environment.get("PREFECT_API_URL")
     with temporary_settings({PREFECT_API_URL: url} if url else None, restore_defaults={PREFECT_API_URL}):
         yield
+
+
+class Warm:
+    """Starts processes of Python code that have their imports behind them: see `warm.py`."""
+
+    def __init__(self, environment):
+        self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, str(ROOT / "tests" / "warm.py"), str(theirs.fileno())]
+        self._process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()])
+        theirs.close()
+
+    def start(self, code, arguments=(), **how):
+        """Start a process, which `python -c` would be; `how` is `subprocess.Popen`'s."""
+        return _Fork(self._fork, code, arguments, **how)
+
+    def run(self, code, arguments=(), timeout=550, **how):
+        """Start a process and wait for its end, as `subprocess.run` does."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with self.start(code, arguments, **pipes | how) as process:
+            try:
+                said = process.communicate(timeout=timeout)
+            except BaseException:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(process.args, process.returncode, *said)
+
+    def _fork(self, request, streams):
+        with _adopting():
+            socket.send_fds(self._requests, [json.dumps(request).encode()], streams)
+            return int(self._requests.recv(20))
+
+    def close(self):
+        """End the process that forks; what it forked goes on."""
+        self._requests.close()
+        self._process.wait()
+
+
+class _Fork(subprocess.Popen):
+    """A process that another one forked for us: waited for and talked to like any other."""
+
+    def __init__(self, fork, code, arguments, **how):
+        self._fork = fork
+        super().__init__(["-c", code, *map(str, arguments)], **how)
+
+    def _execute_child(self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, *others):
+        (_, _, _, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite) = others[:9]
+        *_, start_new_session, _ = others
+        request = {
+            "code": args[1],
+            "arguments": args[2:],
+            "cwd": str(cwd),
+            "env": env,
+            "start_new_session": start_new_session,
+        }
+        theirs = (p2cread, c2pwrite, errwrite)
+        self.pid = self._fork(request, [n if given < 0 else given for n, given in enumerate(theirs)])
+        self._child_created = True
+        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
+
+
+@contextlib.contextmanager
+def _adopting():
+    """Be the parent of orphans below this process, which is Linux's (`man 2 prctl`)."""
+    set_subreaper, libc = 36, ctypes.CDLL(None)
+    libc.prctl(set_subreaper, 1)
+    try:
+        yield
+    finally:
+        libc.prctl(set_subreaper, 0)
 
 
 class Server:

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from command import ROOT, Server, free_port, run_apart, run_here
+from command import ROOT, Server, Warm, free_port, run_apart, run_here
 from pyarrow import fs
 
 SERVED = {"sweep", "retry", "train"}
@@ -106,6 +106,14 @@ def u1_apart(served, tmp_path):
         return run_apart(arguments, tmp_path, served | variables)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def warm(environment):
+    """Start processes that have the imports of `u1` behind them, half of a small sweep."""
+    one = Warm(environment)
+    yield one
+    one.close()
 
 
 @pytest.fixture

@@ -48,14 +48,13 @@ def report(
     to: ReportFolder = Path("report"),
 ) -> None:
     """Run the analyses again and write report/index.html: one file that opens offline."""
-    from u1core.lake.connect import connect, freeze
+    from u1core.lake.connect import EXPENSIVE_VIEWS, connect
     from u1core.lake.guard import one_line_errors
     from u1core.lake.store import Lake
     from u1core.report.write import write_report
 
     Lake.open(lake)
-    with connect(lake) as connection, one_line_errors(connection):
-        freeze(connection)
+    with connect(lake, frozen=EXPENSIVE_VIEWS) as connection, one_line_errors(connection):
         path = write_report(connection, to / "index.html")
     out.print(f"report: {path}", highlight=False, markup=False)
 

@@ -1,7 +1,6 @@
 """What a sweep listens on: only this machine reaches it, unless told otherwise."""
 
 import subprocess
-import sys
 
 import psutil
 import pytest
@@ -23,10 +22,10 @@ def listening(process):
     return found
 
 
-def test_the_embedded_server_and_the_local_cluster_listen_on_loopback_only(environment, tmp_path):
-    command = [sys.executable, "-c", U1, *map(str, SWEEP), "--runner", "dask"]
+def test_the_embedded_server_and_the_local_cluster_listen_on_loopback_only(warm, environment, tmp_path):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **quiet)
+    where = {"cwd": tmp_path, "env": environment}
+    process = warm.start(U1, [*SWEEP, "--runner", "dask"], start_new_session=True, **where, **quiet)
     seen = set()
 
     def has_records():

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -26,6 +25,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 CELLS = ["--models", "cifar10_resnet20", "--datasets", "digits"]
 SIZES = ["--limit", 40, "--location-limit", 20]
+SMALL = """
+from flows.cli import main
+from u1core.cells import extract
+from u1core.lake import lease
+extract.PART_IMAGES = 30
+lease.Lease.__init__.__defaults__ = (8.0, 2.0)
+main()
+"""
 TABLES = ("records", "vectors", "angles", "frames", "energy_maps", "neighbours", "location_neighbours")
 
 
@@ -78,16 +85,13 @@ def test_a_lake_on_an_object_store_is_a_lake(u1, s3, store, address, environment
     assert u1("plan", *sweep[1:], "--lake", address, **s3).stdout.count(" done ") == 1
 
 
-def test_a_killed_sweep_resumes_on_an_object_store(s3, store, address, served, tmp_path):
+def test_a_killed_sweep_resumes_on_an_object_store(warm, s3, store, address, served, tmp_path):
     """Killed after its first part: another process goes on from the state in the store."""
     sweep = ["sweep", "--models", "cifar10_resnet20", "--datasets", "digits", "--variants", "random-init"]
     sweep += ["--limit", 60, "--batch-size", 1, "--location-limit", 20, "--lake", address]
-    small_parts = (
-        "from u1core.cells import extract; extract.PART_IMAGES = 30; from flows.cli import main; main()"
-    )
-    command = [sys.executable, "-c", small_parts, *map(str, sweep)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    killed = subprocess.Popen(command, cwd=tmp_path, env=served | s3, **quiet)
+    where = {"cwd": tmp_path, "env": served | s3}
+    killed = warm.start(SMALL, sweep, **where, **quiet)
     try:
         first_part = wait_for_state(store, address, killed)
     finally:
@@ -95,9 +99,7 @@ def test_a_killed_sweep_resumes_on_an_object_store(s3, store, address, served, t
         killed.wait()
     assert not [name for name in written(store, address) if "/cells/" in name]
 
-    resumed = subprocess.run(
-        command, cwd=tmp_path, env=served | s3, capture_output=True, text=True, timeout=550, check=False
-    )
+    resumed = warm.run(SMALL, sweep, **where)
     assert resumed.returncode == 0, resumed.stderr
     after = written(store, address)
     assert {name: after[name] for name in first_part} == first_part

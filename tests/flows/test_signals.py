@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 
 import pytest
 from command import wait_until
@@ -15,27 +14,25 @@ pytestmark = pytest.mark.slow
 SWEEP = [
     "sweep",
     "--models",
-    "efficientnet_lite0",
+    "resnet20_onehot",
     "--datasets",
     "digits",
     "--limit",
     100,
     "--location-limit",
     0,
+    "--batch-size",
+    1,
 ]
 TRAIN = ["train", "--tasks", "digits", "--network", "small_cnn:16", "--arms", "onehot", "--seeds", 1]
 LONG = [*TRAIN, "--epochs", 60, "--batch-size", 32, "--sweep-limit", 0]
 RECORDS = "count(*), count(distinct (layer, image_id)) from records"
 EPOCHS = "count(*), count(distinct epoch) from training_epochs"
-PART_IMAGES = 50
-# A test runner in the background, or under nohup, has its children ignore what is sent here.
+PART_IMAGES = 20
 U1 = f"""
-import signal
 from flows.cli import main
 from u1core.cells import extract
 extract.PART_IMAGES = {PART_IMAGES}
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
 main()
 """
 
@@ -50,12 +47,11 @@ main()
     ],
 )
 def test_a_signal_ends_it_cleanly(
-    u1, u1_apart, ask, environment, tmp_path, monkeypatch, arguments, begun, sent, counted
+    u1, u1_apart, ask, warm, environment, tmp_path, monkeypatch, arguments, begun, sent, counted
 ):
-    command = [sys.executable, "-c", U1, *map(str, arguments)]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True, text=True
-    )
+    where = {"cwd": tmp_path, "env": environment}
+    pipe = {"stderr": subprocess.PIPE, "text": True}
+    process = warm.start(U1, arguments, start_new_session=True, **where, **pipe)
     wait_until(lambda: any((tmp_path / "lake" / begun).rglob("*.parquet")) or process.poll() is not None)
     os.kill(process.pid, sent)
     _, said = process.communicate(timeout=120)
@@ -67,14 +63,14 @@ def test_a_signal_ends_it_cleanly(
     assert resumed.returncode == 0, resumed.stderr
     assert "1 cells computed" in resumed.stdout or "1 runs and cells computed" in resumed.stdout
     ((rows, different),) = ask(f"select {counted}")
-    assert rows == different == {"records": str(200 * 6), "training_epochs": "60"}[begun]
+    assert rows == different == {"records": str(200 * 4), "training_epochs": "60"}[begun]
 
 
 @pytest.mark.parametrize("place", [[], ["--runner", "dask"]])
-def test_sigkill_takes_servers_and_workers_along(environment, tmp_path, place):
-    command = [sys.executable, "-c", U1, *map(str, [*SWEEP, *place])]
+def test_sigkill_takes_servers_and_workers_along(warm, environment, tmp_path, place):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **quiet)
+    where = {"cwd": tmp_path, "env": environment}
+    process = warm.start(U1, [*SWEEP, *place], start_new_session=True, **where, **quiet)
     wait_until(lambda: any((tmp_path / "lake" / "records").rglob("*.parquet")) or process.poll() is not None)
     assert process.poll() is None
     process.kill()

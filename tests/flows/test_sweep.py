@@ -8,7 +8,7 @@ import subprocess
 import urllib.request
 
 import pytest
-from command import U1, run_here, wait_until
+from command import MAIN, U1, run_here, wait_until
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -151,13 +151,13 @@ def test_pictures_without_a_model_follow_every_turn_exactly(u1, ask):
         assert float(error_rad) < (0.01 if quarter_turn else 1e-9)
 
 
-def test_a_second_sweep_waits_and_finds_what_the_first_computed(served, tmp_path):
+def test_a_second_sweep_waits_and_finds_what_the_first_computed(warm, served, tmp_path):
     from u1core.lake.store import Lake
 
-    command = [*U1, "sweep", *map(str, CELLS)]
     with Lake.open(tmp_path / "lake", create=True).alone():
         pipes = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        both = [subprocess.Popen(command, cwd=tmp_path, env=served, **pipes) for _ in range(2)]
+        started = {"cwd": tmp_path, "env": served, **pipes}
+        both = [warm.start(MAIN, ["sweep", *CELLS], **started) for _ in range(2)]
         for sweep in both:
             assert "waiting for another sweep on this lake" in sweep.stderr.readline()
     said = "".join(sweep.communicate(timeout=300)[0] for sweep in both)
@@ -181,10 +181,10 @@ def test_ctrl_c_is_one_line(environment, tmp_path):
     assert "Traceback" not in errors
 
 
-def test_dask_gives_the_same_answers(u1, u1_apart, ask, swept):
+def test_dask_gives_the_same_answers(u1, warm, served, ask, swept, tmp_path):
     folder, _ = swept
     local = u1("sql", ANSWERS, "--format", "csv", "--lake", folder / "lake").stdout
-    done = u1_apart("sweep", *CELLS, "--runner", "dask")
+    done = warm.run(MAIN, ["sweep", *CELLS, "--runner", "dask"], cwd=tmp_path, env=served)
     assert done.returncode == 0, done.stderr
     assert "2 cells computed" in done.stdout
     assert ask(ANSWERS) == [line.split(",") for line in local.splitlines()[1:]] != []
@@ -200,11 +200,11 @@ def test_prefect_shows_readable_runs_and_artifacts(swept, server):
     assert artifacts == {"claims", "digest", "sweep-cells"}
 
 
-def test_a_schedule_runs_on_a_server(served, tmp_path):
+def test_a_schedule_runs_on_a_server(warm, served, tmp_path):
     """A deployment of the flow gets scheduled runs, and they do the work."""
     serve = ["serve", "--every", "10s", *CELLS[:2], "--datasets", "digits", *map(str, CELLS[4:])]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([*U1, *serve], cwd=tmp_path, env=served, start_new_session=True, **quiet)
+    process = warm.start(MAIN, serve, cwd=tmp_path, env=served, start_new_session=True, **quiet)
     try:
         wait_until((tmp_path / "report" / "digest.md").is_file)
         assert "1 cells computed" in (tmp_path / "report" / "digest.md").read_text()

@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from command import U1, wait_until
+from command import MAIN, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -42,12 +42,13 @@ def test_training_is_done_once_and_flows_back_into_the_sweep(u1, ask, marks, tmp
     assert "1 cells computed" in swept.stdout
 
 
-def test_a_kill_costs_an_epoch_and_changes_nothing(u1, ask, served, tmp_path):
+def test_a_kill_costs_an_epoch_and_changes_nothing(u1, ask, warm, served, tmp_path):
     long = [*SMALL[:-4], "--epochs", 40, "--arms", "onehot+u1", "--seeds", 1, "--sweep-limit", 0]
     whole = u1("train", *long, "--lake", "whole", "--to", "whole-trained")
     assert whole.returncode == 0, whole.stderr
-    process = subprocess.Popen(
-        [*U1, "train", *map(str, long)],
+    process = warm.start(
+        MAIN,
+        ["train", *long],
         cwd=tmp_path,
         env=served,
         stdout=subprocess.DEVNULL,

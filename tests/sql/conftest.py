@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from u1core.lake.connect import connect
+from u1core.lake.connect import connect, freeze
 from u1core.lake.schema import CELL_TABLES
 from u1core.lake.views import view_files
 
@@ -124,6 +124,25 @@ def _restore(connection, made_of):
 @pytest.fixture
 def healthy_lake(lake):
     """A lake of one cell that every check accepts: 6 images, 3 classes, a failure, two searches."""
+    return make_healthy(lake)
+
+
+@pytest.fixture
+def controlled_lake(healthy_lake):
+    """The healthy lake's cell again as the baseline of the pictures, at random weights and permuted."""
+    return add_controls(healthy_lake)
+
+
+@pytest.fixture(scope="module")
+def frozen_lake():
+    """A controlled lake whose answers are tables, of a connection of its own: to be left as it was."""
+    lake = add_controls(make_healthy(LiteralLake(connect(None))))
+    freeze(lake.connection, [name for name in view_files() if name not in CELL_TABLES])
+    return lake
+
+
+def make_healthy(lake):
+    """Fill an empty lake with `healthy_lake`."""
     keys = lake.cell(rows=6, failures=1, images_memory=3, images_query=4, location_memory=3, location_query=3)
     lake.insert(
         "failures", {"image_id": 9, "split": "query", "label": 0, "stage": "decode", "error": "torn"}, **keys
@@ -136,6 +155,21 @@ def healthy_lake(lake):
         for label in range(3):
             lake.insert("energy_maps", _energy_map(label, 1), split=split, **keys)
     _insert_training_run(lake)
+    return lake
+
+
+def add_controls(lake):
+    """Add three cells to `healthy_lake`."""
+    lake.connection.execute("update lake.cells set weights = 'some'")
+    for variant in ("random-init", "channel-permuted"):
+        lake.copy_cell(variant)
+    pixels = lake.copy_cell("pixels")["cell_key"]
+    for table in CELL_TABLES:
+        lake.connection.execute(
+            f"update lake.{table} set model = 'pixels', variant = 'original' where cell_key = $key",
+            {"key": pixels},
+        )
+    lake.connection.execute("update lake.cells set weights = 'none' where model = 'pixels'")
     return lake
 
 

@@ -52,7 +52,7 @@ def rows(connection, query, **params):
 
 
 def test_parquet_is_read_and_no_type_comes_from_the_path(root):
-    connection = connect(root)
+    connection = connect(root, ["records", "angles"])
     assert rows(connection, "select dataset, image_id from records order by image_id") == [
         {"dataset": "007", "image_id": 1},
         {"dataset": "007", "image_id": 2},
@@ -64,7 +64,7 @@ def test_files_of_other_cells_are_not_opened(root):
     damaged = root / "records" / "dataset=other" / "model=net" / "variant=original" / "k-00000.parquet"
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"no Parquet")
-    connection = connect(root)
+    connection = connect(root, ["records"])
     assert rows(connection, "select count(*) as n from records where dataset = '007'") == [{"n": 2}]
     with pytest.raises(U1Error):
         rows(connection, "select count(*) as n from records where dataset = 'other'")
@@ -72,13 +72,13 @@ def test_files_of_other_cells_are_not_opened(root):
 
 def test_a_lake_may_be_named_by_a_relative_path(root, monkeypatch):
     monkeypatch.chdir(root.parent)
-    connection = connect(root.relative_to(root.parent))
+    connection = connect(root.relative_to(root.parent), ["records"])
     monkeypatch.chdir("/")
     assert rows(connection, "select count(*) as n from records") == [{"n": 2}]
 
 
 def test_files_that_a_sweep_adds_are_seen_by_an_open_connection(root):
-    connection = connect(root)
+    connection = connect(root, ["records"])
     write(root, "records", CELL | {"image_id": 3})
     assert rows(connection, "select count(*) as n from records") == [{"n": 3}]
 
@@ -88,13 +88,13 @@ def test_a_file_in_the_making_is_not_read(root):
     work.mkdir()
     (work / "torn.parquet").write_bytes(b"half a fi")
     (root / "records" / "torn.parquet.tmp").write_bytes(b"half a fi")
-    assert rows(connect(root), "select count(*) as n from records") == [{"n": 2}]
+    assert rows(connect(root, ["records"]), "select count(*) as n from records") == [{"n": 2}]
 
 
 def test_empty_tables_have_the_types_of_the_schema(root, connection):
     for table, schema in SCHEMAS.items():
         write(root, table, dict.fromkeys(schema.names))
-    filled = connect(root)
+    filled = connect(root, ())
     for table in SCHEMAS:
         assert connection.sql(f"from lake.{table}").types == filled.sql(f"from lake.{table}").types
 
@@ -106,7 +106,7 @@ def test_memory_is_bounded(connection):
 
 
 def test_timestamps_come_in_utc(root):
-    assert rows(connect(root), "select selected_at::text as t from cells") == [
+    assert rows(connect(root, ["cells"]), "select selected_at::text as t from cells") == [
         {"t": "2026-01-01 00:00:00+00"}
     ]
 
@@ -229,7 +229,7 @@ def test_materialised_views_answer_as_before(healthy_lake):
     assert {name: rows(connection, f"select * from {name} order by all") for name in names} == before
     kinds = dict(connection.sql("select table_name, table_type from information_schema.tables").fetchall())
     assert {kinds[name] for name in connecting.EXPENSIVE_VIEWS} == {"BASE TABLE"}
-    assert kinds["claims"] == "VIEW"
+    assert kinds["claim_bias"] == "VIEW"
 
 
 def test_the_packaged_sql_is_preferred_to_the_repository(tmp_path, monkeypatch):

@@ -41,7 +41,12 @@ EXPENSIVE_VIEWS = (
     "theta_uncertainty",
     "memory_votes",
     "memory_confusion",
+    "memory_report",
     "location_accuracy",
+    "location_report",
+    "theta_summary",
+    "weak_angles",
+    "claims",
 )
 """Views worth computing once when several questions follow: see `freeze`."""
 
@@ -57,12 +62,15 @@ _SQL_TYPES = {
 }
 
 
-def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    root: Path | str | None, needed: Iterable[str] | None = None, *, frozen: Iterable[str] = ()
+) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB over a lake.
 
     Args:
         root: The lake's folder or URI; None gives empty raw tables (real ones, for tests to insert into).
         needed: The views that will be asked, from `views_named`; None for all, which takes most of a second.
+        frozen: Views that are computed at once, as by `freeze`; views above them are then quick to bind.
 
     Returns:
         A connection with one relation per table in schema `lake` and the public views in `main`. A table
@@ -82,7 +90,7 @@ def connect(root: Path | str | None, needed: Iterable[str] | None = None) -> duc
     address = None if root is None else resolve_address(root)
     with one_line_errors(connection):
         _bound_memory(connection)
-        _create_relations(connection, address, needed)
+        _create_relations(connection, address, needed, set(frozen))
         _lock(connection, address)
     return connection
 
@@ -97,7 +105,10 @@ def _bound_memory(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _create_relations(
-    connection: duckdb.DuckDBPyConnection, address: Path | str | None, needed: Iterable[str] | None
+    connection: duckdb.DuckDBPyConnection,
+    address: Path | str | None,
+    needed: Iterable[str] | None,
+    frozen: set[str],
 ) -> None:
     # Timestamps are stored in UTC and shown so, on every machine.
     connection.execute("set timezone = 'UTC'")
@@ -111,6 +122,8 @@ def _create_relations(
         connection.execute(text)
     for name, text in _with_their_views(needed).items():
         connection.execute(f"create view {name} as\n{text}")
+        if name in frozen:
+            _freeze(connection, name)
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, address: Path | str | None) -> None:
@@ -229,7 +242,11 @@ def freeze(connection: duckdb.DuckDBPyConnection, names: Iterable[str] = EXPENSI
     if unknown := wanted - set(files):
         raise U1Error("names of views", ", ".join(sorted(unknown)), f"choose from {', '.join(sorted(files))}")
     for name in (name for name in files if name in wanted):
-        create = f"create table _{name} as select * from {name}"
-        interruptible(connection, functools.partial(connection.execute, create))
-        connection.execute(f"drop view {name}")
-        connection.execute(f"alter table _{name} rename to {name}")
+        _freeze(connection, name)
+
+
+def _freeze(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    create = f"create table _{name} as select * from {name}"
+    interruptible(connection, functools.partial(connection.execute, create))
+    connection.execute(f"drop view {name}")
+    connection.execute(f"alter table _{name} rename to {name}")

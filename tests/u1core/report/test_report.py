@@ -11,7 +11,7 @@ from synthetic_lake import CLASSES, LAYERS, write_synthetic_lake, write_syntheti
 
 from u1core.cells.variants import VARIANTS
 from u1core.common.errors import U1Error
-from u1core.lake.connect import connect, freeze
+from u1core.lake.connect import EXPENSIVE_VIEWS, connect
 from u1core.lake.store import Lake
 from u1core.lake.views import view_paths
 from u1core.report import words
@@ -107,9 +107,7 @@ def scene(connection):
 
 def connected(root):
     """As `u1 report` does: the expensive views are computed once."""
-    connection = connect(root)
-    freeze(connection)
-    return connection
+    return connect(root, frozen=EXPENSIVE_VIEWS)
 
 
 def render(root):
@@ -215,7 +213,7 @@ def test_write_report_replaces_the_file_and_leaves_nothing_else(tmp_path):
     Lake.open(tmp_path / "lake", create=True)
     out = tmp_path / "report" / "index.html"
     for _ in range(2):
-        assert write_report(connect(tmp_path / "lake"), out) == out
+        assert write_report(connected(tmp_path / "lake"), out) == out
     assert [p.name for p in out.parent.iterdir()] == ["index.html"]
 
 
@@ -229,7 +227,7 @@ def test_a_report_that_cannot_be_written_keeps_the_old_one(tmp_path, monkeypatch
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(U1Error, match="No space left on device"):
-        write_report(connect(tmp_path / "lake"), out)
+        write_report(connected(tmp_path / "lake"), out)
     assert out.read_text() == "old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["index.html", "lake"]
 
