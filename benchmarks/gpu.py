@@ -51,7 +51,7 @@ NETWORKS = (
 )
 SIDE = 224
 MODES = (("float32", False), ("bfloat16", False), ("float32", True), ("bfloat16", True))
-MATRIX = {"cuda": 8192, "cpu": 2048}
+MATRIX = {"cuda": 8192, "cpu": 512}
 TARGET = ">= 0.9"
 
 

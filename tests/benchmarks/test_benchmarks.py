@@ -140,15 +140,15 @@ def test_every_row_is_a_script_that_explains_itself():
 def test_a_row_ends_with_its_line_of_json(tmp_path):
     command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--device", "cpu", "--quick"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "U1_CACHE": str(tmp_path)}
-    networks = ["--networks", "timm:tf_efficientnet_lite0"]
+    networks = ["--networks", "timm:mobilenetv3_small_050"]
     ended = subprocess.run(
         [*command, *networks], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
     )
     found = json.loads(ended.stdout.splitlines()[-1])
     assert found["benchmark"] == "gpu"
-    assert set(found["ratios"]) == {"tf_efficientnet_lite0 float32", "tf_efficientnet_lite0 bfloat16"}
+    assert set(found["ratios"]) == {"mobilenetv3_small_050 float32", "mobilenetv3_small_050 bfloat16"}
     assert found["targets"] == {}
-    figures = found["figures"]["timm:tf_efficientnet_lite0"]
+    figures = found["figures"]["timm:mobilenetv3_small_050"]
     theta = "theta against float32, median and max, deg"
     assert figures["float32"][theta] == {"image": [0, 0], "feature": [0, 0]}
     assert all(0 < median < high <= 180 for median, high in figures["bfloat16"][theta].values())
