@@ -18,6 +18,7 @@ from types import ModuleType
 
 import duckdb  # noqa: F401
 import matplotlib.figure  # noqa: F401
+import torch._dynamo  # noqa: F401  (shapes of batch norms bring it)
 
 import flows.serve
 import flows.sweep

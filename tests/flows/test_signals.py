@@ -25,7 +25,7 @@ SWEEP = [
     1,
 ]
 TRAIN = ["train", "--tasks", "digits", "--network", "small_cnn:16", "--arms", "onehot", "--seeds", 1]
-LONG = [*TRAIN, "--epochs", 60, "--batch-size", 32, "--sweep-limit", 0]
+LONG = [*TRAIN, "--epochs", 24, "--batch-size", 32, "--sweep-limit", 0]
 RECORDS = "count(*), count(distinct (layer, image_id)) from records"
 EPOCHS = "count(*), count(distinct epoch) from training_epochs"
 PART_IMAGES = 20
@@ -63,7 +63,7 @@ def test_a_signal_ends_it_cleanly(
     assert resumed.returncode == 0, resumed.stderr
     assert "1 cells computed" in resumed.stdout or "1 runs and cells computed" in resumed.stdout
     ((rows, different),) = ask(f"select {counted}")
-    assert rows == different == {"records": str(200 * 4), "training_epochs": "60"}[begun]
+    assert rows == different == {"records": str(200 * 4), "training_epochs": "24"}[begun]
 
 
 @pytest.mark.parametrize("place", [[], ["--runner", "dask"]])

@@ -43,7 +43,7 @@ def test_training_is_done_once_and_flows_back_into_the_sweep(u1, ask, marks, tmp
 
 
 def test_a_kill_costs_an_epoch_and_changes_nothing(u1, ask, warm, served, tmp_path):
-    long = [*SMALL[:-4], "--epochs", 40, "--arms", "onehot+u1", "--seeds", 1, "--sweep-limit", 0]
+    long = [*SMALL[:-4], "--epochs", 20, "--arms", "onehot+u1", "--seeds", 1, "--sweep-limit", 0]
     whole = u1("train", *long, "--lake", "whole", "--to", "whole-trained")
     assert whole.returncode == 0, whole.stderr
     process = warm.start(
@@ -61,11 +61,11 @@ def test_a_kill_costs_an_epoch_and_changes_nothing(u1, ask, warm, served, tmp_pa
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     epochs = int(ask("select count(*) from training_epochs")[0][0])
-    assert 1 <= epochs < 40
+    assert 1 <= epochs < 20
     assert ask("select count(*) from training_runs") == [["0"]]
     resumed = u1("train", *long)
     assert resumed.returncode == 0, resumed.stderr
-    assert ask("select count(*), count(distinct epoch) from training_epochs") == [["40", "40"]]
+    assert ask("select count(*), count(distinct epoch) from training_epochs") == [["20", "20"]]
     expected = u1("sql", WEIGHTS, "--lake", "whole", "--format", "csv").stdout
     assert u1("sql", WEIGHTS, "--format", "csv").stdout == expected
 
