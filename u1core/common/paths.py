@@ -23,3 +23,12 @@ def matching(pattern: Path) -> list[Path]:
 def as_text(name: str) -> str:
     """Return a file's name as text that can be stored: bytes that are not UTF-8 are escaped."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def stamp(state: os.stat_result) -> bytes:
+    """Return what differs once a file's content does.
+
+    Size and time of modification are not enough: `rsync -t`, `cp -p` and `tar` bring the time of another
+    content along. No program sets the time of the last change of a file.
+    """
+    return f"\0{state.st_size}\0{state.st_mtime_ns}\0{state.st_ctime_ns}\n".encode()

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from u1core.catalog.entries import ModelEntry
 from u1core.catalog.models import SUFFIXES
 from u1core.common.errors import U1Error
+from u1core.common.paths import stamp
 from u1core.networks.sources import registry
 from u1core.networks.sources.files import LocalFile, WeightsFile
 
@@ -153,12 +154,11 @@ def _fault(entry: ModelEntry, path: Path) -> U1Error | None:
 
 
 def _sha256(path: Path) -> str:
-    status = path.stat()
-    return _sha256_of(path, status.st_size, status.st_mtime_ns)
+    return _sha256_of(path, stamp(path.stat()))
 
 
 @functools.lru_cache(maxsize=1024)
-def _sha256_of(path: Path, size: int, mtime_ns: int) -> str:
+def _sha256_of(path: Path, at: bytes) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -17,7 +17,9 @@ from u1core.catalog.datasets import parse
 from u1core.common.errors import U1Error
 from u1core.images.cache import find_cached, open_images
 from u1core.images.sources.folder import walk
-from u1core.images.sources.reading import list_pictures
+from u1core.images.sources.listing import SourceError
+from u1core.images.sources.pictures import decode_picture
+from u1core.images.sources.reading import list_pictures, state_of
 
 
 def entry(kind, path, **options):
@@ -311,6 +313,9 @@ def test_a_csv_link_that_leads_out(data, outside, tmp_path):
         ("path,label\na.png,\n", "line 2: no label"),
         ("path,label,split\na.png,x,holdout\n", "line 2: split 'holdout', not one of memory, train, query"),
         ("path,label\na\0.png,x\n", "no path"),
+        ("path,label\ncat, tabby.png,cat\n", "line 2: more values than columns"),
+        ('path,label\na.png,"cat\nb.png,dog\n', "unexpected end of data"),
+        ('path,label\na.png,"cat\nb.png,"dog"\n', "expected after"),
     ],
 )
 def test_mistakes_of_a_csv_table(data, tmp_path, text, reason):
@@ -327,6 +332,60 @@ def test_a_picture_of_a_csv_table_changed(data, tmp_path):
     open_images(mine, tmp_path / "c")
     os.utime(data / "cat" / "0.png", ns=(1, 1))
     assert find_cached(mine, tmp_path / "c") is None
+
+
+def test_names_that_other_readers_take_for_nothing_or_a_number_are_classes(data, tmp_path):
+    names = ["007", "7", "NA", "None", "nan", "true"]
+    rows = [f"{c}/{i}.png,{name}" for name in names for c in ("cat", "dog") for i in (0,)]
+    images = open_images(entry("csv", csv_of(data, "\n".join(["path,label", *rows]))), tmp_path / "c")
+    assert images.class_names == tuple(names) and images.labels.tolist() == [
+        0,
+        0,
+        1,
+        1,
+        2,
+        2,
+        3,
+        3,
+        4,
+        4,
+        5,
+        5,
+    ]
+
+
+def picture_beside(folder):
+    write(folder / "0.png", 1)
+    return folder / "0.png"
+
+
+def one_of_folders(folder):
+    return entry("folder", folder), picture_beside(folder / "cat")
+
+
+def one_of_a_table(folder):
+    return entry("csv", csv_of(folder, "path,label\n0.png,cat\n")), picture_beside(folder)
+
+
+def one_beside_parquet(folder):
+    table = hub(folder / "a.parquet", [{"bytes": None, "path": "0.png"}, *cells([1])], [0, 1])
+    return entry("parquet", table), picture_beside(folder)
+
+
+def one_parquet(folder):
+    table = hub(folder / "a.parquet", cells([1, 2]), [0, 1])
+    return entry("parquet", table), table
+
+
+@pytest.mark.parametrize("kind", [one_of_folders, one_of_a_table, one_beside_parquet, one_parquet])
+def test_a_file_that_was_replaced_is_seen_though_size_and_time_are_the_same(data, kind):
+    mine, file = kind(data)
+    before, state = file.stat(), state_of(mine, None)
+    assert state_of(mine, None) == state
+    file.write_bytes(file.read_bytes())  # as `rsync -t` or `cp -p` of another content of this length does
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert state_of(mine, None) != state
 
 
 # --- Parquet ---
@@ -440,6 +499,36 @@ def test_columns_of_other_names(tmp_path):
     assert images.labels.tolist() == [1, 1, 0, 0] and greys(images) == [9] * 4
     wrong = entry("parquet", tmp_path / "b.parquet", label="corse")
     assert "no column 'corse'; nearest: coarse" in refused(wrong, tmp_path)
+
+
+@pytest.mark.parametrize("first", ["label", "label.fine"])
+def test_a_column_is_its_whole_name(tmp_path, first):
+    """Parquet writes the fields of a struct as `label.fine`, and a column may be called so too."""
+    columns = {"label": pa.array([{"fine": 7}] * 4), "label.fine": pa.array([0, 1, 2, 3])}
+    table = pa.table({"image": cells(range(4)), **{n: columns[n] for n in sorted(columns, key=first.__ne__)}})
+    pq.write_table(table, tmp_path / "a.parquet")
+    listing = list_pictures(entry("parquet", "", label="label.fine"), [tmp_path / "a.parquet"])
+    assert listing.labels.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("twice", ["image", "label"])
+def test_two_columns_of_one_name_are_refused(tmp_path, twice):
+    columns = {"image": pa.array(cells(range(2))), "label": pa.array([0, 1])}
+    names = ["image", "label", twice]
+    pq.write_table(pa.Table.from_arrays([columns[n] for n in names], names), tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match=f"2 columns '{twice}'"):
+        list_pictures(entry("parquet", "", image="image"), [tmp_path / "a.parquet"])
+
+
+def test_row_groups_without_rows_and_columns_in_another_order(tmp_path):
+    table = pa.table({"image": cells([1, 2, 3]), "label": [0, 1, 0]})
+    with pq.ParquetWriter(tmp_path / "train-0.parquet", table.schema) as writer:
+        for rows in (table.slice(0, 2), table.slice(0, 0), table.slice(2)):
+            writer.write_table(rows)
+    pq.write_table(table.select(["label", "image"]), tmp_path / "test-0.parquet")
+    listing = list_pictures(entry("parquet", ""), [tmp_path])
+    assert listing.labels.tolist() == [0, 1, 0] * 2 and listing.is_query.tolist() == [True] * 3 + [False] * 3
+    assert [decode_picture(p.content, None)[0, 0, 0] for p in listing.pictures()] == [1, 2, 3] * 2
 
 
 def test_a_damaged_row_group_loses_its_rows_alone(tmp_path):

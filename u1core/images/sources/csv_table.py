@@ -6,10 +6,12 @@ import csv
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from u1core.catalog.entries import DatasetEntry
+from u1core.common.paths import stamp
 from u1core.images.sources.listing import (
     MEMORY_NAMES,
     QUERY_NAMES,
@@ -52,7 +54,7 @@ def _read_rows(table: Path) -> list[Row]:
     """Read path, label and split (where there is none, an empty one) of every row."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
+            reader = csv.DictReader(stream, strict=True)
             missing = {"path", "label"} - set(reader.fieldnames or ())
             if missing:
                 header = ", ".join(reader.fieldnames or ()) or "nothing"
@@ -62,7 +64,9 @@ def _read_rows(table: Path) -> list[Row]:
         raise SourceError(f"{table}: {error}") from error
 
 
-def _checked(row: dict[str, str | None], where: str) -> Row:
+def _checked(row: dict[str | None, Any], where: str) -> Row:
+    if None in row:
+        raise SourceError(f"{where}: more values than columns; a comma in a value needs quotes about it")
     path, label, split = (row.get(name) or "" for name in ("path", "label", "split"))
     if not label:
         raise SourceError(f"{where}: no label")
@@ -78,8 +82,7 @@ def state(entry: DatasetEntry, places: Sequence[Path]) -> str:
         digest.update(table.read_bytes())
         for content in _contents(table):
             if isinstance(content, Path) and content.is_file():
-                state = content.stat()
-                digest.update(f"\0{state.st_size}\0{state.st_mtime_ns}".encode())
+                digest.update(stamp(content.stat()))
     return digest.hexdigest()
 
 

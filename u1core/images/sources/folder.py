@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from u1core.catalog.entries import DatasetEntry
-from u1core.common.paths import as_text, leads_out
+from u1core.common.paths import as_text, leads_out, stamp
 from u1core.common.text import printable
 from u1core.images.sources.listing import (
     MEMORY_NAMES,
@@ -170,4 +170,4 @@ def _state_of(root: Path, found: Found) -> bytes:
         state = root.joinpath(*found.parts).lstat() if found.refused else root.joinpath(*found.parts).stat()
     except OSError as error:  # a link to nowhere
         return f"\0{error.errno}\n".encode()
-    return f"\0{state.st_size}\0{state.st_mtime_ns}\n".encode()
+    return stamp(state)

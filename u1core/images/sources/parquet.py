@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from u1core.catalog.entries import DatasetEntry
 from u1core.catalog.fields import nearest
-from u1core.common.paths import matching
+from u1core.common.paths import matching, stamp
 from u1core.images.sources.listing import (
     MEMORY_NAMES,
     QUERY_NAMES,
@@ -105,7 +105,7 @@ def _inspect(path: Path, options: Mapping[str, Any]) -> _File:
             features = _features(schema)
             image = _image_column(schema, options.get("image"))
             label = _label_column(schema, features, options.get("label"))
-            labels = file.read(columns=[label]).column(0).to_pylist()
+            labels = file.read(columns=[label]).column(label).to_pylist()
     except (OSError, pa.ArrowException) as error:
         raise SourceError(f"{path}: {error}") from error
     except SourceError as error:
@@ -143,7 +143,10 @@ def _choose(option: str, named: str | None, candidates: Sequence[str], columns: 
     if named is None and len(candidates) != 1:
         choice = ", ".join(candidates or columns)
         raise SourceError(f"which column is the {option}? options.{option} names it: {choice}")
-    return named or candidates[0]
+    chosen = named or candidates[0]
+    if (times := columns.count(chosen)) > 1:
+        raise SourceError(f"{times} columns '{chosen}': which is the {option}?")
+    return chosen
 
 
 def _split_name(path: Path) -> str:
@@ -178,7 +181,7 @@ def _pictures(file: _File) -> Iterator[Picture]:
             end = row + parquet.metadata.row_group(group).num_rows
             try:
                 for batch in parquet.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=[file.image]):
-                    for cell in batch.column(0):
+                    for cell in batch.column(file.image):
                         yield _picture(file.path, row, cell.as_py())
                         row += 1
             except (OSError, pa.ArrowException) as error:
@@ -200,9 +203,33 @@ def _picture(table: Path, row: int, cell: bytes | dict[str, Any] | None) -> Pict
 
 
 def state(entry: DatasetEntry, places: Sequence[Path]) -> str:
-    """Sum up names, sizes and times of the Parquet files: changes when they do."""
+    """Sum up names, sizes and times of the Parquet files and the pictures beside them: changes when they do."""
     digest = hashlib.sha256()
     for path in _find(places):
-        state = path.stat()
-        digest.update(f"{path}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        digest.update(f"{path}".encode() + stamp(path.stat()))
+        for picture in _beside(path):
+            digest.update(stamp(picture.stat()))
     return digest.hexdigest()
+
+
+def _beside(table: Path) -> Iterator[Path]:
+    """Give the pictures that rows of a file name and do not hold."""
+    try:
+        with pq.ParquetFile(table) as file:
+            for image in (name for name in file.schema_arrow.names if _lacks_bytes(file.metadata, name)):
+                for cell in file.read(columns=[f"{image}.path"]).column(image).to_pylist():
+                    content = beside(table.parent, cell["path"] or "") if cell else None
+                    if isinstance(content, Path) and content.is_file():
+                        yield content
+    except (OSError, pa.ArrowException):  # reading it will say so
+        return
+
+
+def _lacks_bytes(metadata: pq.FileMetaData, image: str) -> bool:
+    """Tell whether a column is a struct of bytes and path, and bytes are missing in a row."""
+    paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
+    if not {f"{image}.bytes", f"{image}.path"} <= set(paths):
+        return False
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    counts = (group.column(paths.index(f"{image}.bytes")).statistics for group in groups)
+    return any(not count or not count.has_null_count or count.null_count for count in counts)

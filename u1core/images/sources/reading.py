@@ -11,6 +11,7 @@ from types import ModuleType
 
 from u1core.catalog.datasets import plugin_kinds
 from u1core.catalog.entries import DatasetEntry
+from u1core.common.paths import stamp
 from u1core.common.progress import Progress, untold
 from u1core.images.sources import arrays, folder, phantom
 from u1core.images.sources.fetch import FETCHERS
@@ -141,6 +142,5 @@ def _state(entry: DatasetEntry, places: Sequence[Path]) -> str:
         return state
     digest = hashlib.sha256(folder.state(entry, places).encode())
     for file in filter(Path.is_file, places):
-        state_of_file = file.stat()
-        digest.update(f"{file}\0{state_of_file.st_size}\0{state_of_file.st_mtime_ns}\n".encode())
+        digest.update(f"{file}".encode() + stamp(file.stat()))
     return digest.hexdigest()
