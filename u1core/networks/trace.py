@@ -159,6 +159,12 @@ class _Recorder(Follower):
             elif len(tensors) == 1:
                 self.values[self._of_tensor[id(tensor)]].names.append(name)
 
+    def mark_overwritten(self) -> None:
+        """Mark values that were worked on behind their back: through a view, or by assigning to a part."""
+        for value, tensor, version in zip(self.values, self._kept, self._versions, strict=True):
+            if tensor._version != version and not value.overwritten_by:
+                value.overwritten_by = "work on a part of it in place"
+
     def _known(self, arguments: object) -> tuple[int, ...]:
         tensors = (t for t in pytree.tree_leaves(arguments) if isinstance(t, Tensor))
         return tuple(dict.fromkeys(self._of_tensor[id(t)] for t in tensors if id(t) in self._of_tensor))
@@ -218,6 +224,7 @@ def record(network: nn.Module, image: Tensor) -> list[Value]:
         with recorder:
             output = network(recorder.image)
     recorder.on_module("output", recorder.image, last_tensor(output))
+    recorder.mark_overwritten()
     return recorder.values
 
 

@@ -73,6 +73,31 @@ def test_what_is_overwritten_in_place_is_said():
     assert values[-1].operation == "add" and not values[-1].overwritten_by
 
 
+def cleared_in_a_slice(x):
+    x[:, 0] = 0
+
+
+def halved_in_a_view(x):
+    x.flatten(1).mul_(0.5)
+
+
+@pytest.mark.parametrize("work", [cleared_in_a_slice, halved_in_a_view])
+def test_what_is_overwritten_in_part_is_said(work):
+    class Overwriting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.act = nn.Conv2d(3, 4, 1), nn.ReLU()
+
+        def forward(self, x):
+            x = self.act(self.conv(x))
+            work(x)
+            return x.sum((2, 3))
+
+    values = meta_record(Overwriting())
+    assert named(values, "act").overwritten_by == "work on a part of it in place"
+    assert not named(values, "conv").overwritten_by and not values[-1].overwritten_by
+
+
 def test_what_no_torch_function_makes_comes_from_the_modules_inputs():
     class Scripted(nn.Module):
         def __init__(self):
