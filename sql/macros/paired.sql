@@ -63,9 +63,23 @@ create macro flipped_sum(differences, flip) as
         )
     );
 
+-- Sum of the sizes of differences; 1 where all of them are 0.
+-- Example: size_of([1, -2, 4]) = 7
+create macro size_of(differences) as
+    coalesce(
+        nullif(
+            list_sum(
+                list_transform(differences, lambda difference: abs(difference))
+            ),
+            0
+        ),
+        1
+    );
+
 -- One-sided sign-flip permutation p of paired differences, exact up to 15 pairs
 -- (Fisher 1935, section 21): the share of sign patterns whose sum is at least
 -- the one seen. With n pairs it is never below 2^-n. Null without pairs.
+-- Sums are compared in units of the sum of all sizes: no unit changes p.
 -- Example: sign_flip_p([1, 2, 4]) = 1 / 8
 create macro sign_flip_p(differences) as
     case
@@ -73,9 +87,11 @@ create macro sign_flip_p(differences) as
             then exceedance_p(
                 list_transform(
                     range(1, flip_count(len(differences)) + 1),
-                    lambda flip: flipped_sum(differences, flip)
+                    lambda flip:
+                        flipped_sum(differences, flip)
+                        / size_of(differences)
                 ),
-                list_sum(differences)
+                list_sum(differences) / size_of(differences)
             )
     end;
 

@@ -122,12 +122,20 @@ def test_sign_flips_are_exact_to_fifteen_pairs_and_drawn_beyond(lake):
     assert p([-1.0] * 4) == 1.0
     assert p([0.0] * 3) == 1.0
     assert p([]) is None
+    assert p([0.1, 0.2, -0.3]) == 5 / 8  # three of the sums are below 0, which rounding leaves 6e-17 of
     rng = np.random.default_rng(0)
     values = rng.normal(0.4, 1, 24)
     drawn = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", alternative="greater", n_resamples=99_999, rng=rng
     )
     assert p(values) == pytest.approx(drawn.pvalue, abs=0.006)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-12, 1.0, 1e12])
+def test_no_unit_changes_a_sign_flip(lake, unit):
+    # Their sum is 7; so high is 8 with 7, 5, 3, 1 or -1, of the sums of 1, 2 and 4 in any signs.
+    values = [unit * v for v in (1.0, 2.0, -4.0, 8.0)]
+    assert lake.row("select sign_flip_p($values::double[]) as p", values=values)["p"] == 5 / 16
 
 
 def test_pairs_needed_have_the_power_that_is_asked_for(lake):
