@@ -234,8 +234,14 @@ def _pack(memory: Tensor, queries: int) -> Tensor:
 
 
 def _products(queries: Tensor, packed: Tensor) -> Tensor:
-    """Return the inner products (n, m) of queries (n, D) and a packed tile (m, D)."""
+    """Return the inner products (n, m) of queries (n, D) and a packed tile (m, D).
+
+    Those of angles are multiplied out: kernels round by where in the tile a vector lies, so that equal angles
+    would not tie.
+    """
     if packed.is_mkldnn:
         products: Tensor = torch.ops.mkldnn._linear_pointwise(queries, packed, None, "none", [], "")
         return products
+    if queries.shape[1] == 2:
+        return queries[:, :1] * packed[:, 0] + queries[:, 1:] * packed[:, 1]
     return queries @ packed.T

@@ -101,6 +101,19 @@ def test_more_ties_than_neighbours_go_to_the_earlier_images(small_tiles, dtype):
     assert found == [first, [*range(600, 610), *range(10)], first, first]
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 3000), st.integers(0, 2**32 - 1))
+def test_equal_angles_tie_wherever_they_lie(images, seed):
+    rng = np.random.default_rng(seed)
+    angles = rng.uniform(-np.pi, np.pi, 9)
+    memory = rng.integers(0, 9, images)
+    found = nearest(unit_circle(angles), [unit_circle(angles[memory])], k=20).position
+    order = np.argsort(-np.cos(angles[:, None] - angles).round(12), axis=1, kind="stable")
+    for query, nearest_angles in enumerate(order):
+        expected = np.concatenate([np.flatnonzero(memory == angle) for angle in nearest_angles])
+        assert found[query].tolist() == expected[:20].tolist()
+
+
 def test_what_is_not_finite_is_like_nothing(dtype):
     memory = np.array([[np.nan, 1], [1, 0], [np.inf, 0]], dtype=dtype)
     found = nearest(np.array([[1, 0], [np.nan, 0]], dtype=dtype), [memory], k=3)
