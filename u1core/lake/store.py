@@ -464,9 +464,13 @@ def _version(mark: bytes, path: Path | str) -> int:
 
 
 def list_column(matrix: np.ndarray) -> pa.Array:
-    """Return a matrix (rows, D) as an Arrow list column without copying through Python objects."""
+    """Return a matrix (rows, D) as an Arrow list column without copying through Python objects.
+
+    Raises:
+        pa.ArrowInvalid: It has more numbers than the 2^31 - 1 that the offsets of a list can count.
+    """
     rows, width = matrix.shape
-    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * np.int32(width))
+    offsets = pa.array(np.arange(rows + 1) * width, pa.int32())
     return pa.ListArray.from_arrays(offsets, pa.array(matrix.reshape(-1)))
 
 

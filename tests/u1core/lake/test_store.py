@@ -2,13 +2,14 @@ import errno
 from datetime import datetime
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from u1core.common.errors import U1Error
 from u1core.lake import store
 from u1core.lake.schema import COLUMNS, SCHEMAS
-from u1core.lake.store import CellId, Lake
+from u1core.lake.store import CellId, Lake, list_column
 
 CELL = CellId("k1", "digits", "net", "original")
 
@@ -31,6 +32,11 @@ def test_a_file_carries_its_keys_units_and_nulls(lake):
     assert table.to_pylist()[1]["theta_image_rad"] is None
     row = table.to_pylist()[0]
     assert (row["cell_key"], row["layer"], row["theta_image_rad"]) == ("k1", "conv.1", 0.5)
+
+
+def test_a_list_of_more_numbers_than_arrow_counts_is_refused():
+    with pytest.raises(pa.ArrowInvalid, match="not in range"):
+        list_column(np.broadcast_to(np.float32(0), (70_000, 40_000)))
 
 
 def test_every_column_says_what_it_is():

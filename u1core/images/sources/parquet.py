@@ -203,7 +203,7 @@ def _picture(table: Path, row: int, cell: bytes | dict[str, Any] | None) -> Pict
 
 
 def state(entry: DatasetEntry, places: Sequence[Path]) -> str:
-    """Sum up names, sizes and times of the Parquet files and the pictures beside them: changes when they do."""
+    """Sum up names, sizes and times of the files and of pictures beside them: changes when they do."""
     digest = hashlib.sha256()
     for path in _find(places):
         digest.update(f"{path}".encode() + stamp(path.stat()))
