@@ -241,8 +241,20 @@ def _with_state(entry: ModelEntry, state: dict[str, Tensor]) -> nn.Module:
         state = dict(zip(own, state.values(), strict=True))
     if classes := _other_classes(own, state):
         network = registry.build(entry.architecture, classes=classes)
+    _check_types(own, state)
     network.load_state_dict(state)
     return network
+
+
+def _check_types(own: dict[str, Tensor], state: dict[str, Tensor]) -> None:
+    """Refuse what torch would round to whole numbers of an unknown scale, or halve, without a word."""
+    for name, tensor in state.items():
+        if name in own and own[name].is_floating_point() and not tensor.is_floating_point():
+            raise U1Error(
+                "weights as floating-point numbers",
+                f"{name} as {str(tensor.dtype).removeprefix('torch.')}",
+                "save the network as it was before it was quantised",
+            )
 
 
 def own_tag(entry: ModelEntry) -> str:

@@ -231,6 +231,18 @@ def test_weights_of_another_network_are_told_by_the_first_difference(tmp_path, r
 # --- the model hub ---
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.bool, torch.complex64])
+def test_weights_that_are_no_floating_point_numbers_are_refused(tmp_path, dtype):
+    state = CifarResNet(8).state_dict()
+    state["layer1.0.conv1.weight"] = state["layer1.0.conv1.weight"].to(dtype)
+    torch.save(state, tmp_path / "quantised.pt")
+    (reference,) = model_reference("cifar_resnet:8", "file:quantised.pt")
+    with pytest.raises(
+        U1Error, match=f"got layer1.0.conv1.weight as {str(dtype).removeprefix('torch.')}; save"
+    ):
+        build_network(pin(reference, tmp_path), models_dir=tmp_path)
+
+
 @pytest.fixture
 def hub_cache(tmp_path, resnet10t):
     """A cache of the hub as the hub lays it out: a blob by its sha256, a snapshot that links to it."""
