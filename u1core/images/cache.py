@@ -314,14 +314,15 @@ def _open(folder: Path, entry: DatasetEntry, data_dir: Path | None) -> Images | 
     if entry.fingerprint not in (None, images.fingerprint) or len(lengths) != 1:
         return None
     return (
-        replace(images, pictures=_in_files(images, entry, data_dir, folder.parent))
-        if meta["in_files"]
-        else images
+        replace(images, pictures=_in_files(images, entry, data_dir, folder)) if meta["in_files"] else images
     )
 
 
-def _in_files(images: Images, entry: DatasetEntry, data_dir: Path | None, cache: Path) -> Pictures:
-    """Return the pictures of a data set that stay where its source has them."""
+def _in_files(images: Images, entry: DatasetEntry, data_dir: Path | None, folder: Path) -> Pictures:
+    """Return the pictures of a data set that stay where its source has them, as long as they stay the same.
+
+    A file that is added, renamed or written anew would give others its label, and its pixels for ever.
+    """
 
     def listing() -> Listing:
         reasons = []
@@ -331,12 +332,15 @@ def _in_files(images: Images, entry: DatasetEntry, data_dir: Path | None, cache:
             except SourceError as error:
                 reasons.append(str(error))
             else:
+                if _folder(entry, folder.parent, data_dir) != folder:
+                    wanted = f"the pictures of {entry.id} as they were when the sweep began"
+                    raise U1Error(wanted, "files that have changed since", "sweep again once they stay")
                 return found
         todo = "put the pictures back, or sweep again after a change"
         raise U1Error(f"the pictures of {entry.id} where they were", " | ".join(reasons), todo)
 
     ids, labels = images.image_ids, images.labels
-    return Pictures(listing, ids, labels, images.is_query, images.fingerprint, cache)
+    return Pictures(listing, ids, labels, images.is_query, images.fingerprint, folder.parent)
 
 
 def _ignored(count: int = 0, names: Sequence[str] = ()) -> Ignored:

@@ -202,6 +202,27 @@ def row(value):
     return np.full((4, 4, 3), value, dtype=np.uint8)
 
 
+def a_picture_more(folder):
+    Image.fromarray(photograph(99)).save(folder / "cat" / "00.png")
+
+
+def a_picture_under_another_name(folder):
+    (folder / "cat" / "0.png").rename(folder / "cat" / "9.png")
+
+
+def another_picture_of_this_name(folder):
+    Image.fromarray(photograph(99)).save(folder / "cat" / "0.png")
+
+
+@pytest.mark.parametrize(
+    "change", [a_picture_more, a_picture_under_another_name, another_picture_of_this_name]
+)
+def test_pictures_that_change_after_they_were_listed_are_not_taken_for_those(images, folder, change):
+    change(folder)
+    with pytest.raises(U1Error, match="the pictures of mine as they were when the sweep began"):
+        read(images)
+
+
 def test_a_row_counts_when_it_is_committed(tmp_path):
     store = PixelStore(tmp_path / "s", 10, 4)
     for number in (1, 2, 7):
