@@ -25,6 +25,7 @@ from u1core.common.errors import U1Error
 from u1core.common.progress import Progress, untold
 from u1core.images.in_files import Pictures, PictureSource
 from u1core.images.pixel_source import ArraySource, PixelSource
+from u1core.images.sources.arrays import LAYOUTS
 from u1core.images.sources.listing import (
     Decoded,
     Flags,
@@ -159,7 +160,10 @@ def _folder(entry: DatasetEntry, cache: Path, data_dir: Path | None) -> Path:
 
 
 def _content_hash(entry: DatasetEntry, data_dir: Path | None) -> str:
-    """Hash what decides the pixels; without a promised fingerprint also the files of the user's folders."""
+    """Hash what decides the pixels, and the user's files unless a promised fingerprint stands for them.
+
+    It does for sets that are read whole; others may stay in their files, which are read again later.
+    """
     parts: list[object] = [
         CACHE_FORMAT,
         entry.kind,
@@ -167,7 +171,7 @@ def _content_hash(entry: DatasetEntry, data_dir: Path | None) -> str:
         entry.fingerprint,
         dict(entry.options),
     ]
-    if entry.fingerprint is None:
+    if entry.fingerprint is None or entry.kind not in LAYOUTS:
         parts += state_of(entry, data_dir)
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 

@@ -223,6 +223,17 @@ def test_pictures_that_change_after_they_were_listed_are_not_taken_for_those(ima
         read(images)
 
 
+def test_a_promised_fingerprint_does_not_stand_for_files_that_changed(images, folder, tmp_path):
+    options = {"fingerprint": images.fingerprint, "options": {"path": str(folder)}}
+    promised = parse("mine", {"kind": "folder", **options})
+    again = open_images(promised, tmp_path / "cache")
+    a_picture_more(folder)
+    with pytest.raises(U1Error, match="as they were when the sweep began"):
+        read(again)
+    with pytest.raises(U1Error, match="other images or labels"):
+        open_images(promised, tmp_path / "cache")
+
+
 def test_a_row_counts_when_it_is_committed(tmp_path):
     store = PixelStore(tmp_path / "s", 10, 4)
     for number in (1, 2, 7):
