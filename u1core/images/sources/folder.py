@@ -118,6 +118,7 @@ def _find_layout(root: Path, follow_links: bool) -> _Layout:
         named = here.splits()
         if pair := pick_splits(named):
             return _Layout(above, {named[word]: is_query_word(word) for word in pair})
+        named = {word: name for word, name in named.items() if here.wraps(here.where / name)}
         holding = here.holding(named)
         if named and len(holding) > 1:
             raise here.no_pair(sorted(named.values()), holding)
