@@ -17,6 +17,7 @@ from PIL import Image
 from u1core.catalog.datasets import parse
 from u1core.common.errors import U1Error
 from u1core.images.cache import find_cached, open_images
+from u1core.images.sources import official
 from u1core.images.sources.labels import as_label, distinct_names, number_labels, settled
 from u1core.images.sources.listing import Listing, Picture, SourceError
 from u1core.images.sources.reading import list_pictures
@@ -253,3 +254,23 @@ def test_one_class_alone_is_named(tmp_path):
     assert "1 classes in the memory split, at least 2 are needed: cat; 1 rows without a label" in str(
         caught.value
     )
+
+
+def part(labels, names):
+    return official._Part([Picture(str(i), b"") for i in range(len(labels))], np.array(labels), names)
+
+
+def test_torchvision_s_unlabelled_pictures_are_no_class():
+    """STL-10's split 'train+unlabeled' has -1 where there is no label."""
+    listing = official._join([part([1, -1, 0], ("cat", "dog"))]).labelled()
+    assert (listing.class_names, listing.labels.tolist(), listing.unlabelled) == (("cat", "dog"), [1, 0], 1)
+    other = official._join([part([1, -1], ("cat", "dog")), part([0, 1], ("ant", "cat"))]).labelled()
+    assert other.class_names == ("ant", "cat", "dog") and other.labels.tolist() == [2, 0, 1]
+    unnamed = official._join([part([7, 3, -1], ())]).labelled()
+    assert (unnamed.class_names, unnamed.labels.tolist(), unnamed.unlabelled) == (("3", "7"), [1, 0], 1)
+
+
+@pytest.mark.parametrize("label", [0.7, "cat", NAN, np.float32(1.5)])
+def test_torchvision_s_labels_are_whole_numbers(label):
+    with pytest.raises(SourceError, match="one number per picture is needed as its label"):
+        official._as_label(label)
