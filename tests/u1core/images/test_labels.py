@@ -262,11 +262,11 @@ def part(labels, names):
 
 def test_torchvision_s_unlabelled_pictures_are_no_class():
     """STL-10's split 'train+unlabeled' has -1 where there is no label."""
-    listing = official._join([part([1, -1, 0], ("cat", "dog"))]).labelled()
+    listing = official._join([part([1, -1, 0], ("cat", "dog"))])
     assert (listing.class_names, listing.labels.tolist(), listing.unlabelled) == (("cat", "dog"), [1, 0], 1)
-    other = official._join([part([1, -1], ("cat", "dog")), part([0, 1], ("ant", "cat"))]).labelled()
+    other = official._join([part([1, -1], ("cat", "dog")), part([0, 1], ("ant", "cat"))])
     assert other.class_names == ("ant", "cat", "dog") and other.labels.tolist() == [2, 0, 1]
-    unnamed = official._join([part([7, 3, -1], ())]).labelled()
+    unnamed = official._join([part([7, 3, -1], ())])
     assert (unnamed.class_names, unnamed.labels.tolist(), unnamed.unlabelled) == (("3", "7"), [1, 0], 1)
 
 

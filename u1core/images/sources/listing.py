@@ -71,7 +71,7 @@ class Listing:
 
     Attributes:
         class_names: By label.
-        labels: Class indices, shape (n,); -1 for a picture without a label.
+        labels: Class indices, shape (n,); -1 for a picture without a label, which `labelled` leaves out.
         pictures: Gives the n pictures in order, each time it is called.
         is_query: Which split, shape (n,); None where there are no official splits: then `halve`.
         ignored: What else was found.

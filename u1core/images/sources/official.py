@@ -190,7 +190,8 @@ def _join(parts: Sequence[_Part]) -> Listing:
         class_names, labels = number_labels(settled(given))
     is_query = np.repeat(np.arange(len(parts)) == 1, [len(part.labels) for part in parts])
     pictures = repeat(picture for part in parts for picture in part.pictures)
-    return Listing(class_names, labels.astype(np.int64), pictures, is_query if len(parts) == 2 else None)
+    of_split = is_query if len(parts) == 2 else None
+    return Listing(class_names, labels.astype(np.int64), pictures, of_split).labelled()
 
 
 def _as_class(label: int, names: tuple[str, ...], of_all: Set[tuple[str, ...]]) -> Label:

@@ -83,7 +83,8 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
         if file.split not in (splits or labelled)
         for row in range(len(file.labels))
     )
-    return Listing(class_names, labels, pictures, is_query if splits else None, Ignored.of(ignored))
+    of_split = is_query if splits else None
+    return Listing(class_names, labels, pictures, of_split, Ignored.of(ignored)).labelled()
 
 
 def _settled(files: Sequence[_File]) -> tuple[list[_File], tuple[str, ...]]:

@@ -105,7 +105,6 @@ def list_pictures(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
         raise SourceError(f"the reader of {entry.kind}: {type(error).__name__}: {error}") from error
     if not isinstance(listing, Listing):
         raise SourceError(f"the reader of {entry.kind} gave a {type(listing).__name__}, not a Listing")
-    listing = listing.labelled()
     labels, classes = listing.labels, len(listing.class_names)
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         raise SourceError(f"labels {labels.min()} to {labels.max()}, but {classes} class names")
