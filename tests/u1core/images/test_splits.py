@@ -105,6 +105,22 @@ def test_what_wraps_the_classes_is_entered(tmp_path, above):
     assert [picture.name for picture in listing.pictures()] == [f"{above}/{name}" for name in CLASSES]
 
 
+@pytest.mark.parametrize(
+    ("memory", "query"), [("seg_train", "seg_test"), ("1. Train", "2. Test"), ("cats-train", "cats-val")]
+)
+def test_folders_that_speak_of_a_split_and_hold_the_same_classes(tmp_path, memory, query):
+    root = put(tmp_path / "data", *(f"{split}/{name}" for split in (memory, query) for name in CLASSES))
+    assert seen(listed("folder", root)) == (("cat", "dog"), [2, 2], [2, 2])
+    for split in (memory, query):
+        shard(tmp_path / "set" / split / "more" / "0.parquet", ["cat", "dog"])
+    assert seen(listed("parquet", tmp_path / "set")) == (("cat", "dog"), [1, 1], [1, 1])
+
+
+def test_folders_that_speak_of_a_split_and_hold_others_are_classes(tmp_path):
+    root = put(tmp_path / "data", "train-station/north/0.png", "test-site/desert/0.png")
+    assert listed("folder", root).class_names == ("test-site", "train-station")
+
+
 def test_what_wraps_the_splits_is_entered(tmp_path):
     names = [f"imagenet/{split}/{name}" for split in ("Val", "train") for name in CLASSES]
     assert seen(listed("folder", put(tmp_path / "data", *names))) == (("cat", "dog"), [2, 2], [2, 2])

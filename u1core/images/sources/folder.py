@@ -24,7 +24,7 @@ from u1core.images.sources.listing import (
     existing,
 )
 from u1core.images.sources.pictures import IMAGE_SUFFIXES
-from u1core.images.sources.splits import is_query_word, pick_splits, split_word
+from u1core.images.sources.splits import is_query_word, pick_splits, split_in, split_word
 
 _FEW = 5
 
@@ -116,6 +116,8 @@ def _find_layout(root: Path, follow_links: bool) -> _Layout:
     while True:
         here = _Level(root, above, follow_links)
         named = here.splits()
+        if pick_splits(named) is None:
+            named = here.spoken_of() or named
         if pair := pick_splits(named):
             return _Layout(above, {named[word]: is_query_word(word) for word in pair})
         named = {word: name for word, name in named.items() if here.wraps(here.where / name)}
@@ -135,8 +137,7 @@ class _Level:
     def __init__(self, root: Path, above: tuple[str, ...], follow_links: bool) -> None:
         self.root, self.follow_links = root, follow_links
         self.where = root.joinpath(*above)
-        entries = reversed(_entries(self.where))
-        self.folders = [Path(e.path) for e in entries if _is_folder(e) and not e.name.startswith(".")]
+        self.folders = [Path(entry.path) for entry in reversed(_folders(self.where))]
 
     def splits(self) -> dict[str, str]:
         """Find the folders that are a split by name and hold class folders: their names by the split's."""
@@ -147,12 +148,21 @@ class _Level:
                 raise SourceError(
                     f"{folder.name} leads out of {self.root}; options.follow_links = true follows it"
                 )
-            if word and _has_folders(folder):
+            if word and _folders(folder):
                 if word in named:
                     got = f"{named[word]}/ and {folder.name}/ in {self.where} are the same split"
                     raise SourceError(f"{got}: put their pictures together, or rename one")
                 named[word] = folder.name
         return named
+
+    def spoken_of(self) -> dict[str, str]:
+        """Find folders that speak of a split (seg_train, '1. Test') and hold the same classes, or wrap them."""
+        named = {word: f for f in self.folders if (word := split_in(f.name)) and self.wraps(f)}
+        if (pair := pick_splits(named)) is None:
+            return {}
+        memory, query = ({inner.name for inner in _folders(named[word])} for word in pair)
+        are_splits = memory & query or all(map(split_in, memory | query))
+        return {word: named[word].name for word in pair} if are_splits else {}
 
     def holding(self, splits: Mapping[str, str]) -> list[str]:
         """Name folders that hold pictures, a few of them; flat splits hold none of a class, beside no class.
@@ -176,7 +186,7 @@ class _Level:
         return (
             folder != self.root
             and not self._leads_out(folder)
-            and _has_folders(folder)
+            and bool(_folders(folder))
             and not any(
                 Found((entry.name,)).is_picture for entry in _entries(folder) if not _is_folder(entry)
             )
@@ -202,11 +212,12 @@ class _Level:
         return not self.follow_links and folder.is_symlink() and leads_out(folder, self.root)
 
 
-def _has_folders(folder: Path) -> bool:
+def _folders(folder: Path) -> list[os.DirEntry[str]]:
+    """List the folders of a folder that are not hidden; none where it can't be read, which its walk tells."""
     try:
-        return any(_is_folder(entry) and not entry.name.startswith(".") for entry in _entries(folder))
+        return [e for e in _entries(folder) if _is_folder(e) and not e.name.startswith(".")]
     except OSError:
-        return False
+        return []
 
 
 def walk(root: Path, follow_links: bool = False) -> Iterator[Found]:

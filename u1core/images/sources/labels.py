@@ -51,10 +51,12 @@ def as_label(value: object) -> Label:
     if isinstance(value, str):
         name = class_name(value.strip())
         return None if name.casefold() in _NO_NAME else name
-    if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
+    if value is None:
         return None
     if not isinstance(value, int | float | Decimal | np.integer | np.floating):
         raise SourceError(f"a label of type {type(value).__name__}; {_ONE_EACH}")
+    if math.isnan(value):
+        return None
     if not math.isfinite(value) or value != int(value):
         raise SourceError(f"{value} as a label; {_ONE_EACH}, not a quantity")
     return int(value)

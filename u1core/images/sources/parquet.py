@@ -61,7 +61,7 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
     Raises:
         SourceError: There is no file, one is damaged, a column is missing, or there are no labels.
     """
-    files = [_inspect(path, entry.options) for path in _find(places)]
+    files = [_inspect(path, entry.options, places) for path in _find(places)]
     if not files:
         raise SourceError(f"no {entry.kind} files in {' or '.join(map(str, places)) or 'options.path'}")
     files, names = _settled(files)
@@ -105,7 +105,7 @@ def _find(places: Sequence[Path]) -> list[Path]:
     return []
 
 
-def _inspect(path: Path, options: Mapping[str, Any]) -> _File:
+def _inspect(path: Path, options: Mapping[str, Any], places: Sequence[Path]) -> _File:
     """Read schema and labels of one file, and none of its pictures."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -117,7 +117,7 @@ def _inspect(path: Path, options: Mapping[str, Any]) -> _File:
     except (OSError, pa.ArrowException, SourceError) as error:
         raise SourceError(f"{path}: {error}") from error
     names = features.get(label, {}).get("names")
-    return _File(path, _split_name(path), image, distinct_names(names or ()), labels)
+    return _File(path, _split_name(path, places), image, distinct_names(names or ()), labels)
 
 
 def _read_labels(file: pq.ParquetFile, column: str) -> list[Label]:
@@ -159,9 +159,11 @@ def _choose(option: str, named: str | None, candidates: Sequence[str], columns: 
     return named or candidates[0]
 
 
-def _split_name(path: Path) -> str:
-    """Read the split off a file's name, else off its folder's."""
-    return split_in(path.stem) or split_in(path.parent.name.removeprefix("partial-"))
+def _split_name(path: Path, places: Sequence[Path]) -> str:
+    """Read the split off a file's name, else off the nearest folder's that says one, below the place."""
+    below = [folder for folder in path.parents if any(place in folder.parents for place in places)]
+    names = (path.stem, path.parent.name, *(folder.name for folder in below))
+    return next(filter(None, (split_in(name.removeprefix("partial-")) for name in names)), "")
 
 
 def _pictures(file: _File) -> Iterator[Picture]:
