@@ -156,7 +156,7 @@ class _Level:
         return named
 
     def spoken_of(self) -> dict[str, str]:
-        """Find folders that speak of a split (seg_train, '1. Test') and hold the same classes, or wrap them."""
+        """Find folders that speak of a split (seg_train, '1. Test') and hold the same classes."""
         named = {word: f for f in self.folders if (word := split_in(f.name)) and self.wraps(f)}
         if (pair := pick_splits(named)) is None:
             return {}
