@@ -95,6 +95,8 @@ def describe_images(images: Images) -> list[Remark]:
         reasons = [failure.error for failure in failures]
         total = len(images) + len(images.failures)
         remarks.append(Remark("failures", "note", f"{len(reasons)} of {total} pictures: {_few(reasons)}"))
+    if images.unlabelled:
+        remarks.append(Remark("labels", "note", f"{images.unlabelled} pictures without a label are left out"))
     if images.ignored.count:
         named = _few(images.ignored.names, images.ignored.count)
         remarks.append(Remark("ignored", "note", f"{images.ignored.count} other files: {named}"))

@@ -43,7 +43,7 @@ def answer(lake: Path | str, query: str, params: dict[str, Any], format_: str, o
     if format_ == "table":
         _print_table(rows, out)
     elif format_ == "csv":
-        writer = csv.writer(sys.stdout)
+        writer = csv.writer(sys.stdout, lineterminator="\n")  # what a shell compares has no carriage return
         writer.writerow(rows.column_names)
         for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
             writer.writerow(map(_shown, row) if sys.stdout.isatty() else row)

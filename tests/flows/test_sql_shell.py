@@ -54,6 +54,11 @@ def test_ctrl_c_ends_a_query_with_one_line(environment, lake, tmp_path, query):
     assert len(err.splitlines()) == 1
 
 
+def test_a_line_of_csv_ends_as_a_shell_compares_it(lake, capfd):
+    sql.answer(lake.root, "select 0 as n, 'a,b' as t", {}, "csv", None)
+    assert capfd.readouterr().out == 'n,t\n0,"a,b"\n'
+
+
 def again_and_again(send, has_arrived):
     """Send a signal until it has arrived.
 

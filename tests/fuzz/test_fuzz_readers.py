@@ -8,6 +8,7 @@ import os
 import pickle
 import struct
 import tempfile
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from PIL import Image
 
 from u1core.catalog.entries import DatasetEntry
 from u1core.images.cache import Images, open_images
+from u1core.images.sources.reading import list_pictures
+from u1core.images.sources.splits import MEMORY_NAMES, QUERY_NAMES
 
 
 def _encoded(format_, mode="RGB"):
@@ -31,7 +34,7 @@ def _encoded(format_, mode="RGB"):
 PICTURES = [_encoded(name) for name in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")]
 CONTENTS = st.one_of(st.sampled_from(PICTURES), damaged(PICTURES), st.binary(max_size=30))
 NAMES = st.one_of(
-    st.sampled_from(("a", "b", "train", "test", "query", ".hidden", "1.png", "2.jpg", "x.GIF")),
+    st.sampled_from(("a", "b", "train", "Test", "dev_set", "query", ".hidden", "1.png", "2.jpg", "x.GIF")),
     words,
     st.binary(min_size=1, max_size=20).map(os.fsdecode),
 )
@@ -46,12 +49,14 @@ def read(kind, path, cache, **options):
     """Open a data set, decode every picture, and see that what is told fits together."""
     images = answer(open_images, entry(kind, path=str(path), **options), Path(cache))
     if images is None:
-        return
+        return None
     assert isinstance(images, Images)
+    assert len(set(images.class_names)) == len(images.class_names) and images.labels.min() >= 0
     assert len(images) == len(images.is_query) == len(images.image_ids)
     assert images.labels.max() < len(images.class_names)
     "".join(images.class_names).encode()  # or the lake could not store them
     answer(images.undecodable)
+    return images
 
 
 def put(root, name, content):
@@ -121,13 +126,19 @@ CELLS = st.one_of(
 NAMED = st.one_of(st.lists(st.one_of(words, st.just("\ud800"), st.integers()), max_size=4), words, st.none())
 
 
+LABELS = (
+    *(st.integers(-1, 3), st.integers(-1, 1), st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**64 - 1)),
+    *(words, st.sampled_from(("e\u0301", "\u00e9", "cat", "")), st.binary(max_size=3), st.booleans()),
+    *(st.floats(), st.sampled_from((0.0, 1.0, -1.0, float("nan"))), st.decimals(0, 3, places=1), st.none()),
+    *(st.lists(st.integers(0, 2), max_size=2), st.fixed_dictionaries({"id": st.integers(0, 2)}), st.dates()),
+)
+
+
 @st.composite
 def tables(draw):
     """A Parquet file as hubs store images, or nearly."""
     rows = draw(st.integers(0, 6))
-    labels = draw(
-        st.sampled_from((st.integers(-1, 3), st.integers(-(2**63), 2**63 - 1), words, st.floats(), st.none()))
-    )
+    labels = draw(st.sampled_from(LABELS))
     columns = {
         "image": draw(st.lists(CELLS, min_size=rows, max_size=rows)),
         "label": draw(st.lists(st.one_of(labels, labels, st.none()), min_size=rows, max_size=rows)),
@@ -145,8 +156,49 @@ def tables(draw):
 @given(st.one_of(tables(), damaged(tables()), st.binary(max_size=60)))
 def test_a_parquet_file(content):
     with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "data.parquet")
         put(Path(scratch), "data.parquet", content)
-        read("parquet", Path(scratch, "data.parquet"), Path(scratch, "cache"))
+        images = read("parquet", path, Path(scratch, "cache"))
+        if images is not None:
+            told = len(images) + len(images.failures) + images.unlabelled + images.ignored.count
+            assert told == pq.read_metadata(path).num_rows
+
+
+def _spelt(words_of_a_split):
+    added = st.sampled_from(("", "_set", "-set", " SET", "_split", "2017", "_images"))
+    case = st.sampled_from((str.lower, str.upper, str.title, str.swapcase))
+    return st.builds(lambda word, more, as_: as_(word + more), st.sampled_from(words_of_a_split), added, case)
+
+
+CLASS_FOLDERS = st.text(st.sampled_from("ab\u00e9\u0301e\u1100\uac00\u00c5 "), min_size=1, max_size=4).map(
+    str.strip
+)
+
+
+@fuzzed
+@given(
+    _spelt(MEMORY_NAMES),
+    _spelt(QUERY_NAMES),
+    st.lists(st.tuples(st.booleans(), CLASS_FOLDERS.filter(bool)), min_size=1, max_size=8),
+    st.sampled_from(("", "wrapped/", "Train/", "a/b/")),
+)
+def test_splits_and_classes_in_any_spelling(memory, query, pictures, above):
+    """Every picture has the split of its folder and the class of its name, however the two are written."""
+    expected = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch, "data")
+        for number, (is_query, name) in enumerate(pictures):
+            put(root, f"{above}{query if is_query else memory}/{name}/{number}.png", b"")
+            expected[f"{number}.png"] = is_query, unicodedata.normalize("NFC", name)
+        for split in (memory, query):  # a split is one by its class folders, whatever they hold
+            (root / above / split / "a").mkdir(parents=True, exist_ok=True)
+        listing = list_pictures(entry("folder", path=str(root)), [root])
+        names = [Path(picture.name).name for picture in listing.pictures()]
+    found = zip(
+        listing.is_query.tolist(), (listing.class_names[label] for label in listing.labels), strict=True
+    )
+    assert dict(zip(names, found, strict=True)) == expected
+    assert set(listing.class_names) == {name for _, name in expected.values()}
 
 
 def _idx(array):

@@ -43,7 +43,8 @@ class ModelEntry:
     What an entry leaves out, `u1core.networks.resolve` fills in: `layers` (empty), `bottleneck` (empty),
     `label_space` (empty) and `preprocessing` (None; it stays None where it belongs to torchvision's weights
     enum). `sha256` is empty where nobody promised it: `networks.weights.pin` asks the file. `head` is None
-    where the network's output is the logits. `objective` is the arm of `u1 train` that the weights were
+    where the network's output is the logits, `class_names` what they stand for, by index; empty, those of the
+    catalog's data set of the same `label_space`. `objective` is the arm of `u1 train` that the weights were
     trained by, 'onehot' for networks that learned nothing but classes. `code_version` is of the user's own
     code, filled in too.
     """
@@ -60,6 +61,7 @@ class ModelEntry:
     objective: str = "onehot"
     description: str = ""
     code_version: str = ""
+    class_names: tuple[str, ...] = ()
 
     @property
     def origin(self) -> tuple[str, ...]:

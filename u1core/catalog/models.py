@@ -161,6 +161,13 @@ FIELDS = {
     "bottleneck": Field(text, "one of the layers", required=False),
     "head": Field(text, "the node path of the logits", required=False),
     "label_space": Field(text, "a name, such as imagenet1k or cifar10"),
+    "class_names": Field(
+        lambda v: texts(v) and len(set(v)) == len(v) >= 2,
+        "a list of at least two different names",
+        required=False,
+        read=tuple,
+        write=list,
+    ),
     "objective": Field(
         _is_objective,
         "what the weights were trained by: an arm of `u1 train`; left out, onehot",

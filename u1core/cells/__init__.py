@@ -2,6 +2,7 @@
 
 cell: what it is, its key; variants: what a control changes; open_cell: it beside its images and its lake.
 forward, batches, batch_size: the network over batches; extract, parts: rows into the lake, part by part.
+own_head: the network's answers, on the classes that it has by name.
 location_maps: kept for the search by place; search: neighbours; finish: frames, angles, energy maps, commit.
 cost: what a cell will take; examine: whether a network can be looked at.
 """

@@ -73,7 +73,7 @@ class Cell:
 
     @property
     def head_matches(self) -> bool:
-        """Whether the model's own head predicts this dataset's classes."""
+        """Whether the head and the data set say that they are of one label space: then names are compared."""
         is_original = self.variant == "original" and self.is_trained
         return is_original and self.model.label_space == self.dataset.label_space
 

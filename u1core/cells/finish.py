@@ -188,7 +188,6 @@ def _identity_row(cell: Cell) -> dict[str, Any]:
         "dataset_fingerprint": cell.fingerprint,
         "image_limit": cell.limit,
         "location_limit": cell.location_limit,
-        "head_matches": cell.head_matches,
         "precision": cell.precision,
         "schema_version": SCHEMA_VERSION,
         "u1sweep_version": version("u1sweep"),
@@ -203,6 +202,7 @@ def _result_row(opened: OpenCell, sums: PartSums, runtime: Runtime) -> dict[str,
     undecoded = [failure.is_query for failure in images.failures]
     return {
         "status": "done",
+        "head_matches": opened.own_head is not None,
         "class_names": list(images.class_names),
         "images_memory": int((~asked).sum()) + undecoded.count(False),
         "images_query": int(asked.sum()) + undecoded.count(True),

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from u1core.catalog.entries import ModelEntry
 from u1core.cells.cell import Cell
+from u1core.cells.own_head import OwnHead
 from u1core.images.cache import Images, select_images
 from u1core.images.sources.listing import ImageFailure, Labels
 from u1core.lake.storage import NewFile
@@ -78,6 +79,11 @@ class OpenCell:
     def positions(self) -> Labels:
         """The images that the cell is about, positions in the data set (n,), the memory split first."""
         return select_images(self.images, self.cell.limit)
+
+    @cached_property
+    def own_head(self) -> OwnHead | None:
+        """What the network's own head predicts of the data set's classes; None where that is nothing."""
+        return OwnHead.of(self.cell, self.images.class_names)
 
     def write(
         self, table: str, columns: Mapping[str, Any], *, layer: str | None = None, part: int = 0

@@ -43,7 +43,7 @@ def write_part(
         timing: What the part took.
     """
     keys = opened.image_columns(rows.positions)
-    heads = {} if rows.head is None else {"head_label": rows.head, "head_correct": rows.head == keys["label"]}
+    heads = _head_columns(opened, rows.head, keys["label"])
     sums = {}
     for layer, reduced in rows.layers.items():
         parted = medial.decompose(reduced.pooled)
@@ -59,6 +59,12 @@ def write_part(
     opened.write_failures(failures, number)
     content = PartSums(sums, len(rows.positions), len(failures), timing).to_bytes()
     opened.state.save(state_name(number), content)
+
+
+def _head_columns(opened: OpenCell, predicted: np.ndarray | None, label: np.ndarray) -> dict[str, Any]:
+    if predicted is None or opened.own_head is None:
+        return {}
+    return opened.own_head.columns(predicted, label)
 
 
 def _records(reduced: Reduced, parted: medial.Medial) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from u1core.catalog.entries import DatasetEntry, Preprocessing
 from u1core.common import atomic
 from u1core.common.errors import U1Error
 from u1core.common.progress import Progress, untold
+from u1core.common.text import printable
 from u1core.images.in_files import Pictures, PictureSource
 from u1core.images.pixel_source import ArraySource, PixelSource
 from u1core.images.sources.arrays import LAYOUTS
@@ -67,6 +68,7 @@ class Images:
         default_factory=Ignored
     )  # what else lay among the pictures when they were decoded
     pictures: Pictures | None = None
+    unlabelled: int = 0  # pictures without a label: no class, no row, no failure
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -223,9 +225,12 @@ def _verify(decoded: Decoded, entry: DatasetEntry) -> None:
         of_split = labels[decoded.is_query == flag]
         if promised is not None and len(of_split) != promised:
             raise SourceError(f"{len(of_split)} {split} images, not {promised}")
-        seen = len(np.unique(of_split))
-        if seen < 2:
-            raise SourceError(f"{seen} classes in the {split} split, at least 2 are needed")
+        seen = [decoded.class_names[label] for label in np.unique(of_split)]
+        if len(seen) < 2:
+            only = f": {printable(seen[0])}" if seen else ""
+            beside = f"; {decoded.unlabelled} rows without a label" if decoded.unlabelled else ""
+            why = f"{len(seen)} classes in the {split} split, at least 2 are needed{only}{beside}"
+            raise SourceError(why)
     found = _cell_fingerprint(decoded, entry)
     if entry.fingerprint is not None and found != entry.fingerprint:
         raise SourceError(
@@ -281,6 +286,7 @@ def _write(decoded: Decoded, entry: DatasetEntry, folder: Path) -> Path:
         "fingerprint": _cell_fingerprint(decoded, entry),
         "failures": [asdict(failure) for failure in decoded.failures],
         "ignored": asdict(decoded.ignored),
+        "unlabelled": decoded.unlabelled,
         "in_files": decoded.pixels is None,
     }
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
@@ -310,6 +316,7 @@ def _open(folder: Path, entry: DatasetEntry, data_dir: Path | None) -> Images | 
             fingerprint=meta["fingerprint"],
             failures=tuple(ImageFailure(**failure) for failure in meta["failures"]),
             ignored=_ignored(**meta.get("ignored", {})),
+            unlabelled=int(meta.get("unlabelled", 0)),
         )
     except (OSError, ValueError, EOFError, KeyError, TypeError):
         return None

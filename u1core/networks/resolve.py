@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from u1core.catalog.catalog import Catalog
 from u1core.catalog.entries import ModelEntry
 from u1core.common.errors import U1Error
+from u1core.networks.head import class_names_of
 from u1core.networks.references import is_glob
 from u1core.networks.sources import registry
 from u1core.networks.sources.source import UnsuitableError
@@ -78,7 +79,8 @@ def select_networks(catalog: Catalog, patterns: str) -> Selection:
     errors = []
     for entry in select_models(catalog, patterns):
         try:
-            models.append(resolve(entry))
+            resolved = resolve(entry)
+            models.append(replace(resolved, class_names=class_names_of(resolved, catalog)))
         except U1Error as error:
             unsuitable = isinstance(error, UnsuitableError)
             if unsuitable and entry.id in named:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -57,7 +58,7 @@ def conclude(
             raise U1Error(f"{run.recipe.epochs} epochs of {run}", got, "run `u1 train` again")
         entry, answered = None, None
         if is_tested:
-            entry = _keep_network(run, training.weights(), folder)
+            entry = _keep_network(run, training.weights(), images.class_names, folder)
             predictions = _predictions(training, images)
             answered = len(predictions["image_id"])
             lake.write("training_predictions", run.id, predictions)
@@ -76,7 +77,7 @@ def is_trained(run: Run, lake: Lake) -> bool:
 def kept_entry(run: Run, lake: Lake) -> ModelEntry | None:
     """Return the entry of a run that was tested; None of one that was not."""
     row = _row_of(run, lake)
-    return run.entry(row["weights_sha256"]) if row and row["is_tested"] else None
+    return run.entry(row["weights_sha256"], row["class_names"]) if row and row["is_tested"] else None
 
 
 def _row_of(run: Run, lake: Lake) -> dict[str, Any] | None:
@@ -92,9 +93,9 @@ def select(run: Run, lake: Lake) -> None:
     lake.write("training_runs", run.id, {name: [value] for name, value in row.items()})
 
 
-def _keep_network(run: Run, weights: bytes, folder: Path) -> ModelEntry:
+def _keep_network(run: Run, weights: bytes, class_names: Sequence[str], folder: Path) -> ModelEntry:
     """Write the weights file whole or not at all, and the network's entry beside it."""
-    entry = run.entry(hashlib.sha256(weights).hexdigest())
+    entry = run.entry(hashlib.sha256(weights).hexdigest(), class_names)
     LocalStorage(folder).write(f"{entry.id}.safetensors", weights, beside=".")
     add_model(
         folder / CATALOG, entry, {layer.path: str(layer) for layer in describe_path(entry)}, replace=True

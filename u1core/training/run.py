@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -182,15 +182,16 @@ class Run:
         """Return the planned angle of every class, radians, (K,); the same in all arms of a seed."""
         return planned_angles(self.recipe.angles, classes, self.seed, np.array(self.measured))
 
-    def entry(self, sha256: str) -> ModelEntry:
-        """Return the catalog's entry of the trained network."""
+    def entry(self, sha256: str, class_names: Sequence[str]) -> ModelEntry:
+        """Return the catalog's entry of the trained network, whose head has these classes."""
+        has_head = self.of_arm.has_onehot  # else the network's own head has learned nothing
         return replace(
             self.network,
             id=self.model_id,
             weights=f"file:{self.model_id}.safetensors",
             sha256=sha256,
-            # Where no one-hot loss was, the network's own head has learned nothing.
-            label_space=self.task.label_space if self.of_arm.has_onehot else "none",
+            label_space=self.task.label_space if has_head else "none",
+            class_names=tuple(class_names) if has_head else (),
             objective=self.arm,
             description=f"trained here: {self}",
         )

@@ -3,8 +3,8 @@
 --   ci_high: Wilson 95 %; macro_f1: mean over the classes asked or answered;
 --   chance: 1 / classes present in memory (the share that blind guessing gets
 --   whatever the classes' sizes; not the share of the largest class);
---   head_accuracy: the model's own head on the same split, null where its
---   classes are others
+--   head_accuracy: the model's own head on the images of this split whose
+--   class it has, null where it has none of them
 -- Reads: memory_per_class, records
 -- Params: none
 -- Columns: n_memory: images with a record in the memory split [images];
@@ -12,8 +12,8 @@
 --   that are named right; ci_low: lower end of the 95 % Wilson interval of
 --   accuracy; ci_high: upper end of the 95 % Wilson interval of accuracy;
 --   macro_f1: mean of f1 over the classes asked or answered; chance: 1 /
---   classes present in memory; head_accuracy: share of the query images that
---   the model's own head names right, null where its classes are others
+--   classes present in memory; head_accuracy: of the query images whose class
+--   the model's own head has, the share that it names right
 with
 
 classes as (

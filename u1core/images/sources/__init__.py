@@ -4,7 +4,8 @@ Most readers give a `Listing`, which is decoded picture by picture; the built-in
 read whole. Either way the result is the same `Decoded`, so that a fingerprint can prove it. A package adds a
 kind with an entry point of group `u1sweep.datasets`: a function like `u1core.images.sources.folder.read`.
 
-reading: which reader for which entry; listing: what they give; folder, parquet, csv_table, official, arrays:
+reading: which reader for which entry; listing: what they give; splits, labels: what those are
+called and what they mean, for all readers; folder, parquet, csv_table, official, arrays:
 readers by kind; phantom: drawn pictures; fetch, download: what is missing; pictures: one picture decoded,
 whatever its format; index: pictures that stay in their files.
 """

@@ -5,9 +5,8 @@ Shapes: n pictures, K classes; decoded, H x W pixels with C channels.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +19,8 @@ Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-MEMORY_NAMES = ("memory", "train")
-QUERY_NAMES = ("query", "test", "validation", "valid", "val")
-"""What the splits are called outside, the preferred name first."""
+UNLABELLED = -1
+"""The label of a picture that has none: no class, no row, but counted."""
 
 _NAMES_KEPT = 20
 
@@ -73,10 +71,11 @@ class Listing:
 
     Attributes:
         class_names: By label.
-        labels: Class indices, shape (n,).
+        labels: Class indices, shape (n,); -1 for a picture without a label, which `labelled` leaves out.
         pictures: Gives the n pictures in order, each time it is called.
         is_query: Which split, shape (n,); None where there are no official splits: then `halve`.
         ignored: What else was found.
+        unlabelled: Pictures without a label that `labelled` left out.
     """
 
     class_names: tuple[str, ...]
@@ -84,6 +83,23 @@ class Listing:
     pictures: Callable[[], Iterable[Picture]]
     is_query: Flags | None = None
     ignored: Ignored = Ignored()
+    unlabelled: int = 0
+
+    def labelled(self) -> Listing:
+        """Leave out the pictures without a label, and count them."""
+        kept = np.asarray(self.labels) != UNLABELLED
+        if kept.all():
+            return self
+
+        def pictures() -> Iterator[Picture]:
+            for place, picture in enumerate(self.pictures()):
+                if place >= len(kept) or kept[place]:  # what is too much is told where pictures are counted
+                    yield picture
+
+        is_query = None if self.is_query is None else np.asarray(self.is_query)[kept]
+        left_out = int(np.count_nonzero(~kept))
+        labels = np.asarray(self.labels)[kept]
+        return replace(self, labels=labels, pictures=pictures, is_query=is_query, unlabelled=left_out)
 
 
 @dataclass(frozen=True)
@@ -112,6 +128,7 @@ class Decoded:
     class_names: tuple[str, ...]
     failures: tuple[ImageFailure, ...] = ()
     ignored: Ignored = Ignored()
+    unlabelled: int = 0
     digests: npt.NDArray[np.uint8] | None = None  # (n, 32)
 
 
@@ -129,28 +146,6 @@ def rank_within_class(labels: Labels) -> Labels:
     ranks = np.empty(len(labels), dtype=np.int64)
     ranks[order] = np.arange(len(labels)) - starts[labels[order]]
     return ranks
-
-
-def number_classes(names: Iterable[str]) -> tuple[tuple[str, ...], Labels]:
-    """Number class names in sorted order: the distinct names, and the labels, shape (n,)."""
-    given = list(names)
-    distinct = tuple(sorted(set(given)))
-    index = {name: label for label, name in enumerate(distinct)}
-    return distinct, np.array([index[name] for name in given], dtype=np.int64)
-
-
-def distinct_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Tell classes of one name apart by their label: ImageNet knows two kinds of crane."""
-    given = [str(name) for name in names]
-    times = Counter(given)
-    return tuple(f"{name} ({label})" if times[name] > 1 else name for label, name in enumerate(given))
-
-
-def pick_splits(found: Collection[str]) -> tuple[str, str] | None:
-    """Choose the names of the memory and the query split among those found; None without either."""
-    memory = [name for name in MEMORY_NAMES if name in found]
-    query = [name for name in QUERY_NAMES if name in found]
-    return (memory[0], query[0]) if memory and query else None
 
 
 def beside(folder: Path, written: str) -> Content:

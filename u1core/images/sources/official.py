@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,14 @@ import numpy as np
 from u1core.catalog.entries import DatasetEntry
 from u1core.catalog.torchvision_sets import Arguments, split_arguments
 from u1core.images.sources.download import accepted_arguments
+from u1core.images.sources.labels import Label, distinct_names, number_labels, settled
 from u1core.images.sources.listing import (
+    UNLABELLED,
     Content,
     Labels,
     Listing,
     Picture,
     SourceError,
-    distinct_names,
-    number_classes,
     repeat,
 )
 
@@ -72,7 +72,7 @@ def _read_part(name: str, root: Path, arguments: Arguments) -> _Part:
         pictures = [Picture(f"number {i}", partial(_take, dataset, i)) for i in range(len(dataset))]
     names, numbers = _names(name, dataset, labels), np.array(labels, dtype=np.int64)
     if name == "Omniglot":  # numbers its characters in the order in which the system lists their folders
-        names, numbers = number_classes(names[label] for label in labels)
+        names, numbers = number_labels([names[label] for label in labels])
     return _Part(pictures, numbers, names)
 
 
@@ -107,9 +107,13 @@ def _take(dataset: _Set, index: int) -> Content:
 
 def _as_label(label: object) -> int:
     try:
-        return int(label)  # type: ignore[call-overload, no-any-return]
+        number = int(label)  # type: ignore[call-overload]
+        is_whole = float(label) == number  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise SourceError(f"one number per picture is needed as its label, not {label!r}") from error
+    if not is_whole:
+        raise SourceError(f"one number per picture is needed as its label, not {label!r}")
+    return int(number)
 
 
 def _labels(name: str, dataset: _Set) -> Iterable[Any]:
@@ -170,7 +174,8 @@ def _names(name: str, dataset: _Set, labels: Sequence[int]) -> tuple[str, ...]:
             (getattr(dataset, attribute) for attribute in attributes if hasattr(dataset, attribute)), ()
         )
     words = [", ".join(n) if isinstance(n, tuple) else str(n) for n in names]
-    covers = bool(labels) and min(labels) >= 0 and max(labels) < len(words)
+    known = [label for label in labels if label != UNLABELLED]
+    covers = bool(known) and min(known) >= 0 and max(known) < len(words)
     return distinct_names(words) if covers else ()
 
 
@@ -178,15 +183,19 @@ def _join(parts: Sequence[_Part]) -> Listing:
     """Lay memory before query, under one numbering of the classes."""
     labels = np.concatenate([part.labels for part in parts])
     names = {part.names for part in parts}
-    if names == {()}:
-        values, labels = np.unique(labels, return_inverse=True)
-        class_names = tuple(map(str, values))
-    elif len(names) == 1:
+    if len(names) == 1 and names != {()}:
         (class_names,) = names
-    else:  # one split lacks classes of the other, so its numbers mean others
-        class_names, labels = number_classes(
-            part.names[label] if part.names else str(label) for part in parts for label in part.labels
-        )
+    else:  # without names, or one split lacks classes of the other, so its numbers mean others
+        given = [_as_class(label, part.names, names) for part in parts for label in part.labels.tolist()]
+        class_names, labels = number_labels(settled(given))
     is_query = np.repeat(np.arange(len(parts)) == 1, [len(part.labels) for part in parts])
     pictures = repeat(picture for part in parts for picture in part.pictures)
-    return Listing(class_names, labels.astype(np.int64), pictures, is_query if len(parts) == 2 else None)
+    of_split = is_query if len(parts) == 2 else None
+    return Listing(class_names, labels.astype(np.int64), pictures, of_split).labelled()
+
+
+def _as_class(label: int, names: tuple[str, ...], of_all: Set[tuple[str, ...]]) -> Label:
+    """Name the class of a number of one split, or leave the number where no split has names."""
+    if names:
+        return None if label == UNLABELLED else names[label]
+    return label if of_all == {()} else str(label)

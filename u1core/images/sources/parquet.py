@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,23 @@ import pyarrow.parquet as pq
 from u1core.catalog.entries import DatasetEntry
 from u1core.catalog.fields import nearest
 from u1core.common.paths import matching, stamp
+from u1core.images.sources.labels import (
+    Label,
+    as_label,
+    distinct_names,
+    number_labels,
+    settled,
+)
 from u1core.images.sources.listing import (
-    MEMORY_NAMES,
-    QUERY_NAMES,
     Content,
     Ignored,
-    Labels,
     Listing,
     Picture,
     PictureError,
     SourceError,
     beside,
-    distinct_names,
-    number_classes,
-    pick_splits,
 )
+from u1core.images.sources.splits import is_query_word, pick_splits, split_in
 
 _ROWS_AT_ONCE = 16
 
@@ -47,34 +48,30 @@ class _File:
     path: Path
     split: str  # '' where neither name nor folder says
     image: str
-    class_names: tuple[str, ...] | None
-    labels: list[Any]
-
-    @property
-    def is_labelled(self) -> bool:
-        """Whether no label is missing; the hub writes -1 where a test split hides its labels."""
-        return all(label is not None and label != -1 for label in self.labels)
+    class_names: tuple[str, ...]
+    labels: list[Label]
 
 
 def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
     """List the rows of the Parquet files that a glob matches, or that lie below a folder.
 
     The split is read off a file's name (train-00000-of-00002.parquet) or its folder's (train/0000.parquet);
-    splits without labels are left out. Options name the columns where there is a choice: image, label.
+    splits without any label are left out. Options name the columns where there is a choice: image, label.
 
     Raises:
         SourceError: There is no file, one is damaged, a column is missing, or there are no labels.
     """
-    files = [_inspect(path, entry.options) for path in _find(places)]
+    files = [_inspect(path, entry.options, places) for path in _find(places)]
     if not files:
         raise SourceError(f"no {entry.kind} files in {' or '.join(map(str, places)) or 'options.path'}")
-    labelled = [file for file in files if file.is_labelled]
-    splits = pick_splits({file.split for file in labelled})
-    used = [file for file in labelled if splits is None or file.split in splits]
-    if not used:
+    files, names = _settled(files)
+    labelled = {file.split for file in files if any(label is not None for label in file.labels)}
+    if not labelled:
         raise SourceError(f"rows without a label in every one of {len(files)} files")
-    class_names, labels = _number(used)
-    is_query = np.concatenate([np.full(len(file.labels), file.split in QUERY_NAMES) for file in used])
+    splits = pick_splits(labelled)
+    used = [file for file in files if file.split in (splits or labelled)]
+    class_names, labels = number_labels([label for file in used for label in file.labels], names)
+    is_query = np.concatenate([np.full(len(file.labels), is_query_word(file.split)) for file in used])
 
     def pictures() -> Iterator[Picture]:
         for file in used:
@@ -83,10 +80,21 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
     ignored = (
         f"{file.path.name}, row {row}"
         for file in files
-        if file not in used
+        if file.split not in (splits or labelled)
         for row in range(len(file.labels))
     )
-    return Listing(class_names, labels, pictures, is_query if splits else None, Ignored.of(ignored))
+    of_split = is_query if splits else None
+    return Listing(class_names, labels, pictures, of_split, Ignored.of(ignored)).labelled()
+
+
+def _settled(files: Sequence[_File]) -> tuple[list[_File], tuple[str, ...]]:
+    """Find the labels that stand for none, over all files, and the names of the classes."""
+    named = {file.class_names for file in files}
+    if len(named) > 1:
+        raise SourceError("files that name different classes")
+    (names,) = named
+    labels = iter(settled([label for file in files for label in file.labels], names))
+    return [replace(file, labels=[next(labels) for _ in file.labels]) for file in files], names
 
 
 def _find(places: Sequence[Path]) -> list[Path]:
@@ -97,21 +105,26 @@ def _find(places: Sequence[Path]) -> list[Path]:
     return []
 
 
-def _inspect(path: Path, options: Mapping[str, Any]) -> _File:
+def _inspect(path: Path, options: Mapping[str, Any], places: Sequence[Path]) -> _File:
     """Read schema and labels of one file, and none of its pictures."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             schema = file.schema_arrow
             features = _features(schema)
-            image = _image_column(schema, options.get("image"))
             label = _label_column(schema, features, options.get("label"))
-            labels = file.read(columns=[label]).column(label).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"{path}: {error}") from error
-    except SourceError as error:
+            image = _image_column(schema, options.get("image"), label)
+            labels = _read_labels(file, label)
+    except (OSError, pa.ArrowException, SourceError) as error:
         raise SourceError(f"{path}: {error}") from error
     names = features.get(label, {}).get("names")
-    return _File(path, _split_name(path), image, distinct_names(names) if names else None, labels)
+    return _File(path, _split_name(path, places), image, distinct_names(names or ()), labels)
+
+
+def _read_labels(file: pq.ParquetFile, column: str) -> list[Label]:
+    try:
+        return [as_label(value) for value in file.read(columns=[column]).column(column).to_pylist()]
+    except SourceError as error:
+        raise SourceError(f"column '{column}': {error}; options.label names another") from error
 
 
 def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
@@ -123,11 +136,11 @@ def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def _image_column(schema: pa.Schema, named: str | None) -> str:
+def _image_column(schema: pa.Schema, named: str | None, label: str) -> str:
     structs = [field for field in schema if pa.types.is_struct(field.type)]
     candidates = [s.name for s in structs if {"bytes", "path"} <= {field.name for field in s.type}]
-    binary = (pa.binary(), pa.large_binary())
-    candidates = candidates or [field.name for field in schema if field.type in binary]
+    binary = (pa.binary(), pa.large_binary(), pa.binary_view())
+    candidates = candidates or [f.name for f in schema if f.type in binary and f.name != label]
     return _choose("image", named, candidates, schema.names)
 
 
@@ -149,28 +162,11 @@ def _choose(option: str, named: str | None, candidates: Sequence[str], columns: 
     return chosen
 
 
-def _split_name(path: Path) -> str:
-    """Read the split off the first word of a file's name, else off its folder's."""
-    for text in (path.name, path.parent.name.removeprefix("partial-")):
-        word = re.split(r"[-_.]", text)[0].lower()
-        if word in MEMORY_NAMES or word in QUERY_NAMES:
-            return word
-    return ""
-
-
-def _number(files: Sequence[_File]) -> tuple[tuple[str, ...], Labels]:
-    """Number the classes: as the metadata does, else by sorted value."""
-    values = [label for file in files for label in file.labels]
-    named = {file.class_names for file in files}
-    if len(named) > 1:
-        raise SourceError("files that name different classes")
-    (class_names,) = named
-    if class_names:
-        return class_names, np.array(values, dtype=np.int64)
-    if all(isinstance(value, int) for value in values):
-        distinct, labels = np.unique(np.array(values, dtype=np.int64), return_inverse=True)
-        return tuple(map(str, distinct)), labels.astype(np.int64)
-    return number_classes(map(str, values))
+def _split_name(path: Path, places: Sequence[Path]) -> str:
+    """Read the split off a file's name, else off the nearest folder's that says one, below the place."""
+    below = [folder for folder in path.parents if any(place in folder.parents for place in places)]
+    names = (path.stem, path.parent.name, *(folder.name for folder in below))
+    return next(filter(None, (split_in(name.removeprefix("partial-")) for name in names)), "")
 
 
 def _pictures(file: _File) -> Iterator[Picture]:

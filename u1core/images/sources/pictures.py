@@ -225,8 +225,10 @@ class Split:
         """Return the data set with the pixels, or the digests, of the pictures kept."""
         ids = np.array(self.kept, dtype=np.int64)
         labels, is_query = self.labels[ids], self.is_query[ids]
-        names, ignored = self.listing.class_names, self.listing.ignored
-        return Decoded(pixels, labels, is_query, ids, names, tuple(self.failures), ignored, digests)
+        of, failures = self.listing, tuple(self.failures)
+        return Decoded(
+            pixels, labels, is_query, ids, of.class_names, failures, of.ignored, of.unlabelled, digests
+        )
 
 
 def numbered(listing: Listing) -> Iterator[tuple[int, Picture]]:

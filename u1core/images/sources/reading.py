@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +17,7 @@ from u1core.common.progress import Progress, untold
 from u1core.images.sources import arrays, folder, phantom
 from u1core.images.sources.fetch import FETCHERS
 from u1core.images.sources.index import index_listing
+from u1core.images.sources.labels import distinct_names
 from u1core.images.sources.listing import (
     Decoded,
     Listing,
@@ -23,8 +25,9 @@ from u1core.images.sources.listing import (
 )
 from u1core.images.sources.pictures import decode_listing
 
-DECODING = 3
-"""Raise it when pictures are decoded to other pixels than before: decoded ones are then not used again."""
+DECODING = 4
+"""Raise it when pictures are decoded to other pixels than before, or listed under other labels or splits:
+decoded ones are then not used again."""
 
 Reader = Callable[[DatasetEntry, Sequence[Path]], Listing]
 
@@ -90,7 +93,7 @@ def places_of(source: str, entry: DatasetEntry, data_dir: Path | None) -> list[P
 
 
 def list_pictures(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
-    """List a data set's pictures and labels, and what else lies there; decodes nothing.
+    """List a data set's labelled pictures, and what else lies there; decodes nothing.
 
     Raises:
         SourceError: The pictures are not there, or the reader failed.
@@ -106,7 +109,7 @@ def list_pictures(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
     labels, classes = listing.labels, len(listing.class_names)
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         raise SourceError(f"labels {labels.min()} to {labels.max()}, but {classes} class names")
-    return listing
+    return replace(listing, class_names=distinct_names(listing.class_names))
 
 
 def _reader(kind: str) -> Reader:
