@@ -15,7 +15,7 @@ from torch import nn
 
 from u1core.catalog.entries import ModelEntry
 from u1core.catalog.fields import nearest
-from u1core.common.errors import U1Error
+from u1core.common.errors import U1Error, reason_of
 from u1core.networks.trace import Value, cut_points, record
 from u1core.networks.traits import CONVOLUTIONS, IDENTITIES, LEARNED, NORMS, Trait, traits_of
 
@@ -139,8 +139,7 @@ def record_on(network: nn.Module, size: int) -> list[Value]:
     try:
         return record(network, torch.zeros(_BATCH, 3, size, size, device=device))
     except Exception as error:  # a network may fail in any way
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
+        reason = reason_of(error)
         todo = "give it its own input size, or the layers by hand"
         first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
         if first is not None and first.in_channels != 3:

@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from u1core.common.ahead import read_ahead
 from u1core.common.clock import Clock
-from u1core.common.errors import U1Error
+from u1core.common.errors import U1Error, reason_of
 from u1core.common.heap import kept_heap
 from u1core.common.runtime import arithmetic, training_arithmetic
 from u1core.images.cache import Images
@@ -132,9 +132,14 @@ class Training:
         architecture = self.run.network.architecture
         tried = copy.deepcopy(self.network)
         found = {"evaluation": prove_layers(tried.eval(), shapes, size, "", of=architecture)}
-        with torch.random.fork_rng(devices=self._gpus), torch.no_grad():
-            pictures = torch.zeros(2, 3, size, size, device=self.device)
-            found["training"] = Taps(tried.train(), (), head="")(pictures)["head"].shape[1]
+        try:
+            with torch.random.fork_rng(devices=self._gpus), torch.no_grad():
+                pictures = torch.zeros(2, 3, size, size, device=self.device)
+                found["training"] = Taps(tried.train(), (), head="")(pictures)["head"].shape[1]
+        except RuntimeError as error:
+            todo = "take another size or network"
+            wanted = f"{architecture} to train on pictures 3 x {size} x {size}"
+            raise U1Error(wanted, reason_of(error), todo) from error
         for mode, count in found.items():
             if count != classes:
                 wanted = f"{classes} logits of {architecture} in {mode} for the task {self.run.task.id}"
@@ -272,7 +277,7 @@ class Training:
             nearest = nearest_angle(points, self.of_classes)
         if bool((predicted < 0).any()):
             todo = "lower --learning-rate, or train in float32"
-            raise U1Error(f"finite answers after epoch {len(self.rows)} of {self.run}", "others", todo)
+            raise U1Error(f"finite answers of {self.run}", "others", todo)
         return Predictions(
             batch.positions, predicted.cpu().numpy(), nearest.cpu().numpy(), points.cpu().double().numpy()
         )
