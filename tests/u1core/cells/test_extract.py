@@ -167,7 +167,7 @@ def test_logits_that_are_not_finite_are_failures_and_no_class(with_head, digits,
 def test_a_head_of_other_classes_is_one_line_before_any_picture(with_head, digits, lake):
     nine = dataclasses.replace(digits, class_names=digits.class_names[:9])
     opened = OpenCell(with_head, nine, lake)
-    with pytest.raises(U1Error, match="a head of 9 classes, those of label space cifar10, .* got one of 10"):
+    with pytest.raises(U1Error, match=r"a head of 9 classes, those of label space cifar10, .* got one of 10"):
         extract.extract(opened, Runtime())
     assert opened.state.names() == []
 
