@@ -131,8 +131,10 @@ class _Hooked(nn.Module):
         self._found, self._calls = {}, {}
         output = self.network(x)
         outputs = {name: self._found[name] for name in self.layers}
-        if self.head is not None:
-            outputs["head"] = self._found[self.head] if self.head else logits_of(output, len(x))
+        if self.head:
+            outputs["head"] = self._found[self.head]
+        elif self.head is not None:  # a compiler need not follow the search in what is a tensor already
+            outputs["head"] = output if isinstance(output, Tensor) else logits_of(output, len(x))
         return outputs
 
 
