@@ -1,8 +1,8 @@
 """One cell of the grid, model x data set x variant, from pixels to committed rows; steps in order.
 
 cell: what it is, its key; variants: what a control changes; open_cell: it beside its images and its lake.
-forward, batches, batch_size: the network over batches; extract, parts: rows into the lake, part by part.
-own_head: the network's answers, on the classes that it has by name.
+forward, batches, batch_size: the network over batches; canary: two pictures, alone and in a batch.
+own_head: its answers, on the classes that it has by name. extract, parts: rows into the lake, part by part.
 location_maps: kept for the search by place; search: neighbours; finish: frames, angles, energy maps, commit.
 cost: what a cell will take; examine: whether a network can be looked at.
 """

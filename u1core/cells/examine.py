@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from u1core.catalog.entries import ModelEntry, Preprocessing
 from u1core.common.errors import U1Error
 from u1core.networks.build import build_network, build_shapes
 from u1core.networks.optical_path import Layer, check_path, find_path
-from u1core.networks.preprocess import preprocessing_of, preprocessor
+from u1core.networks.preprocess import preprocessing_of
+from u1core.networks.proof import prove
 from u1core.networks.resolve import describe_path, resolve
 from u1core.networks.sources import registry
-from u1core.networks.taps import Taps
 from u1core.networks.weights import weights_status
-
-BATCH = 4
-TOLERANCE = 1e-3
-"""Largest difference between an image's activations alone and in a batch, as a share of the layer's norm."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,7 @@ class Remark:
 
 
 def examine_model(entry: ModelEntry, models_dir: Path | None = None, trained: bool = True) -> list[Remark]:
-    """Examine a model: optical path, weights, what changed upstream, and one batch.
+    """Examine a model: optical path, weights, what changed upstream, and what `prove` asks.
 
     Args:
         entry: As in the catalog; what it leaves out is filled in first.
@@ -136,34 +129,11 @@ def _same_at_any_seed(entry: ModelEntry) -> bool:
 
 
 def _batch(entry: ModelEntry, models_dir: Path | None, trained: bool) -> Iterator[Remark]:
-    """Run pictures of noise, together, again, and one by one."""
+    """Prove its layers and, where somebody says what they predict, its logits."""
     entry = resolve(entry)
     network = build_network(entry, trained=trained, models_dir=models_dir)
-    extractor = Taps(network, entry.layers)
-    pixels = np.random.default_rng(0).integers(0, 256, (BATCH, 64, 64, 3), dtype=np.uint8)
-    batch = preprocessor(entry)(torch.from_numpy(pixels))
-    with torch.inference_mode():
-        together, again = extractor(batch), extractor(batch)
-        alone = [extractor(batch[i : i + 1]) for i in range(BATCH)]
-    shapes = {layer.path: (layer.channels, layer.height, layer.width) for layer in describe_path(entry)}
-    wrong = {
-        "of another shape than traced": lambda n: math.prod(together[n].shape[1:]) != math.prod(shapes[n]),
-        "not finite": lambda n: not bool(together[n].isfinite().all()),
-        "not the same twice": lambda n: not torch.equal(together[n], again[n]),
-        "dependent on the rest of the batch": lambda n: _differs(together[n], alone, n),
-    }
-    yield from _judge(entry, wrong)
-
-
-def _differs(together: Tensor, alone: list[dict[str, Tensor]], name: str) -> bool:
-    single = torch.cat([activations[name] for activations in alone])
-    return bool((single - together).norm() > TOLERANCE * together.norm())
-
-
-def _judge(entry: ModelEntry, wrong: dict[str, Callable[[str], bool]]) -> Iterator[Remark]:
-    for fault, holds in wrong.items():
-        if names := [name for name in entry.layers if holds(name)]:
-            yield Remark("batch", "fault", f"activations {fault}: {', '.join(names)}")
-            return
-    text = f"{BATCH} pictures: shapes, finite, the same twice, the same alone"
+    prove(network, entry, trained=trained)
+    text = "two pictures: shapes, finite, the same twice, the same alone"
+    if trained and entry.has_weights and entry.label_space not in ("", "none"):
+        text += f"; {prove(network, entry, entry.head or '')} classes"
     yield Remark("batch", "ok", text)

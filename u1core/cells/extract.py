@@ -20,6 +20,7 @@ import torch
 
 from u1core.catalog.entries import Preprocessing
 from u1core.cells.batches import Batches
+from u1core.cells.canary import canary
 from u1core.cells.forward import Extractor
 from u1core.cells.location_maps import LocationMaps, by_place
 from u1core.cells.open_cell import OpenCell
@@ -34,6 +35,7 @@ from u1core.images.sources.listing import ImageFailure
 from u1core.measures.reduce import PartReducer
 from u1core.measures.sums import PartSums, Timing
 from u1core.networks.optical_path import check_path
+from u1core.networks.outputs import class_of
 from u1core.networks.preprocess import preprocessing_of
 
 PART_IMAGES = 2048
@@ -101,11 +103,14 @@ class _Loop:
 
     Attributes:
         clock: Where the time goes.
+        canary: Largest difference between rows alone and in a batch; None before the first batch.
     """
 
     def __init__(self, opened: OpenCell, runtime: Runtime, source: PixelSource) -> None:
         self.opened, self.source = opened, source
         self.extractor = Extractor(opened.cell, runtime, is_prepared=source.is_prepared)
+        self.extractor.check_head(opened.head_classes)
+        self.canary: float | None = None
         self.maps = LocationMaps(opened)
         self.clock = Clock()
 
@@ -151,11 +156,14 @@ class _Part:
         if not len(batch.positions):
             return
         answer, opened, clock = run(batch.pixels), self.loop.opened, self.loop.clock
+        if self.loop.canary is None:
+            with clock.phase("forward"):
+                self.loop.canary = canary(run.extractor, batch.pixels, answer.layers)
         with clock.phase("reduce"):
             if self.rows.is_empty:
                 sizes = {name: tuple(c.energy.shape[1:]) for name, c in answer.layers.items()}
                 check_path(opened.model, sizes)
-            head = None if answer.head is None else answer.head.argmax(dim=1)
+            head = None if answer.head is None else class_of(answer.head)
             self.rows.add(answer.layers, head, batch.positions, opened.images.is_query[batch.positions])
             wanted = self.loop.maps.wanted(batch.positions)
             if wanted.any():
@@ -173,7 +181,8 @@ class _Part:
         with loop.clock.phase("reduce"):
             rows = self.rows.finish()
         seconds, phases = loop.clock.lap()
-        timing = Timing(seconds, tuple(phases[n] for n in PHASES), run.size, run.extractor.execution)
+        in_words = run.extractor.execution
+        timing = Timing(seconds, tuple(phases[n] for n in PHASES), run.size, in_words, loop.canary)
 
         def write() -> None:
             self.maps.close()

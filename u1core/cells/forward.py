@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from u1core.cells.cell import Cell
 from u1core.cells.variants import VARIANTS
+from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime, arithmetic
 from u1core.networks.build import build_network
 from u1core.networks.fold import TOLERANCE, deviation, fold_batch_norms
 from u1core.networks.preprocess import preprocessing_of, preprocessor
+from u1core.networks.proof import prove
 from u1core.networks.resolve import describe_path
 from u1core.networks.taps import Taps
 
@@ -29,6 +31,7 @@ class Extractor:
         network: `Taps` of the cell's network.
         preprocess: From pictures (B, H, W, C) uint8 to the network's input.
         signed: Whether a layer can be negative, by name.
+        classes: K of the network's head; None where no logits are asked for.
         folded: Batch normalisations folded into convolutions.
         is_compiled: Whether torch.compile made the kernels.
         note: Why something faster was not used; empty where nothing stood against it.
@@ -39,7 +42,7 @@ class Extractor:
         is_prepared: The pixels are resized and cropped already.
 
     Raises:
-        U1Error: The network can't be built, or a layer is none of its values.
+        U1Error: The network can't be built, a layer is none of its values, or `prove` refuses it.
     """
 
     def __init__(self, cell: Cell, runtime: Runtime, *, is_prepared: bool = False) -> None:
@@ -54,9 +57,16 @@ class Extractor:
 
     def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
         """Map pixels (B, H, W, C) uint8 on the device to layers (B, N, H, W), and 'head' to logits (B, K)."""
+        return self._answer(pixels, self._run)
+
+    def eager(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Do the same without compiled kernels, which are made for batches of one size."""
+        return self._answer(pixels, self.network)
+
+    def _answer(self, pixels: Tensor, run: nn.Module) -> dict[str, Tensor]:
         with arithmetic(self.runtime.device, self.cell.precision):
             inputs = self.variant.inputs(self.preprocess(self.variant.pixels(pixels)))
-            outputs = self._run(inputs.contiguous(memory_format=torch.channels_last))
+            outputs = run(inputs.contiguous(memory_format=torch.channels_last))
             changed = {name: self.variant.activations(outputs[name]) for name in self.cell.model.layers}
             return {**changed, **({"head": outputs["head"]} if "head" in outputs else {})}
 
@@ -66,6 +76,14 @@ class Extractor:
         kernels = "compiled" if self.is_compiled else "eager"
         folded = f", {self.folded} batch normalisations folded" if self.folded else ""
         return f"{kernels}{folded}{f'; {self.note}' if self.note else ''}"
+
+    def check_head(self, classes: int | None) -> None:
+        """Raise U1Error where the head predicts another number of classes than it is said to."""
+        if None not in (self.classes, classes) and self.classes != classes:
+            model = self.cell.model
+            wanted = f"a head of {classes} classes, those of label space {model.label_space}, from {model.id}"
+            todo = "correct its `label_space`, or name the value with the logits as its `head`"
+            raise U1Error(wanted, f"one of {self.classes}", todo)
 
     def compile(self, pixels: Tensor) -> None:
         """Replace eager kernels by torch.compile's; where that fails or deviates, stay and note why."""
@@ -87,6 +105,7 @@ class Extractor:
     def _folded(self) -> tuple[Taps, int]:
         """Build the network with batch norms folded, unless that changes a layer beyond rounding."""
         network = self._build()
+        self.classes = prove(network, self.cell.model, self._head, trained=self.variant.trained)
         if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
             return self._taps(network), 0
         picture = self._picture()
@@ -108,8 +127,11 @@ class Extractor:
         return _laid_out(network.to(self.runtime.device))
 
     def _taps(self, network: nn.Module) -> Taps:
-        head = (self.cell.model.head or "") if self.cell.head_matches else None
-        return Taps(network, self.cell.model.layers, head)
+        return Taps(network, self.cell.model.layers, self._head)
+
+    @property
+    def _head(self) -> str | None:
+        return (self.cell.model.head or "") if self.cell.head_matches else None
 
     def _picture(self) -> Tensor:
         """Return one picture of noise, (1, 3, H, W), the same each time."""

@@ -85,6 +85,14 @@ class OpenCell:
         """What the network's own head predicts of the data set's classes; None where that is nothing."""
         return OwnHead.of(self.cell, self.images.class_names)
 
+    @property
+    def head_classes(self) -> int | None:
+        """How many classes the head is said to predict; None where nobody says."""
+        model, dataset = self.cell.model, self.cell.dataset
+        if model.class_names:
+            return len(model.class_names)
+        return len(self.images.class_names) if dataset.id == model.label_space else None
+
     def write(
         self, table: str, columns: Mapping[str, Any], *, layer: str | None = None, part: int = 0
     ) -> None:

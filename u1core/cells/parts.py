@@ -51,9 +51,9 @@ def write_part(
         if len(rows.positions):
             opened.write("vectors", keys | _vectors(reduced), layer=layer, part=number)
             opened.write("records", keys | _records(reduced, parted) | heads, layer=layer, part=number)
+    what = "activations" if rows.head is None else "activations or logits"
     not_finite = [
-        opened.images.failure(position, "forward", "activations that are not finite")
-        for position in rows.failed
+        opened.images.failure(position, "forward", f"{what} that are not finite") for position in rows.failed
     ]
     failures = [*undecoded, *not_finite]
     opened.write_failures(failures, number)

@@ -27,6 +27,17 @@ class U1Error(Exception):
         return type(self), (self.expected, self.got, self.todo)
 
 
+def reason_of(error: Exception) -> str:
+    """Tell an error of other people's code in a few words: its type and the first line that says something.
+
+    Example:
+        >>> reason_of(ValueError("no such size", 3))
+        "ValueError: ('no such size', 3)"
+    """
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return f"{type(error).__name__}: {line}"[:200]
+
+
 class TakenError(U1Error):
     """Another sweep is writing to the lake: to be waited for, or told."""
 

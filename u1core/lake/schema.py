@@ -115,6 +115,13 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column(
             "execution", _text, "", "how forward passes ran: compiled or eager, folded, and why not more"
         ),
+        _column(
+            "canary_difference",
+            _real,
+            "1",
+            "largest difference between two pictures' rows alone and in a batch, as a share of their norm; "
+            "null where nobody looked",
+        ),
         _column("seconds", _real, "s", "wall time of the extraction, summed over its parts"),
         _column("images_per_second", _real, "1/s", "rows over seconds"),
         _column(

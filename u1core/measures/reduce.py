@@ -176,7 +176,10 @@ class PartReducer:
         positions: np.ndarray,
         is_query: np.ndarray,
     ) -> None:
-        """Add a batch: collapsed layers, labels by the model's own head (B,), positions and splits (B,)."""
+        """Add a batch: collapsed layers, labels by the model's own head (B,), positions and splits (B,).
+
+        A label of -1 stands for logits that are not finite.
+        """
         self._group.append((dict(layers), head, positions, is_query))
         self._device = next(iter(layers.values())).energy.device.type
 
@@ -197,6 +200,9 @@ class PartReducer:
         }
         reduced = {name: measure(joined[name], with_maps=name == self.bottleneck) for name in self.layers}
         finite = np.all([np.isfinite(r.focus["energy_total"]) for r in reduced.values()], axis=0)
+        if heads[0] is not None:
+            self._head.append(torch.cat(heads).cpu().numpy())
+            finite &= self._head[-1] >= 0
         # One-hot rows turn the sums over splits into a product; a map with a NaN would spoil both.
         split = torch.from_numpy(np.eye(2)[np.concatenate(splits).astype(int)] * finite[:, None])
         for name, layer in reduced.items():
@@ -204,14 +210,12 @@ class PartReducer:
             clean = torch.where(torch.from_numpy(finite).to(energy.device)[:, None, None], energy, 0.0)
             self._energy[name] += torch.tensordot(split.T.to(energy.device), clean, dims=1).cpu().numpy()
             self._reduced[name].append(layer)
-        if heads[0] is not None:
-            self._head.append(torch.cat(heads).cpu().numpy())
         self._positions.append(np.concatenate(positions))
         self._finite.append(finite)
         self._group.clear()
 
     def finish(self) -> PartRows:
-        """Return the rows; images with an activation that is not finite are set aside."""
+        """Return the rows; images with an activation or a logit that is not finite are set aside."""
         self.measure()
         if not self._positions:
             return PartRows(np.empty(0, np.int64), np.empty(0, np.int64), None, {}, {})
@@ -228,7 +232,7 @@ class PartRows:
 
     Attributes:
         positions: Images recorded, positions in the dataset (n,).
-        failed: Images with an activation that is not finite.
+        failed: Images with an activation or a logit that is not finite.
         head: Labels by the model's own head (n,), or None.
         layers: By name; energy maps at the bottleneck only.
         energy: Sum of E per split (S, H, W), by layer.

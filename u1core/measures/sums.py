@@ -113,19 +113,24 @@ class Timing:
         phases: Seconds by phase (`u1core.common.clock.PHASES`); threads overlap, so they may add up to more.
         batch_size: Images per forward pass, the smallest where it had to be halved.
         execution: How forward passes ran, in words.
+        canary: Largest relative difference between rows alone and in a batch (`u1core.cells.canary`); None
+            where nobody looked.
     """
 
     seconds: float
     phases: tuple[float, ...] = (0.0,) * len(PHASES)
     batch_size: int = 0
     execution: str = ""
+    canary: float | None = None
 
     def plus(self, other: Timing) -> Timing:
         """Return both, one after the other."""
         phases = tuple(a + b for a, b in zip(self.phases, other.phases, strict=True))
         sizes = [size for size in (self.batch_size, other.batch_size) if size]
         execution = other.execution or self.execution
-        return Timing(self.seconds + other.seconds, phases, min(sizes, default=0), execution)
+        canaries = [found for found in (self.canary, other.canary) if found is not None]
+        canary = max(canaries, default=None)
+        return Timing(self.seconds + other.seconds, phases, min(sizes, default=0), execution, canary)
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,8 @@ class PartSums:
 
     def to_bytes(self) -> bytes:
         """Serialise as an .npz archive of arrays named `<layer>|<field>`, those of the part `|<field>`."""
-        part = {"rows": self.rows, "failures": self.failures, **vars(self.timing)}
+        told = {field: value for field, value in vars(self.timing).items() if value is not None}
+        part = {"rows": self.rows, "failures": self.failures, **told}
         named = {"": part} | {layer: sums.named() for layer, sums in self.layers.items()}
         arrays = {
             f"{layer}|{field}": np.asarray(value)

@@ -4,5 +4,6 @@ sources: who brings architectures and published weights; references: what `timm:
 resolve, identity: what an entry leaves out, and a key; weights, embedded: found, proven, read.
 build, preprocess: the module, its input. trace: a forward pass written down; traits: what operations do;
 optical_path: the layers the whole signal passes; head: the classes it predicts.
-taps: activations out of a network that is left as it is; fold: batch norms into convolutions.
+taps: activations out of a network that is left as it is; outputs: which of what it returns are logits;
+proof: what it must show before any cell; fold: batch norms into convolutions.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,19 +27,26 @@ def build_shapes(entry: ModelEntry) -> nn.Module:
 
 def shapes_of(architecture: str, tag: str) -> nn.Module:
     """Build an architecture, fit for the weights of a tag of its source, on the meta device."""
-    with _seeded(0):  # some networks need numbers while they are built
+    with seeded(0):  # some networks need numbers while they are built
         return on_meta(lambda: registry.build(architecture, tag))
 
 
+_generator = threading.RLock()
+
+
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch's CPU generator, the only one that initialises weights here, and put it back."""
-    before = torch.random.get_rng_state()
-    try:
-        torch.default_generator.manual_seed(seed)
-        yield
-    finally:
-        torch.random.set_rng_state(before)
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's CPU generator, the only one that initialises weights here, and put it back.
+
+    One thread at a time: two that build at once would draw from each other's numbers.
+    """
+    with _generator:
+        before = torch.random.get_rng_state()
+        try:
+            torch.default_generator.manual_seed(seed)
+            yield
+        finally:
+            torch.random.set_rng_state(before)
 
 
 def build_network(
@@ -58,7 +66,7 @@ def build_network(
     Raises:
         U1Error: Unknown architecture; weights missing, of another sha256, or of another network.
     """
-    with _seeded(seed):
+    with seeded(seed):
         if trained and entry.has_weights:
             return load_network(entry, models_dir).eval()
         return registry.build(entry.architecture, own_tag(entry)).eval()

@@ -41,10 +41,11 @@ def fold_batch_norms(network: nn.Module, kept: Sequence[str], size: int) -> int:
 
 def deviation(before: dict[str, Tensor], after: dict[str, Tensor]) -> float:
     """Return the largest difference of two sets of layers, relative to each layer's root mean square."""
-    return max(
-        float((after[name] - old).abs().max() / old.square().mean().sqrt().clamp_min(1e-30))
+    worst = [
+        (after[name] - old).abs().max() / old.square().mean().sqrt().clamp_min(1e-30)
         for name, old in before.items()
-    )
+    ]
+    return float(torch.stack(worst).max())  # unlike Python's, this max keeps a NaN
 
 
 def _follow(network: nn.Module, size: int) -> list[Value]:
@@ -65,6 +66,8 @@ def _pairs(values: list[Value], modules: dict[str, nn.Module], kept: set[str]) -
             continue
         source = values[value.inputs[0]]
         norm, convolution = _owner(value, modules, nn.BatchNorm2d), _owner(source, modules, nn.Conv2d)
+        if norm and modules[norm].running_mean is None:  # it takes the statistics of the batch
+            continue
         once = all(numbered({path: 1}, path) not in calls for path in (norm, convolution))
         if norm and convolution and once and readers[source.index] == 1 and not kept & set(source.names):
             yield convolution, norm

@@ -15,7 +15,7 @@ from torch import nn
 
 from u1core.catalog.entries import ModelEntry
 from u1core.catalog.fields import nearest
-from u1core.common.errors import U1Error
+from u1core.common.errors import U1Error, reason_of
 from u1core.networks.trace import Value, cut_points, record
 from u1core.networks.traits import CONVOLUTIONS, IDENTITIES, LEARNED, NORMS, Trait, traits_of
 
@@ -139,13 +139,13 @@ def record_on(network: nn.Module, size: int) -> list[Value]:
     try:
         return record(network, torch.zeros(_BATCH, 3, size, size, device=device))
     except Exception as error:  # a network may fail in any way
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = f"{type(error).__name__}: {lines[0] if lines else ''}"[:200]
-        raise U1Error(
-            f"a network that takes pictures 3 x {size} x {size}",
-            reason,
-            "give it its own input size, or the layers by hand",
-        ) from error
+        reason = reason_of(error)
+        todo = "give it its own input size, or the layers by hand"
+        first = next((module for module in network.modules() if isinstance(module, nn.Conv2d)), None)
+        if first is not None and first.in_channels != 3:
+            reason = f"one whose first convolution takes {first.in_channels} channels"
+            todo = "let its forward make them of the three colours, such as x.mean(1, keepdim=True)"
+        raise U1Error(f"a network that takes pictures 3 x {size} x {size}", reason, todo) from error
 
 
 def _refused(reason: str) -> U1Error:

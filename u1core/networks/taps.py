@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from u1core.catalog.fields import nearest
 from u1core.common.errors import U1Error
-from u1core.networks.trace import Arguments, Follower, last_tensor, numbered, record, unnumbered
+from u1core.networks.outputs import logits_of
+from u1core.networks.trace import Arguments, Follower, numbered, record, unnumbered
 
 
 class Taps(nn.Module):
@@ -24,11 +25,14 @@ class Taps(nn.Module):
         network: Its parameters are shared, not copied.
         layers: Names of values of the forward pass.
         head: Name of the logits; '' for what the network returns, None for no logits at all.
+        copied: Whether layers are copied as they are made: what works on them in place is not seen then.
     """
 
-    def __init__(self, network: nn.Module, layers: Sequence[str], head: str | None = None) -> None:
+    def __init__(
+        self, network: nn.Module, layers: Sequence[str], head: str | None = None, *, copied: bool = False
+    ) -> None:
         super().__init__()
-        self.network, self.layers, self.head = network, tuple(layers), head
+        self.network, self.layers, self.head, self.copied = network, tuple(layers), head, copied
         self._wanted = {*layers, *([head] if head else [])}
         modules = dict(network.named_modules())
         self._tapped = {_module_of(name, modules) for name in self._wanted}
@@ -37,12 +41,12 @@ class Taps(nn.Module):
         """Map pictures (B, 3, H, W) to a dict: layer -> (B, N, H', W'), and 'head' -> (B, K).
 
         Raises:
-            U1Error: A layer is no value of the forward pass.
+            U1Error: A layer is no value of the forward pass, or it is not clear which output is the logits.
         """
         found: dict[str, Tensor] = {}
         with self._follow(found) if "" in self._tapped else self._tap_modules(found):
             try:
-                output = last_tensor(self.network(x))
+                output = self.network(x)
             except _Complete:
                 output = None
         missing = sorted(self._wanted - set(found))
@@ -52,9 +56,8 @@ class Taps(nn.Module):
         if missing:
             raise self._no_such_layer(missing[0], x)
         outputs = {name: found[name] for name in self.layers}
-        logits = found[self.head] if self.head else output
-        if self.head is not None and logits is not None:
-            outputs["head"] = logits
+        if self.head is not None:
+            outputs["head"] = found[self.head] if self.head else logits_of(output, len(x))
         return outputs
 
     @property
@@ -71,7 +74,7 @@ class Taps(nn.Module):
 
     def _take(self, found: dict[str, Tensor], name: str, output: object) -> None:
         if name in self._wanted and isinstance(output, Tensor):
-            found[name] = output
+            found[name] = output.clone() if self.copied else output
             if self.head != "" and len(found) == len(self._wanted):
                 raise _Complete
 
@@ -128,8 +131,10 @@ class _Hooked(nn.Module):
         self._found, self._calls = {}, {}
         output = self.network(x)
         outputs = {name: self._found[name] for name in self.layers}
-        if self.head is not None:
-            outputs["head"] = self._found[self.head] if self.head else output
+        if self.head:
+            outputs["head"] = self._found[self.head]
+        elif self.head is not None:  # a compiler need not follow the search in what is a tensor already
+            outputs["head"] = output if isinstance(output, Tensor) else logits_of(output, len(x))
         return outputs
 
 

@@ -15,9 +15,12 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils.hooks import RemovableHandle
+
+from u1core.networks.outputs import logits_among, named_tensors
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """Of a torch function: positional, and by name."""
@@ -165,6 +168,17 @@ class _Recorder(Follower):
             if tensor._version != version and not value.overwritten_by:
                 value.overwritten_by = "work on a part of it in place"
 
+    def end(self, output: object) -> Tensor | None:
+        """Return the tensor that ends the pass: the last one listed; of several heads the deepest."""
+        tensors = [tensor for _, tensor in named_tensors(output)]
+        if not tensors or tensors[-1].ndim != 2:
+            return tensors[-1] if tensors else None
+        depths: list[int] = []
+        for value in self.values:
+            depths.append(1 + max((depths[i] for i in value.inputs), default=0))
+        heads = logits_among(output, len(self.image)) or tensors[-1:]
+        return max(heads, key=lambda head: depths[self._of_tensor.get(id(head), 0)])
+
     def _known(self, arguments: object) -> tuple[int, ...]:
         tensors = (t for t in pytree.tree_leaves(arguments) if isinstance(t, Tensor))
         return tuple(dict.fromkeys(self._of_tensor[id(t)] for t in tensors if id(t) in self._of_tensor))
@@ -223,15 +237,9 @@ def record(network: nn.Module, image: Tensor) -> list[Value]:
         recorder = _Recorder(network, image.clone())
         with recorder:
             output = network(recorder.image)
-    recorder.on_module("output", recorder.image, last_tensor(output))
+    recorder.on_module("output", recorder.image, recorder.end(output))
     recorder.mark_overwritten()
     return recorder.values
-
-
-def last_tensor(output: object) -> Tensor | None:
-    """Return the last tensor of what a network returns: a tensor, or tuples and dicts of them."""
-    tensors = [t for t in pytree.tree_leaves(output) if isinstance(t, Tensor)]
-    return tensors[-1] if tensors else None
 
 
 def cut_points(values: Sequence[Value]) -> list[Value]:
@@ -308,7 +316,9 @@ def _parameters_on_meta() -> Iterator[None]:
     register = nn.Module.register_parameter
 
     def register_on_meta(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
-        register(module, name, None if param is None else nn.Parameter(param.to("meta"), param.requires_grad))
+        if param is not None and not is_lazy(param):
+            param = nn.Parameter(param.to("meta"), param.requires_grad)
+        register(module, name, param)
 
     nn.Module.register_parameter = register_on_meta  # type: ignore[assignment,method-assign]
     try:

@@ -9,6 +9,7 @@ Shapes: B images, S x S pixels with C colours, N channels at the bottleneck, K c
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import math
@@ -26,14 +27,16 @@ from torch.nn import functional
 
 from u1core.common.ahead import read_ahead
 from u1core.common.clock import Clock
-from u1core.common.errors import U1Error
+from u1core.common.errors import U1Error, reason_of
 from u1core.common.heap import kept_heap
 from u1core.common.runtime import arithmetic, training_arithmetic
 from u1core.images.cache import Images
 from u1core.images.pixel_source import PixelBatch, PixelSource
 from u1core.images.resize import resize
 from u1core.lake.store import Lake
+from u1core.networks.outputs import class_of
 from u1core.networks.preprocess import preprocessing_of, preprocessor
+from u1core.networks.proof import prove_layers
 from u1core.networks.resolve import describe_path
 from u1core.networks.sources import registry
 from u1core.networks.taps import Taps
@@ -113,6 +116,38 @@ class Training:
 
     def _points(self, points: npt.NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(points.astype(np.float32)).to(self.device)
+
+    def check(self) -> None:
+        """Prove a copy of the network in evaluation mode, and its logits while it trains.
+
+        Of the heads that GoogLeNet and Inception train with the main one alone has a loss: the auxiliary ones
+        would bring one-hot labels into arms that shall have none.
+
+        Raises:
+            U1Error: It is not fit to be trained on the task; one line says why.
+        """
+        layers = describe_path(self.run.network)
+        shapes = {x.path: (x.channels, x.height, x.width) for x in layers if x.path in self.taps.layers}
+        size, classes = preprocessing_of(self.run.network).size, len(self.images.class_names)
+        architecture = self.run.network.architecture
+        tried = copy.deepcopy(self.network)
+        found = {"evaluation": prove_layers(tried.eval(), shapes, size, "", of=architecture)}
+        try:
+            with torch.random.fork_rng(devices=self._gpus), torch.no_grad():
+                pictures = torch.zeros(2, 3, size, size, device=self.device)
+                found["training"] = Taps(tried.train(), (), head="")(pictures)["head"].shape[1]
+        except RuntimeError as error:
+            todo = "take another size or network"
+            wanted = f"{architecture} to train on pictures 3 x {size} x {size}"
+            raise U1Error(wanted, reason_of(error), todo) from error
+        for mode, count in found.items():
+            if count != classes:
+                wanted = f"{classes} logits of {architecture} in {mode} for the task {self.run.task.id}"
+                raise U1Error(wanted, str(count), "take a network whose head can be given classes")
+
+    @property
+    def _gpus(self) -> list[str]:
+        return [self.device] if torch.device(self.device).type == "cuda" else []
 
     # -- epochs -----------------------------------------------------------------------------------
 
@@ -194,7 +229,7 @@ class Training:
         return self.recipe.weight_at(self.run.weight, share) if self.arm.has_onehot else 1.0
 
     def _predict(self, logits: Tensor, points: Tensor) -> Tensor:
-        return logits.argmax(dim=1) if self.arm.has_onehot else nearest_angle(points, self.of_classes)
+        return class_of(logits) if self.arm.has_onehot else nearest_angle(points, self.of_classes)
 
     # -- pixels -----------------------------------------------------------------------------------
 
@@ -240,6 +275,9 @@ class Training:
             points = self.head(outputs[self.run.network.bottleneck]).float()
             predicted = self._predict(outputs["head"].float(), points)
             nearest = nearest_angle(points, self.of_classes)
+        if bool((predicted < 0).any()):
+            todo = "lower --learning-rate, or train in float32"
+            raise U1Error(f"finite answers of {self.run}", "others", todo)
         return Predictions(
             batch.positions, predicted.cpu().numpy(), nearest.cpu().numpy(), points.cpu().double().numpy()
         )
@@ -337,13 +375,14 @@ def train(run: Run, images: Images, lake: Lake, device: str, progress: EpochProg
         progress: Told how far it is after every batch.
 
     Raises:
-        U1Error: The network has no optical path, or the loss is no longer finite.
+        U1Error: The network has no optical path or is not fit for the task, or the loss is no longer finite.
     """
     with kept_heap(), images.open_pixels(preprocessing_of(run.network)) as source:
         training = Training(run, images, source, device)
         if training.restore(lake):
             write_epochs(run, training.rows, lake)  # the state may be one epoch ahead of them
         if len(training.rows) < run.recipe.epochs:
+            training.check()
             training.decode()
         per_epoch = len(training.division.train)
         for _ in range(len(training.rows), run.recipe.epochs):

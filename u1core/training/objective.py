@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from u1core.networks.outputs import class_of
 from u1core.training.arms import Arm
 
 SITES = ("head", "bottleneck")
@@ -105,6 +106,6 @@ def nearest_angle(points: Tensor, of_classes: Tensor) -> Tensor:
         of_classes: On the unit circle, (K, 2).
 
     Returns:
-        Class indices, (B,).
+        Class indices, (B,); -1 where a point is not finite.
     """
-    return (points @ of_classes.T).argmax(dim=1)
+    return class_of(points @ of_classes.T)

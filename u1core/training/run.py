@@ -32,6 +32,9 @@ SCHEDULES = ("constant", "rising", "falling")
 _FORMAT = 1
 """Part of every run's key: raise it when the same settings train another network."""
 
+_SEVERAL_HEADS = frozenset({"torchvision:googlenet", "torchvision:inception_v3"})
+"""Networks of which runs of before trained an auxiliary head instead: their keys are others now."""
+
 
 def choose_precision(named: str, device: str) -> str:
     """Resolve 'auto': bfloat16 on a GPU that computes in it, else float32."""
@@ -148,10 +151,12 @@ class Run:
 
     def _shared(self) -> dict[str, Any]:
         identity = identity_of(self.network)
+        own_loss = {"loss": "main head"} if self.network.architecture in _SEVERAL_HEADS else {}
         return {
             "task": {"id": self.task.id, "fingerprint": self.fingerprint},
             "network": {name: identity[name] for name in ("architecture", "preprocessing")}
-            | {"bottleneck": self.network.bottleneck},
+            | {"bottleneck": self.network.bottleneck}
+            | own_loss,
             "recipe": asdict(self.recipe),
             "measured": self.measured,
             "format": _FORMAT,

@@ -6,11 +6,9 @@ import sys
 from dataclasses import replace
 
 import pytest
-import torch
 from safetensors.torch import save_file
 
 from u1core.catalog.catalog import load_catalog
-from u1core.cells import examine
 from u1core.cells.examine import examine_model
 from u1core.networks.build import build_network
 from u1core.networks.identity import identity_of
@@ -93,15 +91,18 @@ def test_a_function_that_builds_no_random_network_is_noticed(code):
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("noisy", "not the same twice"),
-        ("coupled", "dependent on the rest of the batch"),
-        ("infinite", "not finite"),
+        ("noisy", "the same values twice; got relu_1, mean: drawn anew by rand_like"),
+        (
+            "coupled",
+            "rest of the batch; got relu_1, mean_1: others alone than in a batch, from mean on",
+        ),
+        ("infinite", "finite values; got relu_1: "),
     ],
 )
 def test_what_one_batch_shows(code, name, fault):
     last = examine_model(of(name))[-1]
     assert (last.about, last.state) == ("batch", "fault")
-    assert last.text.startswith(f"activations {fault}: relu_1, mean")
+    assert fault in last.text
 
 
 def test_another_source_is_another_network(code, tmp_path_factory):
@@ -176,12 +177,3 @@ def test_signed_activations_are_announced():
 
 def test_the_baseline_is_no_exception():
     assert "fault" not in states(examine_model(CATALOG.models["pixels"])).values()
-
-
-def test_the_tolerance_is_met_with_room():
-    """What the batch's size does to a layer in float32 is far below what counts as dependence."""
-    network = build_network(RESNET20, trained=False)
-    x = torch.randn(4, 3, 32, 32)
-    with torch.inference_mode():
-        together, alone = network(x), torch.cat([network(x[i : i + 1]) for i in range(4)])
-    assert (together - alone).norm() < 0.01 * examine.TOLERANCE * together.norm()

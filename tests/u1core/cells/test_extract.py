@@ -136,6 +136,42 @@ def test_a_network_that_gives_nothing_finite_is_one_line(cell, digits, lake, mon
         extract.extract(OpenCell(cell, digits, lake), Runtime())
 
 
+@pytest.fixture
+def with_head(cell):
+    """The same network with its weights, asked for the classes of its own head."""
+    dataset = dataclasses.replace(cell.dataset, label_space=cell.model.label_space)
+    model = dataclasses.replace(cell.model, weights="embedded:resnet20_onehot", sha256="")
+    return dataclasses.replace(cell, model=model, dataset=dataset, variant="original")
+
+
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf])
+def test_logits_that_are_not_finite_are_failures_and_no_class(with_head, digits, lake, monkeypatch, wrong):
+    def poisoned(self, pixels, real=Extractor.__call__):
+        answer = real(self, pixels)
+        head = answer["head"].clone()
+        head[0, 3] = wrong
+        head[1] = -torch.inf  # all of them: nothing is the largest
+        head[2, 3:] = -torch.inf  # classes that are ruled out leave others
+        return answer | {"head": head}
+
+    monkeypatch.setattr(Extractor, "__call__", poisoned)
+    run(with_head, digits, lake, Runtime(batch_size=60))
+    (committed,) = lake.cells().values()
+    assert committed["head_matches"] and (committed["rows"], committed["failures"]) == (116, 4)
+    assert {row["error"] for row in rows(lake, "failures")} == {"activations or logits that are not finite"}
+    found = rows(lake, "records", "layer3")
+    assert {row["head_label"] for row in found} <= set(range(10))
+    assert all(row["head_correct"] == (row["head_label"] == row["label"]) for row in found)
+
+
+def test_a_head_of_other_classes_is_one_line_before_any_picture(with_head, digits, lake):
+    nine = dataclasses.replace(with_head.model, class_names=digits.class_names[:9])
+    opened = OpenCell(dataclasses.replace(with_head, model=nine), digits, lake)
+    with pytest.raises(U1Error, match=r"a head of 9 classes, those of label space cifar10, .* got one of 10"):
+        extract.extract(opened, Runtime())
+    assert opened.state.names() == []
+
+
 def test_neighbours_are_those_of_brute_force(cell, digits, lake):
     run(cell, digits, lake)
     vectors = rows(lake, "vectors", "layer3")

@@ -1,6 +1,7 @@
 """Networks: architecture, weights, preprocessing and the cut through the graph."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -276,3 +277,10 @@ def test_accuracy_on_the_cifar10_test_images(depth, accuracy):
             predicted = network(prepare(torch.from_numpy(images.pixels[batch]))).argmax(1).numpy()
             correct += int((predicted == images.labels[batch]).sum())
     assert correct / len(query) == accuracy
+
+
+def test_two_threads_that_build_at_once_do_not_draw_from_each_other():
+    alone = build_network(RESNET20, trained=False).state_dict()
+    with ThreadPoolExecutor(4) as pool:
+        built = list(pool.map(lambda _: build_network(RESNET20, trained=False).state_dict(), range(8)))
+    assert all(torch.equal(state[name], alone[name]) for state in built for name in alone)

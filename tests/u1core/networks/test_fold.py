@@ -80,3 +80,15 @@ def test_real_networks_answer_the_same(build, layers, folded):
     before, after, count = both(network, layers, size=64)
     assert count == folded
     assert deviation(before, after) < 1e-3
+
+
+def test_a_normalisation_by_the_statistics_of_the_batch_is_left_alone():
+    norm = nn.BatchNorm2d(4, track_running_stats=False)
+    before, after, count = both(nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.ReLU()).eval(), ["2"])
+    assert count == 0 and deviation(before, after) == 0
+
+
+def test_a_layer_that_is_no_number_deviates_wherever_it_stands():
+    fine, broken = torch.ones(2, 3), torch.full((2, 3), torch.nan)
+    for after in ({"a": fine, "b": broken}, {"a": broken, "b": fine}):
+        assert not deviation({"a": fine, "b": fine}, after) <= 1e9

@@ -6,6 +6,7 @@ Nothing here imports torch or a plugin before its scheme is asked for.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,11 +119,23 @@ def build(architecture: str, tag: str = "", classes: int | None = None) -> nn.Mo
     """Build an architecture with random weights, on the torch device that is active.
 
     Raises:
-        U1Error: There is no such architecture, or its code fails.
+        U1Error: There is no such architecture, its code fails, or its first pass decides what it is.
     """
     scheme, name = check(architecture)
     with _asking(scheme, name) as source:
-        return source.build(name, tag, classes)
+        network = source.build(name, tag, classes)
+    if lazy := _lazy(network):
+        todo = "give its layers their sizes, or pass one picture through it where it is built"
+        raise U1Error(f"a network {architecture} whose layers have shapes", f"{lazy} has none yet", todo)
+    return network
+
+
+def _lazy(network: nn.Module) -> str:
+    """Return the first parameter or buffer that is made by the first pass; empty where none is."""
+    from torch.nn.parameter import is_lazy
+
+    tensors = itertools.chain(network.named_parameters(), network.named_buffers())
+    return next((name for name, tensor in tensors if is_lazy(tensor)), "")
 
 
 def load(architecture: str, tag: str, state: dict[str, Tensor]) -> nn.Module:
