@@ -137,10 +137,11 @@ def test_a_network_that_gives_nothing_finite_is_one_line(cell, digits, lake, mon
 
 
 @pytest.fixture
-def with_head(cell):
+def with_head(cell, digits):
     """The same network with its weights, asked for the classes of its own head."""
     dataset = dataclasses.replace(cell.dataset, label_space=cell.model.label_space)
-    model = dataclasses.replace(cell.model, weights="embedded:resnet20_onehot", sha256="")
+    own = {"weights": "embedded:resnet20_onehot", "sha256": "", "class_names": digits.class_names}
+    model = dataclasses.replace(cell.model, **own)
     return dataclasses.replace(cell, model=model, dataset=dataset, variant="original")
 
 
