@@ -23,6 +23,7 @@ BREAK = {
     "maps_consistent": "update lake.energy_maps set width = 3 where label = 1",
     "neighbours_from_memory": "update lake.neighbours set memory_image_id = 5 where rank = 1",
     "neighbours_ranked": "update lake.neighbours set similarity = 2 where rank = 2 and image_id = 3",
+    "pictures_accounted": "update lake.cells set pictures_unlabelled = 1",
     "records_possible": "update lake.records set energy_total = -1 where image_id = 1",
     "sombrero_is_mean": "update lake.records set sombrero_b = 2.2 where image_id = 0",
     "training_complete": "delete from lake.training_epochs where epoch = 1",

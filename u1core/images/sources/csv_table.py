@@ -45,7 +45,7 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
     class_names, labels = number_classes(row["label"] for row in used)
     is_query = np.array([row["split"] in QUERY_NAMES for row in used]) if splits else None
     pictures = repeat(Picture(row["path"], beside(table.parent, row["path"])) for row in used)
-    return Listing(class_names, labels, pictures, is_query, Ignored.of(unused))
+    return Listing(class_names, labels, pictures, is_query, Ignored.of(unused, "rows of another split"))
 
 
 def _read_rows(table: Path) -> list[Row]:

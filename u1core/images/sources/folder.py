@@ -25,7 +25,7 @@ from u1core.images.sources.listing import (
     number_classes,
     pick_splits,
 )
-from u1core.images.sources.pictures import IMAGE_SUFFIXES
+from u1core.images.sources.suffixes import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,10 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
             ignored.append(printable(found.name))
         else:
             labelled.append(picture)
+    others = Ignored.of(ignored)
     if not labelled:
-        raise SourceError(f"no pictures in class sub-folders of {root}")
+        besides = f", but {', '.join(others.told)}" if others.count else ""
+        raise SourceError(f"no pictures in class sub-folders of {root}{besides}")
     class_names, labels = number_classes(picture.class_name for picture in labelled)
     is_query = np.array([picture.is_query for picture in labelled]) if splits else None
 
@@ -85,7 +87,7 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
         for found in (picture.found for picture in labelled):
             yield Picture(found.name, found.refused or root.joinpath(*found.parts))
 
-    return Listing(class_names, labels, pictures, is_query, Ignored.of(ignored))
+    return Listing(class_names, labels, pictures, is_query, others)
 
 
 def _label(found: Found, splits: tuple[str, str] | None) -> _Labelled | None:

@@ -86,7 +86,13 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
         if file not in used
         for row in range(len(file.labels))
     )
-    return Listing(class_names, labels, pictures, is_query if splits else None, Ignored.of(ignored))
+    return Listing(
+        class_names,
+        labels,
+        pictures,
+        is_query if splits else None,
+        Ignored.of(ignored, "rows of files not used"),
+    )
 
 
 def _find(places: Sequence[Path]) -> list[Path]:
