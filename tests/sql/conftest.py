@@ -124,7 +124,14 @@ def _restore(connection, made_of):
 @pytest.fixture
 def healthy_lake(lake):
     """A lake of one cell that every check accepts: 6 images, 3 classes, a failure, two searches."""
-    keys = lake.cell(rows=6, failures=1, images_memory=3, images_query=4, location_memory=3, location_query=3)
+    counts = {
+        "pictures_found": 12,
+        "pictures_unlabelled": 2,
+        "pictures_ignored": 3,
+        "pictures_not_selected": 0,
+    }
+    counts |= {"images_memory": 3, "images_query": 4, "location_memory": 3, "location_query": 3}
+    keys = lake.cell(rows=6, failures=1, pictures_repeated=1, **counts)
     lake.insert(
         "failures", {"image_id": 9, "split": "query", "label": 0, "stage": "decode", "error": "torn"}, **keys
     )

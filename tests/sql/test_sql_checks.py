@@ -151,6 +151,22 @@ def test_every_query_image_needs_all_its_ranks(healthy_lake, damage):
     assert offending(healthy_lake, "neighbours_ranked")
 
 
+@pytest.mark.parametrize(
+    ("damage", "is_found"),
+    [
+        ("pictures_found = 11", True),
+        ("pictures_ignored = null", True),
+        ("pictures_not_selected = -1, pictures_found = 11", True),
+        ("pictures_repeated = 5", True),  # of four query images
+        ("pictures_not_selected = 7, pictures_found = 19", False),
+        ("pictures_found = null, pictures_unlabelled = null, pictures_repeated = null", False),
+    ],
+)
+def test_pictures_that_are_not_accounted_for_are_found(healthy_lake, damage, is_found):
+    healthy_lake.connection.execute(f"update lake.cells set {damage}")
+    assert bool(offending(healthy_lake, "pictures_accounted")) == is_found
+
+
 def test_not_a_number_is_no_angle(healthy_lake):
     healthy_lake.connection.execute("update lake.angles set theta_feature_rad = 'nan' where image_id = 0")
     (row,) = offending(healthy_lake, "angles_in_range")
