@@ -46,7 +46,7 @@ added as (
 unaccounted as (
     select *
     from added
-    -- A cell whose pictures were cached before they were counted says so by null.
+    -- Null says that pictures were cached before they were counted.
     where (
             pictures_found is not null
             and pictures_told is distinct from pictures_found
