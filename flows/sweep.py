@@ -48,7 +48,8 @@ class Result:
     """What a sweep gave.
 
     `left_out` has reasons by the ids of models that a glob matched but that have no optical path; `counted`
-    says what the endings are of. `moved` figures moved by more than `drift`, where that was asked for.
+    says what the endings are of. `moved` figures moved by more than `drift`, where that was asked for;
+    `pictures` says where those of each data set went.
     """
 
     endings: tuple[Ending, ...]
@@ -59,6 +60,7 @@ class Result:
     counted: str = "cells"
     moved: int = 0
     drift: float | None = None
+    pictures: tuple[str, ...] = ()
 
     def count(self, status: str) -> int:
         """Return how many cells ended so."""
@@ -226,7 +228,7 @@ def conclude(
     said = conclude_lake(lake, report, summarise(endings, counted), rows, drift)
     publish(rows, said.claims, said.digest)
     claims, checks = said.claims, said.failing_checks
-    return Result(tuple(endings), claims, checks, report, left_out, counted, said.moved, drift)
+    return Result(tuple(endings), claims, checks, report, left_out, counted, said.moved, drift, said.pictures)
 
 
 def one_line(error: object) -> str:

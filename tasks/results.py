@@ -16,6 +16,7 @@ from prefect.exceptions import PrefectException
 
 from u1core.common import atomic
 from u1core.common.text import as_markdown, harmless
+from u1core.lake.accounts import tell_pictures
 from u1core.lake.connect import EXPENSIVE_VIEWS, connect
 from u1core.lake.digest import WORTH_TELLING, Done, conclude_sweep
 from u1core.lake.guard import failing_checks, one_line_errors
@@ -35,12 +36,14 @@ class Conclusions:
         claims: Claim (number and statement), verdict, evidence and caveat, one per claim of the paper.
         moved: Figures that moved by more than was asked for.
         digest: What was done and what moved, as Markdown; it lies beside the report.
+        pictures: Where those of each data set went, a line each.
     """
 
     failing_checks: dict[str, int]
     claims: tuple[dict[str, str], ...]
     moved: int
     digest: str
+    pictures: tuple[str, ...]
 
 
 @task(task_run_name="check the lake, judge the claims, write the report", cache_policy=NO_CACHE)
@@ -52,17 +55,20 @@ def conclude_lake(
         failing = {name: len(rows) for name, rows in failing_checks(connection).items()}
         claims = evaluate_claims(connection)
         write_report(connection, out)
+        done_names = [ending["name"] for ending in endings if ending["status"] != "failed"]
+        pictures = tell_pictures(connection, done_names)
         done = Done(
             summary,
             Counter(ending["status"] for ending in endings),
             [(ending["name"], ending["error"]) for ending in endings if ending["status"] == "failed"],
             failing,
             claims,
+            pictures,
         )
         threshold = WORTH_TELLING if drift is None else drift
         digest = conclude_sweep(connection, Lake.open(lake), done, threshold)
     atomic.write_text(out.with_name(DIGEST), digest.text)
-    return Conclusions(failing, claims, digest.moved, digest.text)
+    return Conclusions(failing, claims, digest.moved, digest.text, pictures)
 
 
 def evaluate_claims(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, str], ...]:

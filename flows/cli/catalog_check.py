@@ -99,7 +99,14 @@ def describe_images(images: Images) -> list[Remark]:
         remarks.append(Remark("labels", "note", f"{images.unlabelled} pictures without a label are left out"))
     if images.ignored.count:
         named = _few(images.ignored.names, images.ignored.count)
-        remarks.append(Remark("ignored", "note", f"{images.ignored.count} other files: {named}"))
+        kinds = ", ".join(images.ignored.told)
+        remarks.append(Remark("ignored", "note", f"{images.ignored.count} other files ({kinds}): {named}"))
+    if images.unlabelled:
+        remarks.append(Remark("unlabelled", "note", f"{images.unlabelled} pictures without a label"))
+    if (repeats := images.repeats()) and (repeats.across or repeats.within):
+        within = f"{repeats.within} pictures repeat one of their own split"
+        text = f"{repeats.across} of {query} query pictures are in memory too; {within}"
+        remarks.append(Remark("repeated", "note", text))
     return remarks
 
 

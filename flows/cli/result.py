@@ -24,8 +24,9 @@ def print_result(result: Result) -> None:
         caveat = f"\n[dim]Controls: {plain(claim['caveat'])}[/]" if claim["caveat"] else ""
         table.add_row(claim["claim"], f"[{colour}]{claim['verdict']}[/]", plain(claim["evidence"]) + caveat)
     out.print(table)
-    said = f"{result.summary}\nreport: {result.report}\ndigest: {result.digest}"
-    out.print(said, highlight=False, markup=False)
+    pictures = [harmless(line) for line in result.pictures]
+    said = [*pictures, result.summary, f"report: {result.report}", f"digest: {result.digest}"]
+    out.print("\n".join(said), highlight=False, markup=False)
     for model, reason in result.left_out.items():
         err.print(f"u1: left out: {model}: {harmless(reason)}", highlight=False, markup=False)
     for ending in result.endings:

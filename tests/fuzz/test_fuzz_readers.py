@@ -23,18 +23,28 @@ from u1core.catalog.entries import DatasetEntry
 from u1core.images.cache import Images, open_images
 from u1core.images.sources.reading import list_pictures
 from u1core.images.sources.splits import MEMORY_NAMES, QUERY_NAMES
+from u1core.images.sources.suffixes import COMPANIONS, IMAGE_SUFFIXES
 
 
-def _encoded(format_, mode="RGB"):
+def _encoded(format_, mode="RGB", **options):
     buffer = io.BytesIO()
-    Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).convert(mode).save(buffer, format_)
+    picture = Image.fromarray(np.arange(192, dtype=np.uint8).reshape(8, 8, 3)).convert(mode)
+    picture.save(buffer, format_, **options)
     return buffer.getvalue()
 
 
-PICTURES = [_encoded(name) for name in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")]
+PICTURES = [
+    *(_encoded(name) for name in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "JPEG2000", "AVIF")),
+    *(_encoded("PNG", mode) for mode in ("1", "L", "LA", "P", "RGBA", "I;16")),
+    *(_encoded("TIFF", mode) for mode in ("1", "CMYK", "F", "I;16", "LAB", "YCbCr")),
+    *(_encoded("TIFF", mode, tiffinfo={262: 0}, compression="tiff_lzw") for mode in ("1", "L", "I;16")),
+    *(_encoded("JPEG", "CMYK"), b"P5 8 8 1023\n" + bytes(128), b"Pf 8 8 -1\n" + bytes(256)),
+]
+SUFFIXES = st.sampled_from((*IMAGE_SUFFIXES, *sorted(COMPANIONS), ".tga", ".dng", ".svg", ""))
 CONTENTS = st.one_of(st.sampled_from(PICTURES), damaged(PICTURES), st.binary(max_size=30))
 NAMES = st.one_of(
     st.sampled_from(("a", "b", "train", "Test", "dev_set", "query", ".hidden", "1.png", "2.jpg", "x.GIF")),
+    st.builds("{}{}".format, st.sampled_from("abcde"), SUFFIXES.map(str) | SUFFIXES.map(str.upper)),
     words,
     st.binary(min_size=1, max_size=20).map(os.fsdecode),
 )
@@ -54,6 +64,10 @@ def read(kind, path, cache, **options):
     assert len(set(images.class_names)) == len(images.class_names) and images.labels.min() >= 0
     assert len(images) == len(images.is_query) == len(images.image_ids)
     assert images.labels.max() < len(images.class_names)
+    assert images.found == len(images) + len(images.failures) + images.unlabelled + images.ignored.count
+    assert images.ignored.count == sum(count for _, count in images.ignored.kinds)
+    repeats = images.repeats()
+    assert 0 <= repeats.across <= images.is_query.sum() and 0 <= repeats.within < len(images)
     "".join(images.class_names).encode()  # or the lake could not store them
     answer(images.undecodable)
     return images
@@ -88,7 +102,8 @@ def test_a_folder(files, classes, size):
         for number, (name, content) in enumerate(classes):
             put(root, tree_name([name, f"{number}.png"]), content)
             put(root, tree_name([name, f"{number}b.png"]), content)
-        read("folder", root, Path(scratch, "cache"), **({"size": size} if size else {}))
+        images = read("folder", root, Path(scratch, "cache"), **({"size": size} if size else {}))
+        assert images is None or images.found == sum(len(names) for _, _, names in os.walk(root))
 
 
 PATHS = st.one_of(st.sampled_from(("a.png", "b.png", "missing.png", *HOSTILE)), words)

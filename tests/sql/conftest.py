@@ -143,7 +143,14 @@ def frozen_lake():
 
 def make_healthy(lake):
     """Fill an empty lake with `healthy_lake`."""
-    keys = lake.cell(rows=6, failures=1, images_memory=3, images_query=4, location_memory=3, location_query=3)
+    counts = {
+        "pictures_found": 12,
+        "pictures_unlabelled": 2,
+        "pictures_ignored": 3,
+        "pictures_not_selected": 0,
+    }
+    counts |= {"images_memory": 3, "images_query": 4, "location_memory": 3, "location_query": 3}
+    keys = lake.cell(rows=6, failures=1, pictures_repeated=1, **counts)
     lake.insert(
         "failures", {"image_id": 9, "split": "query", "label": 0, "stage": "decode", "error": "torn"}, **keys
     )

@@ -21,6 +21,7 @@ BREAK = {
     "maps_consistent": "update lake.energy_maps set width = 3 where label = 1",
     "neighbours_from_memory": "update lake.neighbours set memory_image_id = 5 where rank = 1",
     "neighbours_ranked": "update lake.neighbours set similarity = 2 where rank = 2 and image_id = 3",
+    "pictures_accounted": "update lake.cells set pictures_unlabelled = 1",
     "records_possible": "update lake.records set energy_total = -1 where image_id = 1",
     "sombrero_is_mean": "update lake.records set sombrero_b = 2.2 where image_id = 0",
     "training_complete": "delete from lake.training_epochs where epoch = 1",
@@ -133,6 +134,22 @@ def test_check_catches_a_broken_view(healthy_lake, check):
 def test_every_query_image_needs_all_its_ranks(healthy_lake, damage):
     healthy_lake.connection.execute(damage)
     assert offending(healthy_lake, "neighbours_ranked")
+
+
+@pytest.mark.parametrize(
+    ("damage", "is_found"),
+    [
+        ("pictures_found = 11", True),
+        ("pictures_ignored = null", True),
+        ("pictures_not_selected = -1, pictures_found = 11", True),
+        ("pictures_repeated = 5", True),  # of four query images
+        ("pictures_not_selected = 7, pictures_found = 19", False),
+        ("pictures_found = null, pictures_unlabelled = null, pictures_repeated = null", False),
+    ],
+)
+def test_pictures_that_are_not_accounted_for_are_found(healthy_lake, damage, is_found):
+    healthy_lake.connection.execute(f"update lake.cells set {damage}")
+    assert bool(offending(healthy_lake, "pictures_accounted")) == is_found
 
 
 def test_not_a_number_is_no_angle(healthy_lake):

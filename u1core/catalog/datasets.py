@@ -25,7 +25,10 @@ from u1core.catalog.torchvision_sets import CLASSIFICATION, LABEL_SPACES, OTHERS
 LISTED_KINDS = ("folder", "parquet", "csv", "torchvision")
 """Kinds whose pictures are listed and decoded one by one; the classes come with them."""
 
-KINDS = ("cifar10", "fashion_mnist", "digits", "phantom", *LISTED_KINDS)
+WHOLE_KINDS = ("cifar10", "fashion_mnist", "digits", "phantom")
+"""Kinds that are read whole or not at all: no picture is left out."""
+
+KINDS = (*WHOLE_KINDS, *LISTED_KINDS)
 
 PLUGIN_GROUP = "u1sweep.datasets"
 

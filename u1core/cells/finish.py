@@ -17,6 +17,7 @@ import torch
 from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
 from u1core.common.clock import PHASES
+from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime
 from u1core.lake.schema import SCHEMA_VERSION, SCHEMAS
 from u1core.lake.store import Lake, list_matrix
@@ -164,11 +165,43 @@ def commit(opened: OpenCell, sums: PartSums, located: Mapping[str, int], runtime
         sums: Of all its parts.
         located: Images by split that the location memory compared.
         runtime: Where it was extracted.
+
+    Raises:
+        U1Error: Not every picture that was found is accounted for.
     """
     opened.write_failures(opened.images.failures, DECODING_PART)
     counts = {f"location_{split}": count for split, count in located.items()}
     row = _identity_row(opened.cell) | _result_row(opened, sums, runtime) | counts
+    row |= account(opened, row["rows"], row["failures"])
     opened.lake.commit(opened.cell.id, row)
+
+
+def account(opened: OpenCell, rows: int, failures: int) -> dict[str, Any]:
+    """Say where every picture went that the source of the data set held.
+
+    Raises:
+        U1Error: Rows, failures and what is left out are not as many as were found.
+    """
+    images = opened.images
+    repeats = images.repeats(opened.positions)
+    parts = {
+        "pictures_unlabelled": images.unlabelled,
+        "pictures_ignored": images.ignored.count,
+        "pictures_not_selected": len(images) - len(opened.positions),
+    }
+    total = rows + failures + sum(count or 0 for count in parts.values())
+    if images.found is not None and images.found != total:
+        told = ", ".join(
+            f"{count} {name}" for name, count in {"rows": rows, "failures": failures, **parts}.items()
+        )
+        todo = "report it with the data set: pictures were lost in silence"
+        raise U1Error(f"rows for all of {images.found} pictures of {opened}", f"{total}: {told}", todo)
+    return {
+        "pictures_found": images.found,
+        **parts,
+        "ignored_kinds": list(images.ignored.told),
+        "pictures_repeated": None if repeats is None else repeats.across,
+    }
 
 
 def fail(cell: Cell, lake: Lake, error: str) -> None:

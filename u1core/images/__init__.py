@@ -2,5 +2,6 @@
 
 sources: one reader per kind of data set, downloads, generated sets; cache: decoded once, read by position.
 in_files: pictures that stay in their files; resized_store: what was decoded and resized for one geometry.
-pixel_source: batches of pixels for an extraction; resize: as the networks were trained, and luminance.
+repeats: the same picture twice; pixel_source: batches of pixels for an extraction; resize: as the networks
+were trained, and luminance.
 """

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from u1core.catalog.datasets import WHOLE_KINDS
 from u1core.catalog.entries import DatasetEntry, Preprocessing
 from u1core.common import atomic
 from u1core.common.errors import U1Error
@@ -26,7 +27,7 @@ from u1core.common.progress import Progress, untold
 from u1core.common.text import printable
 from u1core.images.in_files import Pictures, PictureSource
 from u1core.images.pixel_source import ArraySource, PixelSource
-from u1core.images.sources.arrays import LAYOUTS
+from u1core.images.repeats import Digests, Repeats, count_repeats, digest_rows
 from u1core.images.sources.listing import (
     Decoded,
     Flags,
@@ -39,6 +40,7 @@ from u1core.images.sources.listing import (
     rank_within_class,
 )
 from u1core.images.sources.reading import list_pictures, places_of, read_source, state_of
+from u1core.images.sources.suffixes import is_foreign
 
 CACHE_FORMAT = 2
 """Part of every cache name: raise it when what is written, or how pictures are made, changes."""
@@ -55,6 +57,7 @@ class Images:
     Position i is row i of every array; `image_ids` are positions in the data set over all splits, so they
     skip the images in `failures`. `pixels` is memory-mapped and read-only: index it with an array to copy.
     Large pictures, and those of many sizes, stay in their files: then it is None, and `pictures` leads there.
+    What earlier versions did not count is None in what they cached: `unlabelled`, `found`, `digests`.
     """
 
     pixels: Pixels | None  # (n, H, W, C), C = 1 or 3
@@ -68,7 +71,9 @@ class Images:
         default_factory=Ignored
     )  # what else lay among the pictures when they were decoded
     pictures: Pictures | None = None
-    unlabelled: int = 0  # pictures without a label: no class, no row, no failure
+    unlabelled: int | None = 0  # pictures without a label, in no array
+    found: int | None = None  # whatever the source held: rows, failures, unlabelled and ignored
+    digests: Digests | None = None  # (n,)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -90,6 +95,16 @@ class Images:
         """Return the failure of one image at a stage, by its position."""
         label, is_query = int(self.labels[position]), bool(self.is_query[position])
         return ImageFailure(int(self.image_ids[position]), label, is_query, stage, error)
+
+    def repeats(self, positions: Labels | None = None) -> Repeats | None:
+        """Count the pictures that come again, of all or of some; None where their digests are not known."""
+        digests = self.digests
+        if digests is None and self.pixels is not None:
+            digests = digest_rows(self.pixels if positions is None else self.pixels[positions])
+        elif digests is not None and positions is not None:
+            digests = digests[positions]
+        is_query = self.is_query if positions is None else self.is_query[positions]
+        return None if digests is None else count_repeats(digests, is_query)
 
     def undecodable(self) -> list[ImageFailure]:
         """Decode whatever is not decoded yet, keep nothing, and return the pictures that can't be."""
@@ -173,7 +188,7 @@ def _content_hash(entry: DatasetEntry, data_dir: Path | None) -> str:
         entry.fingerprint,
         dict(entry.options),
     ]
-    if entry.fingerprint is None or entry.kind not in LAYOUTS:
+    if entry.fingerprint is None or entry.kind not in WHOLE_KINDS:
         parts += state_of(entry, data_dir)
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
@@ -211,6 +226,7 @@ def _verify(decoded: Decoded, entry: DatasetEntry) -> None:
         SourceError: They are not; says how.
     """
     labels, classes = decoded.labels, len(decoded.class_names)
+    _check_known(decoded)
     if decoded.failures and not len(labels):
         first = decoded.failures[0].error
         raise SourceError(f"none of {len(decoded.failures)} files could be decoded; the first: {first}")
@@ -238,15 +254,33 @@ def _verify(decoded: Decoded, entry: DatasetEntry) -> None:
         )
 
 
+def _check_known(decoded: Decoded) -> None:
+    """Refuse a data set most of whose files may be pictures that nobody here knows.
+
+    Raises:
+        SourceError: It is one; says of which kinds they are.
+    """
+    foreign = [(kind, count) for kind, count in decoded.ignored.kinds if is_foreign(kind)]
+    pictures = len(decoded.labels) + len(decoded.failures)
+    if pictures < sum(count for _, count in foreign):
+        named = ", ".join(f"{count} {kind}" for kind, count in foreign)
+        todo = "convert them if they are pictures, or move them away"
+        raise SourceError(f"{pictures} pictures among other files ({named}): {todo}")
+
+
 def _cell_fingerprint(decoded: Decoded, entry: DatasetEntry) -> str:
     """Return the fingerprint; names that come with the images and pictures that failed are part of it."""
-    of_pixels = decoded.digests if decoded.pixels is None else decoded.pixels
-    parts = [fingerprint(of_pixels, decoded.labels, decoded.is_query)]  # type: ignore[arg-type]
+    parts = [fingerprint(_rows(decoded), decoded.labels, decoded.is_query)]
     if not entry.class_names:
         parts += decoded.class_names
     if decoded.failures:  # rows with other image ids are other rows
         parts += [hashlib.sha256(decoded.image_ids.astype("<i8").tobytes()).hexdigest()]
     return parts[0] if len(parts) == 1 else hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _rows(decoded: Decoded) -> Pixels:
+    """Return what tells the pictures apart: their pixels, or the digests of their files."""
+    return decoded.digests if decoded.pixels is None else decoded.pixels  # type: ignore[return-value]
 
 
 def fingerprint(pixels: Pixels, labels: Labels, is_query: Flags) -> str:
@@ -278,6 +312,7 @@ def _write(decoded: Decoded, entry: DatasetEntry, folder: Path) -> Path:
         "labels": decoded.labels,
         "splits": decoded.is_query,
         "image_ids": decoded.image_ids,
+        "digests": digest_rows(_rows(decoded)),
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
@@ -287,12 +322,19 @@ def _write(decoded: Decoded, entry: DatasetEntry, folder: Path) -> Path:
         "failures": [asdict(failure) for failure in decoded.failures],
         "ignored": asdict(decoded.ignored),
         "unlabelled": decoded.unlabelled,
+        "found": _found(decoded),
         "in_files": decoded.pixels is None,
     }
     (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
     for path in folder.iterdir():
         atomic.bring_to_disk(path)
     return folder
+
+
+def _found(decoded: Decoded) -> int:
+    """Return what a source held; one that did not count it gave all of it as rows or failures."""
+    given = len(decoded.labels) + len(decoded.failures) + decoded.unlabelled + decoded.ignored.count
+    return given if decoded.found is None else decoded.found
 
 
 def _publish(ready: Path, folder: Path, entry: DatasetEntry) -> None:
@@ -307,6 +349,7 @@ def _open(folder: Path, entry: DatasetEntry, data_dir: Path | None) -> Images | 
     """Open a finished cache folder; None where it is missing, damaged or of another fingerprint."""
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        digests = folder / "digests.npy"
         images = Images(
             pixels=None if meta["in_files"] else np.load(folder / "pixels.npy", mmap_mode="r"),
             labels=np.load(folder / "labels.npy"),
@@ -316,14 +359,18 @@ def _open(folder: Path, entry: DatasetEntry, data_dir: Path | None) -> Images | 
             fingerprint=meta["fingerprint"],
             failures=tuple(ImageFailure(**failure) for failure in meta["failures"]),
             ignored=_ignored(**meta.get("ignored", {})),
-            unlabelled=int(meta.get("unlabelled", 0)),
+            unlabelled=meta.get("unlabelled"),
+            found=meta.get("found"),
+            digests=np.load(digests) if digests.exists() else None,
         )
     except (OSError, ValueError, EOFError, KeyError, TypeError):
         return None
-    arrays = (images.pixels, images.labels, images.is_query, images.image_ids)
+    arrays = (images.pixels, images.labels, images.is_query, images.image_ids, images.digests)
     lengths = {len(array) for array in arrays if array is not None}
     if entry.fingerprint not in (None, images.fingerprint) or len(lengths) != 1:
         return None
+    if images.found is None and entry.kind in WHOLE_KINDS:  # cached before anybody counted
+        images = replace(images, unlabelled=0, found=len(images))
     return (
         replace(images, pictures=_in_files(images, entry, data_dir, folder)) if meta["in_files"] else images
     )
@@ -354,8 +401,8 @@ def _in_files(images: Images, entry: DatasetEntry, data_dir: Path | None, folder
     return Pictures(listing, ids, labels, images.is_query, images.fingerprint, folder.parent)
 
 
-def _ignored(count: int = 0, names: Sequence[str] = ()) -> Ignored:
-    return Ignored(count, tuple(names))
+def _ignored(count: int = 0, names: Sequence[str] = (), kinds: Sequence[tuple[str, int]] = ()) -> Ignored:
+    return Ignored(count, tuple(names), tuple((kind, number) for kind, number in kinds))
 
 
 def _remove_old_scratch(cache: Path) -> None:

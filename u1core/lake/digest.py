@@ -57,6 +57,7 @@ class Done:
         failed: What failed, with its reason.
         failing_checks: Offending rows by check.
         claims: Rows of view `claims`.
+        pictures: Where those of each data set went, a line each.
     """
 
     summary: str
@@ -64,6 +65,7 @@ class Done:
     failed: Sequence[tuple[str, str]]
     failing_checks: Mapping[str, int]
     claims: Sequence[Mapping[str, Any]]
+    pictures: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,9 @@ def _lines(
     yield f"# Sweep of {sweep.concluded_at:%Y-%m-%d %H:%M} UTC"
     yield ""
     yield f"{done.summary}. Lake: {as_markdown(str(lake.root))}"
+    if done.pictures:
+        yield "\n## Pictures\n"
+        yield from (f"- {as_markdown(line)}" for line in done.pictures)
     failed = (f"| {as_markdown(name)} | {as_markdown(error)} |" for name, error in done.failed)
     yield from _section("Failed", "| what | why |", failed)
     yield from _section(

@@ -6,9 +6,9 @@ their rows with the time at which each file was written; it is throw-away, the f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -90,14 +90,21 @@ def read_files(storage: Storage, names: Sequence[str]) -> list[Row]:
     """
 
     def read(name: str) -> list[Row]:
-        try:
+        with _undamaged(storage, name):
             return read_file(storage, name)
-        except DamagedError as e:
-            todo = "run `u1 verify --drop`, then sweep again: its cell is computed anew"
-            raise U1Error("readable Parquet in the lake", f"a damaged {storage.path(name)}", todo) from e
 
     with ThreadPoolExecutor(_READERS) as readers:
         return [row for rows in readers.map(read, names) for row in rows]
+
+
+def read_table(storage: Storage, name: str) -> pa.Table:
+    """Read one file of a table whole.
+
+    Raises:
+        U1Error: It is damaged.
+    """
+    with _undamaged(storage, name), _parquet(storage, name) as parquet:
+        return parquet.read(use_threads=False)
 
 
 def read_file(storage: Storage, name: str) -> list[Row]:
@@ -106,14 +113,30 @@ def read_file(storage: Storage, name: str) -> list[Row]:
     Raises:
         DamagedError: It is not Parquet, or a page is not what its checksum says.
     """
+    with _parquet(storage, name) as parquet:
+        return [row | {"file": name} for row in parquet.read(use_threads=False).to_pylist()]
+
+
+@contextmanager
+def _parquet(storage: Storage, name: str) -> Iterator[pq.ParquetFile]:
+    """Open one file; what goes wrong with it is damage."""
     content = storage.read(name)
     # Not by pyarrow.dataset: importing that brings pandas along where it is installed, a second or more.
     try:
         # What the storage refuses is no damage, so it is asked before Parquet is.
         with pq.ParquetFile(pa.BufferReader(content or b""), page_checksum_verification=True) as parquet:
-            return [row | {"file": name} for row in parquet.read(use_threads=False).to_pylist()]
+            yield parquet
     except (pa.ArrowException, ValueError, OSError) as e:
         raise DamagedError(" ".join(str(e).split())) from e
+
+
+@contextmanager
+def _undamaged(storage: Storage, name: str) -> Iterator[None]:
+    try:
+        yield
+    except DamagedError as e:
+        todo = "run `u1 verify --drop`, then sweep again: its cell is computed anew"
+        raise U1Error("readable Parquet in the lake", f"a damaged {storage.path(name)}", todo) from e
 
 
 def _read_index(

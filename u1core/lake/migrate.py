@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pyarrow.parquet as pq
 
 from u1core.common.errors import U1Error
 from u1core.lake import index
-from u1core.lake.schema import SCHEMA_VERSION, SCHEMAS
-from u1core.lake.store import CellId, Lake, key_of
+from u1core.lake.schema import CELL_TABLES, SCHEMA_VERSION, SCHEMAS
+from u1core.lake.store import CellId, Lake, encode, key_of
+
+_KEYS = ("cell_key", "dataset", "model", "variant")
 
 
 def migrate(address: Path | str) -> int:
@@ -66,10 +69,53 @@ def _add_checksums(lake: Lake) -> int:
     return len(done)
 
 
+def _add_accounts(lake: Lake) -> int:
+    """5 to 6: `cells` says where every picture went, which nobody counted before."""
+    return complete_columns(lake, "cells")
+
+
+def complete_columns(lake: Lake, table: str) -> int:
+    """Give every file of a table all columns of its schema, null where nothing is known; and its sums anew.
+
+    The sums come first: a file that a crash leaves as it was is lacking still, and is rewritten to them.
+
+    Returns:
+        How many files were rewritten.
+
+    Raises:
+        U1Error: A file is damaged.
+    """
+    names = [name for name in lake.storage.names(table) if name.endswith(".parquet")]
+    lacking = [name for name in names if _missing(lake, table, name)]
+    for name in lacking:
+        old = index.read_table(lake.storage, name)
+        new = {f.name: old[f.name] if f.name in old.column_names else None for f in SCHEMAS[table]}
+        content = encode(table, new, len(old))
+        if table in CELL_TABLES and table not in ("cells", "files"):
+            _amend_sums(lake, CellId(*(old[key][0].as_py() for key in _KEYS)), name, content)
+        lake.storage.write(name, content)
+    return len(lacking)
+
+
+def _missing(lake: Lake, table: str, name: str) -> set[str]:
+    with lake.storage.files.open_input_file(name) as file, pq.ParquetFile(file) as parquet:
+        return set(SCHEMAS[table].names) - set(parquet.schema_arrow.names)
+
+
+def _amend_sums(lake: Lake, cell: CellId, name: str, content: bytes) -> None:
+    """Say what one file of a committed cell is now; what the others were stays, damaged since or not."""
+    if not lake.parts("files", cell):
+        return
+    rows = lake.read("files", cell).to_pylist()
+    now = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    rows = [row | now if row["path"] == name else row for row in rows]
+    lake.write("files", cell, {key: [row[key] for row in rows] for key in rows[0]})
+
+
 def _rows(lake: Lake, table: str) -> list[index.Row]:
     """Read a table of one row a file; every row says which `file` it is from."""
     return index.read_files(lake.storage, [n for n in lake.storage.names(table) if n.endswith(".parquet")])
 
 
-_STEPS: dict[int, Callable[[Lake], int]] = {3: _add_objectives, 4: _add_checksums}
+_STEPS: dict[int, Callable[[Lake], int]] = {3: _add_objectives, 4: _add_checksums, 5: _add_accounts}
 """By the version that each starts from."""

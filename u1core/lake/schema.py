@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from u1core.measures.focus import Focus
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Of a lake: raise it when columns change, and say in `u1core.lake.migrate` how the last one gets there."""
 
 
@@ -106,6 +106,23 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("images_query", _int, "images", "images selected in the query split"),
         _column("rows", _int, "images", "images recorded; rows + failures = images_memory + images_query"),
         _column("failures", _int, "images", "images that could not be recorded"),
+        _column(
+            "pictures_found",
+            _int,
+            "images",
+            "everything that the dataset's source held: rows + failures + the next three; null, like those, "
+            "where pictures were cached before they were counted",
+        ),
+        _column("pictures_unlabelled", _int, "images", "pictures without a label"),
+        _column("pictures_ignored", _int, "images", "hidden and foreign files, and those of unused splits"),
+        _column("pictures_not_selected", _int, "images", "pictures that image_limit leaves out"),
+        _column("ignored_kinds", pa.list_(_text), "", "what was ignored, by suffix or place: '12 .tga'"),
+        _column(
+            "pictures_repeated",
+            _int,
+            "images",
+            "selected query images that are memory images too, to the byte: memory knows their answer",
+        ),
         _column("head_matches", _flag, "", "the model's own head predicts this dataset's classes"),
         _column("precision", _text, "", "arithmetic of the forward pass: float32, bfloat16 or float16"),
         _column("device", _text, "", "torch device of the forward pass"),

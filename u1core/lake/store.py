@@ -253,10 +253,8 @@ class Lake:
         rows = len(next(iter(columns.values())))
         keys: dict[str, Any] = {**cell.columns, **({"layer": layer} if layer is not None else {})}
         filled = {name: [value] * rows for name, value in keys.items()} | dict(columns)
-        arrays = [_array(filled.get(f.name), f.type, rows) for f in SCHEMAS[table]]
-        data = pa.Table.from_arrays(arrays, schema=SCHEMAS[table])
         with self.storage.writing(_part_name(table, cell, layer, part), _work(cell)) as path:
-            pq.write_table(data, path, **_encoding(data.schema))
+            _write(table, filled, rows, path)
 
     def parts(self, table: str, cell: AnyId, *, layer: str | None = None) -> list[int]:
         """Return the numbers of the parts that are there, ascending."""
@@ -380,6 +378,19 @@ class Lake:
                 self.write("cells", cell, {name: [value] for name, value in row.items()})
 
 
+def encode(table: str, columns: Mapping[str, Any], rows: int) -> bytes:
+    """Return a file of a table as `Lake.write` writes it, keys and all."""
+    sink = pa.BufferOutputStream()
+    _write(table, columns, rows, sink)
+    return bytes(sink.getvalue())
+
+
+def _write(table: str, columns: Mapping[str, Any], rows: int, to: Path | pa.NativeFile) -> None:
+    arrays = [_array(columns.get(f.name), f.type, rows) for f in SCHEMAS[table]]
+    data = pa.Table.from_arrays(arrays, schema=SCHEMAS[table])
+    pq.write_table(data, to, **_encoding(data.schema))
+
+
 def _after(rows: Iterable[Mapping[str, Any]]) -> datetime:
     """Return now; where the clock was set back, a moment after everything that was selected before."""
     before: list[datetime] = [row["selected_at"] for row in rows]
@@ -450,7 +461,11 @@ def _names(row: Mapping[str, Any]) -> tuple[str, str, str]:
 def _array(values: object, type_: pa.DataType, rows: int) -> pa.Array:
     if values is None:
         return pa.nulls(rows, type_)
-    array = values if isinstance(values, pa.Array) else pa.array(values, type=type_, from_pandas=True)
+    array = (
+        values
+        if isinstance(values, pa.Array | pa.ChunkedArray)
+        else pa.array(values, type=type_, from_pandas=True)
+    )
     return array if array.type == type_ else array.cast(type_)
 
 

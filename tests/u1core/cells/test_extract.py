@@ -288,6 +288,8 @@ def test_pictures_in_their_files_are_extracted_and_damaged_ones_told(cell, photo
         assert {(row["stage"], row["class_name"]) for row in failed} == {("decode", "a"), ("decode", "b")}
         ids = {row["image_id"] for row in failed} | {row["image_id"] for row in rows(lake, "records")}
         assert ids == set(range(16))
+    told = ("pictures_found", "pictures_unlabelled", "pictures_ignored", "pictures_not_selected")
+    assert [committed[name] for name in (*told, "pictures_repeated")] == [16, 0, 0, 0, 0]
     for name in ("energy_total", "dipole_x"):
         np.testing.assert_array_equal(*(column(lake, "records", name) for lake in lakes))
 

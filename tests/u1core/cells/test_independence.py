@@ -95,6 +95,8 @@ def subset(images, chosen):
         labels=images.labels[chosen],
         is_query=images.is_query[chosen],
         image_ids=images.image_ids[chosen],
+        found=len(chosen),
+        digests=None,
     )
 
 

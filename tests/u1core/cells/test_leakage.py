@@ -26,6 +26,8 @@ def images(digits):
         labels=digits.labels[chosen],
         is_query=digits.is_query[chosen],
         image_ids=digits.image_ids[chosen],
+        found=len(chosen),
+        digests=None,
     )
 
 

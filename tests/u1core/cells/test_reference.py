@@ -78,6 +78,8 @@ def large_digits(digits):
         labels=digits.labels[chosen],
         is_query=digits.is_query[chosen],
         image_ids=digits.image_ids[chosen],
+        found=len(chosen),
+        digests=None,
     )
 
 

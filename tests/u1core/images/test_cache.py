@@ -120,6 +120,18 @@ def test_digits_are_halved_by_class_and_proven(tmp_path):
     assert np.isin(per_class[0] - per_class[1], (0, 1)).all()
 
 
+def test_a_built_in_set_cached_before_anything_was_counted_is_whole(tmp_path):
+    images = open_images(DIGITS, tmp_path)
+    (meta,) = tmp_path.glob("digits-*/meta.json")
+    kept = json.loads(meta.read_text())
+    del kept["unlabelled"], kept["found"]
+    meta.write_text(json.dumps(kept))
+    meta.with_name("digests.npy").unlink()
+    old = open_images(DIGITS, tmp_path)
+    assert (old.found, old.unlabelled) == (images.found, images.unlabelled) == (1797, 0)
+    assert old.repeats() == images.repeats()
+
+
 @pytest.mark.parametrize("name", ["phantom", "phantom_null"])
 def test_phantoms_are_proven(tmp_path, name):
     images = open_images(CATALOG.datasets[name], tmp_path)

@@ -5,20 +5,24 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from u1core.catalog.datasets import parse
 from u1core.common.errors import U1Error
 from u1core.images.cache import find_cached, open_images
+from u1core.images.repeats import Repeats, count_repeats, digest_rows
 from u1core.images.sources.folder import walk
 from u1core.images.sources.listing import SourceError
-from u1core.images.sources.pictures import decode_picture
+from u1core.images.sources.pictures import FORMATS, decode_picture
 from u1core.images.sources.reading import list_pictures, state_of
 
 
@@ -470,7 +474,7 @@ def test_cells_of_every_kind(tmp_path, outside):
         "a.parquet, row 5: neither bytes nor a path",
         "a.parquet, row 6: neither bytes nor a path",
         "a.parquet, row 7, e.png: an empty file",
-        "a.parquet, row 8, n.png: not a picture in one of BMP, GIF, JPEG, PNG, PPM, TIFF, WEBP, or damaged",
+        f"a.parquet, row 8, n.png: not a picture in one of {', '.join(FORMATS)}, or damaged",
     ]
 
 
@@ -555,3 +559,150 @@ def test_listing_decodes_nothing(data):
     (data / "cat" / "0.png").write_bytes(b"not a picture")
     listing = list_pictures(entry("folder", data), [data])
     assert len(listing.labels) == 8 and listing.class_names == ("cat", "dog")
+
+
+# --- counts ---
+
+
+def counts(images):
+    return images.found, len(images), len(images.failures), images.unlabelled, images.ignored.count
+
+
+def test_pictures_of_every_suffix_are_taken_in_any_case(tmp_path):
+    suffixes = {
+        "JPEG": ".JFIF", "PNG": ".apng", "GIF": ".Gif", "BMP": ".dib", "TIFF": ".TIF", "WEBP": ".webp",
+        "PPM": ".pnm", "JPEG2000": ".jp2", "AVIF": ".AVIF",
+    }  # fmt: skip
+    for name in ("cat", "dog"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for format_, suffix in suffixes.items():
+            grey(90).save(tmp_path / "data" / name / f"0{suffix}", format_)
+    images = open_images(entry("folder", tmp_path / "data"), tmp_path / "cache")
+    assert counts(images) == (18, 18, 0, 0, 0)
+    assert np.abs(images.pixels.astype(int) - 90).max() <= 1
+
+
+def test_what_is_ignored_is_counted_by_kind(data, tmp_path):
+    names = [
+        "cat/a.txt",
+        "cat/b.TXT",
+        "dog/c.json",
+        "Thumbs.db",
+        ".DS_Store",
+        "cat/.x.png",
+        "top.png",
+        "NOTES",
+    ]
+    for name in names:
+        (data / name).write_bytes(png(1))
+    images = open_images(entry("folder", data), tmp_path / "cache")
+    assert counts(images) == (16, 8, 0, 0, 8)
+    assert dict(images.ignored.kinds) == {
+        ".txt": 2,
+        "hidden": 2,
+        ".db": 1,
+        ".json": 1,
+        "without suffix": 1,
+        "pictures outside the classes and splits": 1,
+    }
+    assert find_cached(entry("folder", data), tmp_path / "cache").ignored == images.ignored
+
+
+@pytest.mark.parametrize("foreign", [8, 9])
+def test_more_files_of_unknown_kinds_than_pictures_are_refused(data, tmp_path, foreign):
+    for number in range(foreign):
+        (data / "cat" / f"{number}.tga").touch()
+    for number in range(30):
+        (data / "cat" / f"{number}.txt").touch()  # a note to every picture is nothing odd
+    if foreign == 8:
+        assert counts(open_images(entry("folder", data), tmp_path / "cache")) == (46, 8, 0, 0, 38)
+    else:
+        message = refused(entry("folder", data), tmp_path)
+        assert "8 pictures among other files (9 .tga): convert them if they are pictures" in message
+
+
+def test_a_folder_of_other_files_alone_names_them(tmp_path):
+    for number in range(3):
+        (tmp_path / "data" / "a").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / "a" / f"{number}.xcf").touch()
+    assert "but 3 .xcf" in refused(entry("folder", tmp_path / "data"), tmp_path)
+
+
+def test_pictures_that_no_decoder_knows_are_failures_with_their_reason(tmp_path):
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+    for name in ("a", "b"):
+        write(tmp_path / "data" / name / "0.png", 1)
+        write(tmp_path / "data" / name / "1.png", 2)
+        (tmp_path / "data" / name / "2.HEIC").write_bytes(heic)
+    images = open_images(entry("folder", tmp_path / "data"), tmp_path / "cache")
+    assert counts(images) == (6, 4, 2, 0, 0)
+    assert reasons(images)[0].startswith("a/2.HEIC: HEIC, which Pillow can't decode")
+
+
+NAMES = st.sampled_from(
+    ["0.png", "1.JPG", "2.gif", "bad.png", "x.tga", "y.txt", ".z", "w", "deep/3.png", ".d/4.png", "v.TIFF"]
+)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.dictionaries(st.sampled_from("abcd"), st.sets(NAMES, min_size=1), max_size=4), st.sets(NAMES))
+def test_every_file_found_is_a_row_a_failure_or_ignored(classes, above):
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch, "data")
+        for name in [f"{c}/{name}" for c, names in classes.items() for name in names] + sorted(above):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(b"nothing" if "bad" in name else png(7))
+        root.mkdir(exist_ok=True)
+        try:
+            images = open_images(entry("folder", root), Path(scratch, "cache"))
+        except U1Error:
+            return
+        found, *parts = counts(images)
+        assert found == sum(parts) == files_below(root)
+
+
+# --- the same picture twice ---
+
+
+def test_pictures_of_both_splits_are_counted(tmp_path):
+    for split, first in (("train", 0), ("test", 2)):
+        for name in ("a", "b"):
+            for number in range(first, first + 3):
+                write(tmp_path / "data" / split / name / f"{number}.png", number + 10 * (name == "b"))
+    mine = entry("folder", tmp_path / "data")
+    images = open_images(mine, tmp_path / "cache")
+    assert (images.repeats().across, images.repeats().within) == (2, 0)  # greys 2 and 12
+    write(tmp_path / "data" / "train" / "a" / "again.png", 0)
+    assert open_images(mine, tmp_path / "cache").repeats() == Repeats(2, 1)
+    # Of several sizes: they stay in their files, and what is the same is told by the files' bytes.
+    write(tmp_path / "data" / "train" / "a" / "large.png", 0, size=40)
+    in_files = open_images(mine, tmp_path / "cache")
+    assert in_files.pixels is None and in_files.repeats() == Repeats(2, 1)
+    memory = np.flatnonzero(~in_files.is_query)
+    assert in_files.repeats(memory) == Repeats(0, 1)
+
+
+@pytest.mark.parametrize("size", [8, 40])
+def test_a_set_cached_before_anything_was_counted_says_so(data, tmp_path, size):
+    write(data / "cat" / "0.png", 10, size)
+    mine = entry("folder", data)
+    images = open_images(mine, tmp_path / "cache")
+    (folder,) = (tmp_path / "cache").glob("mine-*")
+    meta = json.loads((folder / "meta.json").read_text())
+    del meta["unlabelled"], meta["found"], meta["ignored"]["kinds"]
+    (folder / "meta.json").write_text(json.dumps(meta))
+    (folder / "digests.npy").unlink()
+    old = find_cached(mine, tmp_path / "cache")
+    assert counts(old) == (None, 8, 0, None, 0) and old.fingerprint == images.fingerprint
+    assert old.repeats() == (Repeats(0, 0) if size == 8 else None)  # decoded pixels are there to be counted
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=20))
+def test_repeats_are_those_of_counting_by_hand(pictures):
+    values = np.array([value for value, _ in pictures], dtype=np.uint8).reshape(-1, 1, 1, 1)
+    is_query = np.array([flag for _, flag in pictures], dtype=bool)
+    memory = [value for value, flag in pictures if not flag]
+    query = [value for value, flag in pictures if flag]
+    across = sum(value in memory for value in query)
+    within = sum(value in split[:place] for split in (memory, query) for place, value in enumerate(split))
+    assert count_repeats(digest_rows(values), is_query) == Repeats(across, within)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_lake import CLASSES, SELECTED_AT, write_synthetic_lake
 
+from u1core.lake.accounts import tell_pictures
 from u1core.lake.connect import connect
 from u1core.lake.digest import Done, conclude_sweep
 from u1core.lake.guard import run_query
@@ -89,6 +90,48 @@ def test_an_undefined_direction_has_no_length(lake):
         connection.execute(insert + "('b', '2026-01-02', 'd', 'm', 'original', 'image', 0, 'k2', null, 0)")
         ((shift,),) = connection.execute("select shift from drift").fetchall()
     assert shift == pytest.approx(0.25)
+
+
+def test_where_the_pictures_went_is_told(lake):
+    with connect(lake.root) as connection:
+        lines = tell_pictures(connection, ["net on cifar10", "net (hflip) on cifar10"])
+        assert tell_pictures(connection, ["another on cifar10"]) == ()
+    (line,) = lines
+    assert line == (
+        "cifar10: pictures found 246 = 240 rows + 1 failed + 2 unlabelled + 3 ignored (3 .txt) "
+        "+ 0 not selected"
+    )
+    with connect(lake.root) as connection:
+        digest = conclude_sweep(connection, lake, Done("said", {}, (), {}, [CLAIM], lines), 0.1)
+    assert "## Pictures" in digest.text
+    assert "240 rows + 1 failed + 2 unlabelled + 3 ignored" in digest.text
+
+
+def test_cells_of_a_data_set_that_differ_have_a_line_each():
+    insert = (
+        "insert into lake.cells (cell_key, dataset, model, variant, status, selected_at, rows, failures, "
+        "images_query, pictures_found, pictures_unlabelled, pictures_ignored, pictures_not_selected, "
+        "pictures_repeated, ignored_kinds) values "
+    )
+    with connect(None) as connection:
+        for key, numbers in {
+            "k1": "8, 0, 4, 8, 0, 0, 0, 4, []",
+            "k2": "8, 0, 4, 8, 0, 0, 0, 4, []",
+            "k3": "7, 1, 4, 8, 0, 0, 0, 4, []",
+        }.items():
+            values = f"('{key}', 'd', '{key}', 'original', 'done', '2026-01-01', {numbers})"
+            connection.execute(insert + values)
+        old = "('k4', 'e', 'k4', 'original', 'done', '2026-01-01', 8, 0, 4, null, null, 12, 0, null, null)"
+        connection.execute(insert + old)
+        lines = tell_pictures(connection, [f"k{i} on {d}" for i in range(1, 5) for d in "de"])
+    assert lines == (
+        "d: pictures found 8 = 8 rows + 0 failed + 0 unlabelled + 0 ignored + 0 not selected; "
+        "4 of 4 query pictures are in memory too (2 cells)",
+        "d: pictures found 8 = 7 rows + 1 failed + 0 unlabelled + 0 ignored + 0 not selected; "
+        "4 of 4 query pictures are in memory too (1 cell)",
+        "e: pictures found unknown = 8 rows + 0 failed + "
+        "unknown how many unlabelled + 12 ignored + 0 not selected",
+    )
 
 
 def test_what_failed_and_what_changed_its_verdict_is_told_and_stays_text(lake):

@@ -103,6 +103,77 @@ def test_where_no_lake_is_nothing_is_made(tmp_path):
     assert not (tmp_path / "missing").exists()
 
 
+def as_version_5_wrote(lake, table, *names):
+    """Take columns out of a table, as files before them were; say so of committed cells."""
+    for path in (lake.root / table).rglob("*.parquet"):
+        data = pq.read_table(path, partitioning=None)
+        pq.write_table(data.drop_columns(list(names)), path)
+    for cell in CELLS:
+        lake.write_sums(cell)
+    set_version(lake, 5)
+
+
+def test_a_lake_of_version_5_says_of_no_cell_where_its_pictures_went(old_lake):
+    migrate(old_lake.root)
+    lake = Lake.open(old_lake.root)
+    before = lake.cells()
+    new = ["pictures_found", "pictures_unlabelled", "pictures_ignored", "pictures_not_selected"]
+    new += ["ignored_kinds", "pictures_repeated"]
+    as_version_5_wrote(lake, "cells", *new)
+    assert migrate(lake.root) == 4
+    assert Lake.open(lake.root).cells() == before
+    assert all(row[name] is None for row in before.values() for name in new)
+    assert all(
+        pq.read_schema(path).equals(SCHEMAS["cells"]) for path in (lake.root / "cells").rglob("*.parquet")
+    )
+    assert verify(Lake.open(lake.root)) == []
+    assert migrate(lake.root) == 0
+
+
+def test_columns_that_are_completed_come_with_their_sums(old_lake):
+    migrate(old_lake.root)
+    lake = Lake.open(old_lake.root)
+    cell, *_ = CELLS
+    for layer in ("a", "b"):
+        lake.write("angles", cell, {"image_id": [1, 2], "theta_image_rad": [0.5, None]}, layer=layer)
+    lake.write("frames", cell, {"layer": ["a"], "channels": [3]})
+    as_version_5_wrote(lake, "angles", "strength_image", "strength_feature")
+    frames = next((lake.root / "frames").rglob("*.parquet"))
+    frames.write_bytes(frames.read_bytes()[:-1])  # damaged since: that is not blessed
+    assert migration.complete_columns(lake, "angles") == 2
+    assert migration.complete_columns(lake, "angles") == 0
+    found = lake.read("angles", cell, layer="b")
+    assert found.schema.equals(SCHEMAS["angles"], check_metadata=True)
+    assert found["theta_image_rad"].to_pylist() == [0.5, None]
+    assert found["strength_image"].to_pylist() == [None, None]
+    lake.write_mark()
+    assert [damage.name for damage in verify(lake)] == [str(frames.relative_to(lake.root))]
+
+
+def test_columns_that_a_crash_left_uncompleted_get_the_sums_they_have(old_lake, monkeypatch):
+    migrate(old_lake.root)
+    lake = Lake.open(old_lake.root)
+    cell, *_ = CELLS
+    lake.write("angles", cell, {"image_id": [1]}, layer="a")
+    as_version_5_wrote(lake, "angles", "strength_image")
+
+    def crash(name, content):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(lake.storage, "write", crash)
+        migration.complete_columns(lake, "angles")
+    assert migration.complete_columns(lake, "angles") == 1
+    lake.write_mark()
+    assert verify(lake) == []
+
+
+def test_a_damaged_file_stops_a_migration_in_one_line(old_lake):
+    next((old_lake.root / "cells").rglob("*.parquet")).write_bytes(b"PAR1 nothing")
+    with pytest.raises(U1Error, match=r"a damaged .*cells"):
+        migrate(old_lake.root)
+
+
 def test_every_version_has_a_way_to_the_next():
     assert sorted(migration._STEPS) == list(range(min(migration._STEPS), SCHEMA_VERSION))
 

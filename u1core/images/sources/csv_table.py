@@ -58,7 +58,9 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
     class_names, labels = number_labels(given)
     is_query = np.array([is_query_word(row.split) for row in used]) if splits else None
     pictures = repeat(Picture(row.path, beside(table.parent, row.path)) for row in used)
-    return Listing(class_names, labels, pictures, is_query, Ignored.of(unused)).labelled()
+    return Listing(
+        class_names, labels, pictures, is_query, Ignored.of(unused, "rows of another split")
+    ).labelled()
 
 
 def _read_rows(table: Path) -> list[_Row]:

@@ -23,8 +23,8 @@ from u1core.images.sources.listing import (
     SourceError,
     existing,
 )
-from u1core.images.sources.pictures import IMAGE_SUFFIXES
 from u1core.images.sources.splits import is_query_word, pick_splits, split_in, split_word
+from u1core.images.sources.suffixes import IMAGE_SUFFIXES
 
 _FEW = 5
 
@@ -97,8 +97,10 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
             ignored.append(printable(found.name))
         else:
             labelled.append(picture)
+    others = Ignored.of(ignored)
     if not labelled:
-        raise SourceError(f"no pictures in class sub-folders of {root}")
+        besides = f", but {', '.join(others.told)}" if others.count else ""
+        raise SourceError(f"no pictures in class sub-folders of {root}{besides}")
     class_names, labels = number_labels([picture.class_name for picture in labelled])
     is_query = np.array([picture.is_query for picture in labelled]) if layout.splits else None
 
@@ -106,7 +108,7 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
         for found in (picture.found for picture in labelled):
             yield Picture(found.name, found.refused or root.joinpath(*found.parts))
 
-    return Listing(class_names, labels, pictures, is_query, Ignored.of(ignored))
+    return Listing(class_names, labels, pictures, is_query, others)
 
 
 def _find_layout(root: Path, follow_links: bool) -> _Layout:

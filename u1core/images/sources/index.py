@@ -13,7 +13,14 @@ from PIL import Image
 
 from u1core.common.progress import Progress, untold
 from u1core.images.sources.listing import Content, Decoded, Listing, Picture
-from u1core.images.sources.pictures import Split, check_regular, for_each, open_picture, reason
+from u1core.images.sources.pictures import (
+    Split,
+    check_regular,
+    for_each,
+    open_picture,
+    read_otherwise,
+    reason,
+)
 
 SMALL = 256
 """Side in pixels up to which pictures of one square size are kept decoded, as they are."""
@@ -59,7 +66,7 @@ def _look(content: Content) -> tuple[bytes, tuple[int, int]]:
         content = content.read_bytes()
     with open_picture(content) as opened:
         if isinstance(content, bytes):
-            return hashlib.sha256(content).digest(), opened.size
+            return hashlib.sha256(content + read_otherwise(opened)).digest(), opened.size
         return _digest(opened), opened.size
 
 

@@ -5,6 +5,7 @@ Shapes: n pictures, K classes; decoded, H x W pixels with C channels.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from u1core.common.paths import leads_out
+from u1core.images.sources.suffixes import kind_of
 
 Pixels = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -23,6 +25,7 @@ UNLABELLED = -1
 """The label of a picture that has none: no class, no row, but counted."""
 
 _NAMES_KEPT = 20
+_KINDS_TOLD = 8
 
 
 class SourceError(Exception):
@@ -54,15 +57,25 @@ class Ignored:
 
     count: int = 0
     names: tuple[str, ...] = ()  # the first few
+    kinds: tuple[tuple[str, int], ...] = ()  # suffix, or what else they are, and how many; the most first
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> Ignored:
-        """Count names and keep the first few."""
-        kept, count = [], 0
-        for count, name in enumerate(names, start=1):
-            if count <= _NAMES_KEPT:
+    def of(cls, names: Iterable[str], kind: str | None = None) -> Ignored:
+        """Count names, by suffix where they are not all of one kind, and keep the first few."""
+        kept: list[str] = []
+        kinds: Counter[str] = Counter()
+        for name in names:
+            kinds[kind or kind_of(name)] += 1
+            if len(kept) < _NAMES_KEPT:
                 kept.append(name)
-        return cls(count, tuple(kept))
+        return cls(kinds.total(), tuple(kept), tuple(sorted(kinds.items(), key=lambda k: (-k[1], k[0]))))
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Each kind with its number: '12 .tga'; of many the most frequent."""
+        rest = sum(count for _, count in self.kinds[_KINDS_TOLD:])
+        first = tuple(f"{count} {kind}" for kind, count in self.kinds[:_KINDS_TOLD])
+        return (*first, f"{rest} of other kinds") if rest else first
 
 
 @dataclass(frozen=True)
@@ -101,6 +114,11 @@ class Listing:
         labels = np.asarray(self.labels)[kept]
         return replace(self, labels=labels, pictures=pictures, is_query=is_query, unlabelled=left_out)
 
+    @property
+    def found(self) -> int:
+        """Everything that was there: n, and what is no picture of a class."""
+        return len(self.labels) + self.unlabelled + self.ignored.count
+
 
 @dataclass(frozen=True)
 class ImageFailure:
@@ -119,6 +137,10 @@ class Decoded:
 
     Where the pictures are not small ones of one size they stay in their files: `pixels` is None then, and
     `digests` are the sha256 of what each is decoded from.
+
+    Attributes:
+        found: Everything that the source held: rows, failures, `unlabelled` and `ignored` together; None
+            where a reader that loses nothing did not count.
     """
 
     pixels: Pixels | None  # (n, H, W, C)
@@ -130,6 +152,7 @@ class Decoded:
     ignored: Ignored = Ignored()
     unlabelled: int = 0
     digests: npt.NDArray[np.uint8] | None = None  # (n, 32)
+    found: int | None = None
 
 
 def halve(labels: Labels) -> Flags:

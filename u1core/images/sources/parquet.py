@@ -84,7 +84,9 @@ def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
         for row in range(len(file.labels))
     )
     of_split = is_query if splits else None
-    return Listing(class_names, labels, pictures, of_split, Ignored.of(ignored)).labelled()
+    return Listing(
+        class_names, labels, pictures, of_split, Ignored.of(ignored, "rows of files not used")
+    ).labelled()
 
 
 def _settled(files: Sequence[_File]) -> tuple[list[_File], tuple[str, ...]]:

@@ -5,6 +5,8 @@ Shapes: n pictures of S x S pixels, RGB.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import io
 import os
 import stat
@@ -35,17 +37,32 @@ from u1core.images.sources.listing import (
     SourceError,
     halve,
 )
+from u1core.images.sources.suffixes import SUFFIXES
 
 R = TypeVar("R")
 
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+HEIF_PACKAGE = "pillow_heif"
+
+
+def _formats() -> tuple[str, ...]:
+    """Name the decoders that may run; Pillow has none of its own for HEIF."""
+    if importlib.util.find_spec(HEIF_PACKAGE) is None:
+        return tuple(name for name in SUFFIXES if name != "HEIF")
+    importlib.import_module(HEIF_PACKAGE).register_heif_opener()
+    return tuple(SUFFIXES)
+
+
+FORMATS = _formats()
 """The decoders that may run, whatever a file is called: others start programs (EPS) or fetch more files."""
 
 MAX_PIXELS = 100_000_000
 """A picture of more is taken for a decompression bomb."""
 
 _ORIENTATION = 0x0112
+_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF 6.0
+_SIGNED = 2
+_END_OF_CODESTREAM = b"\xff\xd9"  # ISO 15444-1, A.4.4: no packet holds these two bytes
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1")
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -69,10 +86,11 @@ def decode_picture(content: Content, size: int | None) -> Pixels:
         Shape (size, size, 3), or (H, W, 3).
 
     Raises:
-        PictureError: It is not a picture, too large, or its range of grey values is unknown.
+        PictureError: It is not a picture, too large, or what its values mean is unknown.
         Exception: Whatever Pillow raises on damaged files.
     """
     with open_picture(content) as opened:
+        _check_end(opened)
         opened.load()
         turn = _UPRIGHT.get(_orientation(opened))
         picture = _eight_bits(opened).convert("RGB")
@@ -102,12 +120,36 @@ def open_picture(content: Content) -> Image.Image:
     try:
         opened = Image.open(content if isinstance(content, Path) else io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError as error:
-        raise PictureError(f"not a picture in one of {', '.join(FORMATS)}, or damaged") from error
+        raise PictureError(_unknown(content)) from error
     except Image.DecompressionBombError as error:
         raise _bomb() from error
     if opened.width * opened.height > MAX_PIXELS:
         raise _bomb()
     return opened
+
+
+def _unknown(content: Path | bytes) -> str:
+    """Say why a content is no picture here."""
+    if isinstance(content, Path):
+        with content.open("rb") as file:
+            head = file.read(12)
+    else:
+        head = content[:12]
+    if "HEIF" not in FORMATS and head[4:8] == b"ftyp" and head[8:] in _HEIF_BRANDS:
+        return "HEIC, which Pillow can't decode: install pillow-heif, or convert it"
+    return f"not a picture in one of {', '.join(FORMATS)}, or damaged"
+
+
+def _check_end(opened: Image.Image) -> None:
+    """Raise PictureError for a JPEG 2000 that breaks off: its decoder may make a blurred picture of it."""
+    file = getattr(opened, "fp", None)
+    if opened.format == "JPEG2000" and file is not None:
+        at = file.tell()
+        file.seek(0)
+        is_whole = _END_OF_CODESTREAM in file.read()
+        file.seek(at)
+        if not is_whole:
+            raise PictureError("truncated: a JPEG 2000 without its end")
 
 
 def check_regular(path: Path) -> None:
@@ -138,14 +180,56 @@ def _orientation(opened: Image.Image) -> int:
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Bring 16-bit greys to 8 bits: PIL's own conversion would clip them to white."""
+    """Bring greys of more than 8 bits to 8, black to 0 and white to 255: PIL's own conversion clips them."""
     if picture.mode == "F":
         raise PictureError("floating-point pixels, whose range is unknown")
+    if picture.mode == "I" and picture.format not in ("PNG", "PPM"):  # there mode I holds 16 bits
+        raise PictureError("signed or 32-bit pixels, whose range is unknown")
+    if _is_signed(picture):
+        raise PictureError("signed pixels, whose range is unknown")
+    if _has_unknown_inks(picture):
+        raise PictureError("a CMYK JPEG that doesn't say whether its inks are inverted")
     if not picture.mode.startswith("I"):
         return picture
-    if picture.mode == "I" and picture.format not in ("PNG", "PPM"):  # there mode I holds 16 bits
-        raise PictureError("32-bit pixels, whose range is unknown")
-    return Image.fromarray((np.asarray(picture, dtype=np.int64) // 257).astype(np.uint8))
+    greys, white = np.asarray(picture, dtype=np.int64), 2 ** _bits(picture) - 1
+    if _white_is_zero(picture):
+        greys = white - greys
+    return Image.fromarray((greys * 255 // white).astype(np.uint8))
+
+
+def _bits(picture: Image.Image) -> int:
+    """Return the bits of a grey value that has more than 8."""
+    return int(np.max(_tag(picture, _BITS, 16)))
+
+
+def _white_is_zero(picture: Image.Image) -> bool:
+    """Whether greys are to be turned round; up to 8 bits Pillow does it."""
+    return bool(_tag(picture, _PHOTOMETRIC, 1) == 0)
+
+
+def _is_signed(picture: Image.Image) -> bool:
+    return _SIGNED in np.ravel(_tag(picture, _SAMPLE_FORMAT, 1))
+
+
+def _has_unknown_inks(picture: Image.Image) -> bool:
+    """Whether nothing says what 0 means: with Adobe's marker inks are inverted, and Pillow takes all so."""
+    return picture.mode == "CMYK" and picture.format in ("JPEG", "MPO") and "adobe" not in picture.info
+
+
+def _tag(picture: Image.Image, number: int, default: int) -> int | tuple[int, ...]:
+    """Return a tag of a TIFF; the default where it has none, or is no TIFF."""
+    value: int | tuple[int, ...] = getattr(picture, "tag_v2", {}).get(number, default)
+    return value
+
+
+def read_otherwise(picture: Image.Image) -> bytes:
+    """Return what sets a picture apart that was read wrongly before `DECODING` 4: nothing for nearly all.
+
+    It goes into the digest of a picture in its file, so that no row of before passes for one of today.
+    """
+    is_wide = picture.mode.startswith("I;16") and (_bits(picture) != 16 or _white_is_zero(picture))
+    is_other = is_wide or (picture.mode == "L" and _is_signed(picture)) or _has_unknown_inks(picture)
+    return b"read otherwise before" if is_other else b""
 
 
 def decode_listing(
@@ -225,10 +309,9 @@ class Split:
         """Return the data set with the pixels, or the digests, of the pictures kept."""
         ids = np.array(self.kept, dtype=np.int64)
         labels, is_query = self.labels[ids], self.is_query[ids]
-        of, failures = self.listing, tuple(self.failures)
-        return Decoded(
-            pixels, labels, is_query, ids, of.class_names, failures, of.ignored, of.unlabelled, digests
-        )
+        counted = {name: getattr(self.listing, name) for name in ("ignored", "unlabelled", "found")}
+        names, failures = self.listing.class_names, tuple(self.failures)
+        return Decoded(pixels, labels, is_query, ids, names, failures, digests=digests, **counted)
 
 
 def numbered(listing: Listing) -> Iterator[tuple[int, Picture]]:

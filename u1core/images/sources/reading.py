@@ -23,7 +23,7 @@ from u1core.images.sources.listing import (
     Listing,
     SourceError,
 )
-from u1core.images.sources.pictures import decode_listing
+from u1core.images.sources.pictures import FORMATS, decode_listing
 
 DECODING = 4
 """Raise it when pictures are decoded to other pixels than before, or listed under other labels or splits:
@@ -134,7 +134,7 @@ def state_of(entry: DatasetEntry, data_dir: Path | None) -> list[object]:
         state = _state(entry, places)
     except OSError as error:  # reading them will say so
         state = str(error)
-    return [DECODING, entry.sources, [str(place) for place in places], state]
+    return [DECODING, FORMATS, entry.sources, [str(place) for place in places], state]
 
 
 def _state(entry: DatasetEntry, places: Sequence[Path]) -> str:
