@@ -1,6 +1,6 @@
 -- Question: is the head scored exactly on the classes that are its own?
--- Grain: cell scored though no class matches, or on a part of a class, or with a head_correct that contradicts the
---   prediction; healthy: no row
+-- Grain: cell scored though no class matches, or on a part of a class, or with
+--   a head_correct that contradicts the prediction; healthy: no row
 -- Reads: cells, records
 -- Params: none
 with
