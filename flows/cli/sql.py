@@ -63,6 +63,11 @@ def _for_table(type_: DuckDBPyType) -> str:
     return "{}" if type_.id in ("float", "double") else "{}::varchar"
 
 
+def _for_json(type_: DuckDBPyType) -> str:
+    # What has no type is not even computed on its way to JSON.
+    return "{}::varchar" if type_.id == "null" else "to_json({})::varchar"
+
+
 def _for_parquet(type_: DuckDBPyType) -> str:
     return "{}::varchar" if _is_less_in_parquet(type_) else "{}"
 
@@ -83,7 +88,7 @@ _LESS_IN_PARQUET = frozenset(
 _SHOWN = {
     "table": _for_table,
     "csv": lambda _: "{}::varchar",
-    "json": lambda _: "to_json({})::varchar",
+    "json": _for_json,
     "parquet": _for_parquet,
 }
 

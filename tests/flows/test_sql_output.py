@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from flows.cli import sql
 from flows.cli.terminal import Console
+from u1core.common.errors import U1Error
 from u1core.lake.connect import connect, quoted
 from u1core.lake.guard import run_query
 
@@ -189,6 +190,12 @@ def test_rare_types_are_shown(printed, value):
     for format_ in ("table", "csv", "parquet"):
         printed(f"select {value} as v", format_)
     assert "v" in loads(printed(f"select {value} as v", "json"))[0]
+
+
+@pytest.mark.parametrize("format_", ["table", "csv", "json", "parquet"])
+def test_what_fails_fails_in_every_format(printed, format_):
+    with pytest.raises(U1Error, match="boom"):
+        printed("select error('boom')", format_)
 
 
 def test_no_rows_are_an_empty_list(printed):
