@@ -9,14 +9,16 @@ import pyarrow as pa
 
 from u1core.lake import describe, views
 from u1core.lake.connect import connect
-from u1core.lake.guard import run_query
+from u1core.lake.guard import Shown, run_query
 from u1core.lake.store import Lake
 
 
-def ask(lake: Path | str, query: str, params: dict[str, Any] | None = None) -> pa.Table:
-    """Run one query over the views of a lake."""
+def ask(
+    lake: Path | str, query: str, params: dict[str, Any] | None = None, shown: Shown | None = None
+) -> pa.Table:
+    """Run one query over the views of a lake; `shown` as in `run_query`."""
     Lake.open(lake)
     with connect(lake, views.views_named(query)) as connection:
         if describe.shows_comments(query):
             describe.comment(connection)
-        return run_query(connection, query, params)
+        return run_query(connection, query, params, shown)

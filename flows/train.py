@@ -246,6 +246,6 @@ def overtaken(request: TrainRequest) -> set[str]:
 
 def best_weights(request: TrainRequest) -> set[tuple[str, str, float]]:
     """Return the experiment, arm and weight of every choice that validation makes."""
-    query = "select experiment, arm, u1_weight from training_weights where is_best"
+    query = "select experiment, arm, u1_weight from training_weights where is_leading"
     rows = ask(request.places.lake, query).to_pylist()
     return {(row["experiment"], row["arm"], row["u1_weight"]) for row in rows}

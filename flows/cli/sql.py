@@ -7,6 +7,7 @@ import csv
 import functools
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from duckdb.sqltypes import DuckDBPyType
 from rich.markup import escape
 from rich.table import Table
 
@@ -38,17 +40,17 @@ def read_file(path: Path) -> str:
 
 
 def answer(lake: Path | str, query: str, params: dict[str, Any], format_: str, out: Console) -> None:
-    """Run one query and print its rows."""
-    rows = ask(lake, query, params)
+    """Run one query and print its rows, each value as DuckDB writes and reads it."""
+    rows = ask(lake, query, params, _SHOWN[format_])
     if format_ == "table":
         _print_table(rows, out)
     elif format_ == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")  # what a shell compares has no carriage return
         writer.writerow(rows.column_names)
-        for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
-            writer.writerow(map(_shown, row) if sys.stdout.isatty() else row)
+        for row in _rows(rows):
+            writer.writerow(map(_visible, row) if sys.stdout.isatty() else row)
     elif format_ == "json":
-        sys.stdout.write(json.dumps(rows.to_pylist(), default=str, indent=1) + "\n")
+        _print_json(rows)
     else:
         if sys.stdout.isatty():
             raise U1Error("--format parquet to be redirected", "a terminal", "add > answer.parquet")
@@ -57,26 +59,81 @@ def answer(lake: Path | str, query: str, params: dict[str, Any], format_: str, o
         sys.stdout.buffer.write(sink.getvalue())
 
 
+def _for_table(type_: DuckDBPyType) -> str:
+    return "{}" if type_.id in ("float", "double") else "{}::varchar"
+
+
+def _for_json(type_: DuckDBPyType) -> str:
+    # What has no type is not even computed on its way to JSON.
+    return "{}::varchar" if type_.id == "null" else "to_json({})::varchar"
+
+
+def _for_parquet(type_: DuckDBPyType) -> str:
+    return "{}::varchar" if _is_less_in_parquet(type_) else "{}"
+
+
+def _is_less_in_parquet(type_: DuckDBPyType) -> bool:
+    """Tell whether Arrow or Parquet have no such type, or one that loses some of it."""
+    if type_.id not in ("list", "array", "map", "struct", "tuple"):
+        return type_.id in _LESS_IN_PARQUET
+    inside = [child for _, child in type_.children if isinstance(child, DuckDBPyType)]
+    return not inside or any(map(_is_less_in_parquet, inside))
+
+
+_LESS_IN_PARQUET = frozenset(
+    ("uhugeint", "bignum", "bit", "interval", "time with time zone", "union", "variant", "geometry")
+)
+
+
+_SHOWN = {
+    "table": _for_table,
+    "csv": lambda _: "{}::varchar",
+    "json": _for_json,
+    "parquet": _for_parquet,
+}
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+def _print_json(rows: pa.Table) -> None:
+    """Print one object a row, of values that DuckDB wrote as JSON."""
+    names = [json.dumps(name) for name in rows.column_names]
+    objects = []
+    for row in _rows(rows):
+        values = (_JSON_TOKEN.sub(_as_json, value or "null") for value in row)
+        objects.append(",\n".join(map("  {}: {}".format, names, values)))
+    inside = ",\n".join(f" {{\n{members}\n }}" for members in objects)
+    sys.stdout.write(f"[\n{inside}\n]\n" if objects else "[]\n")
+
+
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\b(?:nan|inf(?:inity)?)\b', re.I)
+"""A string, or a number that JSON has not."""
+
+
+def _as_json(token: re.Match[str]) -> str:
+    return json.dumps(json.loads(token[0])) if token[0].startswith('"') else "null"
+
+
 def _print_table(rows: pa.Table, out: Console) -> None:
     table = Table(*map(escape, rows.column_names))
-    for row in rows.slice(0, _SHOWN_ROWS).to_pylist():
-        table.add_row(*(_cell(value) for value in row.values()))
+    for row in _rows(rows.slice(0, _SHOWN_ROWS)):
+        table.add_row(*map(_cell, row))
     # A pipe has no width: never cut a figure there.
     (out if out.is_terminal else Console(width=10_000)).print(table)
     if len(rows) > _SHOWN_ROWS:
         out.print(f"{_SHOWN_ROWS} of {len(rows)} rows; --format csv prints all")
 
 
-def _shown(value: object) -> object:
-    return printable(value) if isinstance(value, str) else value
+def _visible(value: str | None) -> str | None:
+    return value and printable(value)
 
 
-def _cell(value: object) -> str:
+def _cell(value: str | float | None) -> str:
     if value is None:
         return "[dim]null[/]"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return escape(str(value))
+    return escape(value) if isinstance(value, str) else f"{value:.6g}"
 
 
 def shell(lake: Path | str, out: Console) -> None:

@@ -1,12 +1,18 @@
 -- Question: how are angles averaged, wrapped and compared?
--- Grain: macros; every angle is in radians, every returned angle in (-pi, pi]
+-- Grain: macros; every angle is in radians, every returned angle in (-pi, pi];
+--   of what is null, NaN or infinite nothing is said: null, NaN or infinite too
 -- Reads: nothing
 -- Params: none
 
 -- x - 2 pi ceil((x - pi) / (2 pi)): the interval is open at -pi, closed at pi.
+-- Null beyond 1e9, where a double no longer tells 1e-7 apart.
 -- Example: wrap_angle(3 * pi()) = pi()
 create macro wrap_angle(angle_rad) as
-    angle_rad - 2 * pi() * ceil((angle_rad - pi()) / (2 * pi()));
+    case
+        when abs(angle_rad) <= 1e9
+            then angle_rad
+                - 2 * pi() * ceil((angle_rad - pi()) / (2 * pi()))
+    end;
 
 -- The turn from angle_b_rad to angle_a_rad.
 -- Example: angular_difference(radians(170), radians(-170)) = radians(-20)
@@ -17,7 +23,14 @@ create macro angular_difference(angle_a_rad, angle_b_rad) as
 -- begins at -pi. Open below and closed above, as (-pi, pi] is.
 -- Example: sector_of(0, 24) = 12
 create macro sector_of(angle_rad, sectors) as
-    greatest(ceil((angle_rad + pi()) / (2 * pi()) * sectors), 1)::bigint;
+    case
+        when abs(angle_rad) <= pi()
+            and sectors > 0
+            and sectors < 'infinity'::double
+            then greatest(
+                ceil((angle_rad + pi()) / (2 * pi()) * sectors), 1
+            )::bigint
+    end;
 
 -- The angle in the middle of a sector.
 -- Example: sector_centre(1, 4) = radians(-135)
@@ -30,7 +43,7 @@ create macro sector_centre(sector, sectors) as
 -- Example: resultant_of(0.3, 0.4) = 0.5
 create macro resultant_of(cosine, sine) as
     case
-        when cosine is not null
+        when cosine ** 2 + sine ** 2 < 'infinity'::double
             then least(1.0, sqrt(cosine ** 2 + sine ** 2))
     end;
 
@@ -79,7 +92,8 @@ create macro centred_cosine_2(angle_rad) as
 create macro mean_direction_half_arc(n, resultant_length, cosine_2) as
     case
         when n >= 2
-            and resultant_length >= 1e-12
+            and resultant_length between 1e-12 and 1
+            and abs(cosine_2) < 'infinity'::double
             and 1.959963984540054 ** 2 * greatest(0.0, 1 - cosine_2)
                 <= 2 * n * resultant_length ** 2
             then asin(
@@ -123,7 +137,9 @@ create macro scatter(cosine, sine, cosine_2, sine_2) as
 -- Example: studentised_square(0.5, 0.5, 0, 0) = 0.5
 create macro studentised_square(cosine, sine, cosine_2, sine_2) as
     case
-        when cosine > 0 and scatter(cosine, sine, cosine_2, sine_2) > 1e-12
+        when cosine > 0
+            and scatter(cosine, sine, cosine_2, sine_2) > 1e-12
+            and scatter(cosine, sine, cosine_2, sine_2) < 'infinity'::double
             then 2 * sine ** 2 / scatter(cosine, sine, cosine_2, sine_2)
         else 'infinity'::double
     end;
@@ -134,6 +150,8 @@ create macro studentised_square(cosine, sine, cosine_2, sine_2) as
 create macro bootstrap_half_arc(square_95, resultant_length, cosine_2) as
     case
         when isfinite(square_95)
+            and resultant_length between 1e-12 and 1
+            and abs(cosine_2) < 'infinity'::double
             and square_95 * (1 - cosine_2) <= 2 * resultant_length ** 2
             then asin(
                 sqrt(

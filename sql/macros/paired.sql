@@ -9,7 +9,7 @@
 -- Example: t_quantile_975(2) = 4.3026527297495
 create macro t_quantile_975(dof) as
     case
-        when dof < 1 then null
+        when dof < 1 or dof > 'infinity'::double then null
         when dof < 10
             then [
                 12.7062047361747,
@@ -38,7 +38,10 @@ create macro mean_half_width(n, standard_deviation) as
 -- pairs, 9,999 drawn ones beyond.
 -- Example: flip_count(3) = 7
 create macro flip_count(n) as
-    case when n <= 15 then (2 ** n)::bigint - 1 else 9999 end;
+    case
+        when n between 0 and 15 then (2 ** n)::bigint - 1
+        when n > 15 and n < 'infinity'::double then 9999
+    end;
 
 -- Is the sign of a pair (from 1) turned by this flip (from 1)? By the bits of
 -- its number, or drawn by md5, so that it is the same on every machine.
@@ -46,7 +49,7 @@ create macro flip_count(n) as
 create macro is_turned(flip, pair, n) as
     case
         when n <= 15 then (flip >> (pair - 1)) & 1 = 1
-        else md5_number_lower(concat(flip, ':', pair)) % 2 = 1
+        when n > 15 then md5_number_lower(concat(flip, ':', pair)) % 2 = 1
     end;
 
 -- Example: flipped_sum([1, 2, 4], 5) = -1 + 2 - 4
@@ -97,10 +100,13 @@ create macro sign_flip_p(differences) as
 
 -- Pairs that a two-sided t-test at 5 % needs to see a mean difference with 80 %
 -- power: (z_.975 + z_.8)^2 sd^2 / difference^2 + z_.975^2 / 2, so at least 2
--- (Guenther 1981).
+-- (Guenther 1981). Null where no number is enough: without a difference.
 -- Example: pairs_needed(1, 1) = 10
 create macro pairs_needed(standard_deviation, difference) as
-    ceil(
-        7.8488797343549 * (standard_deviation / difference) ** 2
-        + 1.9207294103471
-    )::bigint;
+    case
+        when abs(standard_deviation / difference) < 1e9
+            then ceil(
+                7.8488797343549 * (standard_deviation / difference) ** 2
+                + 1.9207294103471
+            )::bigint
+    end;

@@ -20,14 +20,17 @@ create macro mean_cosine(unit_a, unit_b) as
 -- where each one costs more, and above 10,000 pairs, as those of 70 models.
 -- Example: permutation_count(10, 20000) = 5000
 create macro permutation_count(classes, pairs) as
-    greatest(
-        99,
-        least(
-            9999,
-            (999900 / classes)::bigint,
-            (100000000 / pairs)::bigint
-        )
-    );
+    case
+        when classes > 0 and pairs > 0
+            then greatest(
+                99,
+                least(
+                    9999,
+                    (999900 / classes)::bigint,
+                    (100000000 / pairs)::bigint
+                )
+            )
+    end;
 
 -- The seed-th permutation of 1..classes: positions in the order of their md5,
 -- so it is the same on every machine, version and day.
@@ -60,7 +63,10 @@ create macro permuted_vectors(unit, permutation) as
 -- below 999 shuffles nor above 9,999.
 -- Example: shuffle_count(500) = 2000
 create macro shuffle_count(cards) as
-    least(9999, greatest(999, 1000000 // cards));
+    case
+        when cards > 0
+            then least(9999, greatest(999, (1000000 // cards)::bigint))
+    end;
 
 -- Cards of the deck that n images are shuffled with: the next power of two, so
 -- that few decks serve every number of images.

@@ -5,33 +5,41 @@
 
 -- Rayleigh test of uniformity. Zar 1999, eq. 27.4 (CircStat's form):
 -- exp(sqrt(1 + 4n + 4(n^2 - Rn^2)) - (1 + 2n)), Rn = n R, rationalised so that
--- large n does not cancel. The rival is astropy's series (Wilkie 1983).
+-- large n does not cancel. The rival is astropy's series (Wilkie 1983). Null
+-- where R is no share.
 -- Example: rayleigh_p(1, 1) = exp(sqrt(5) - 3)
 create macro rayleigh_p(n, resultant_length) as
-    exp(
-        -4 * (n * resultant_length) ** 2
-        / (
-            sqrt(
-                greatest(
-                    0.0,
-                    (1 + 2 * n) ** 2 - 4 * (n * resultant_length) ** 2
+    case
+        when n between 0 and 1e150 and resultant_length between 0 and 1
+            then exp(
+                -4 * (n * resultant_length) ** 2
+                / (
+                    sqrt(
+                        greatest(
+                            0.0,
+                            (1 + 2 * n) ** 2 - 4 * (n * resultant_length) ** 2
+                        )
+                    )
+                    + 1 + 2 * n
                 )
             )
-            + 1 + 2 * n
-        )
-    );
+    end;
 
 -- Upper tail of chi-square with an even number of degrees of freedom, > 0:
 -- exp(-w/2) sum_{j < dof/2} (w/2)^j / j! (Abramowitz & Stegun 26.4.21). Each
 -- term is a Poisson probability taken from its logarithm, so nothing overflows
--- and p goes to 0 quietly. Null for odd or no degrees of freedom.
+-- and p goes to 0 quietly, for an infinite w too. Null for odd or no degrees of
+-- freedom.
 -- Example: chi2_sf_even(2, 4) = 2 * exp(-1)
 create macro chi2_sf_even(w, dof) as
     case
-        when w is null or dof is null or dof < 2 or dof % 2 <> 0
+        when w is null or w > 'infinity'::double
+            or dof is null or dof < 2 or dof % 2 <> 0
             then null
-        when w <= 0
+        when w < 1e-300
             then 1.0
+        when w = 'infinity'::double
+            then 0.0
         else least(
             1.0,
             list_sum(
@@ -46,14 +54,21 @@ create macro chi2_sf_even(w, dof) as
 
 -- Rank of x in its group, from 1 (window): the least and the greatest of equal
 -- values, and the mean of both, which ties get. One sort serves all: the
--- running count includes ties, the rank does not.
+-- running count includes ties, the rank does not. What is null or NaN stands
+-- behind all others and has none.
 -- Example: least_rank(x, true) for each x in [3, 5, 5] = [1, 2, 2]
 create macro least_rank(x, grouping) as
-    rank() over (partition by grouping order by x);
+    case
+        when x <= 'infinity'::double
+            then rank() over (partition by grouping order by x)
+    end;
 
 -- Example: greatest_rank(x, true) for each x in [3, 5, 5] = [1, 3, 3]
 create macro greatest_rank(x, grouping) as
-    count(*) over (partition by grouping order by x);
+    case
+        when x <= 'infinity'::double
+            then count(*) over (partition by grouping order by x)
+    end;
 
 -- Example: average_rank(x, true) for each x in [3, 5, 5] = [1, 2.5, 2.5]
 create macro average_rank(x, grouping) as
@@ -77,20 +92,30 @@ create macro tie_share(n, tied) as
 -- lie: at most 0.06 here.
 -- Example: mww_tail_is_trusted(100, 19, 0) = false
 create macro mww_tail_is_trusted(n, smallest_class, tie_share) as
-    tie_share * sqrt(n) <= 0.1
-    and (smallest_class >= 20 or n > 5000);
+    abs(tie_share) * sqrt(n) <= 0.1
+    and (smallest_class between 20 and n or n > 5000);
 
 -- Share of null values at least as high as what was seen, which counts as one
--- of them (Davison & Hinkley 1997, section 4.2).
+-- of them (Davison & Hinkley 1997, section 4.2). Null where one is NaN, or what
+-- was seen is not finite.
 -- Example: exceedance_p([1, 2, 3], 2) = 3 / 4
 create macro exceedance_p(null_values, seen) as
-    (
-        1 + len(null_values)
-        - len(list_filter(null_values, lambda value: value < seen - 1e-9))
-    ) / (1 + len(null_values));
+    case
+        when abs(seen) < 'infinity'::double
+            and coalesce(list_max(null_values), 0) <= 'infinity'::double
+            then (
+                1 + len(null_values)
+                - len(
+                    list_filter(
+                        null_values, lambda value: value < seen - 1e-9
+                    )
+                )
+            ) / (1 + len(null_values))
+    end;
 
 -- The rows of a relation with q (Benjamini & Hochberg 1995): the smallest
--- p m / rank at this p or above, m and ranks over all rows with a p.
+-- p m / rank at this p or above, m and ranks over all rows with a p. NaN is
+-- none.
 -- Example: (with tests as (select unnest([0.01, 0.03, 0.04]) as p)
 --   select list(q order by p) from benjamini_hochberg(tests, p)) =
 --   [0.03, 0.04, 0.04]
@@ -100,16 +125,20 @@ create macro benjamini_hochberg(relation, p) as table (
     scaled as (
         select
             *,
-            p * count(p) over () / count(p) over (order by p) as scaled_p,
+            nullif(p, 'nan'::double) as known_p,
+            known_p * count(known_p) over ()
+                / count(known_p) over (order by known_p) as scaled_p,
         from query_table(relation)
     ),
 
     adjusted as (
         select
-            * exclude (scaled_p),
+            * exclude (scaled_p, known_p),
             case
-                when p is not null
-                    then least(1.0, min(scaled_p) over (order by p desc))
+                when known_p is not null
+                    then least(
+                        1.0, min(scaled_p) over (order by known_p desc)
+                    )
             end as q,
         from scaled
     )
@@ -133,7 +162,7 @@ create macro wilson_centre(share, n) as
 -- Example: wilson_low(0, 10) = 0
 create macro wilson_low(share, n) as
     case
-        when n > 0 and share is not null
+        when n > 0 and n <= 'infinity'::double and share between 0 and 1
             then greatest(
                 0.0, wilson_centre(share, n) - wilson_half_width(share, n)
             )
@@ -142,7 +171,7 @@ create macro wilson_low(share, n) as
 -- Example: wilson_high(1, 10) = 1
 create macro wilson_high(share, n) as
     case
-        when n > 0 and share is not null
+        when n > 0 and n <= 'infinity'::double and share between 0 and 1
             then least(
                 1.0, wilson_centre(share, n) + wilson_half_width(share, n)
             )

@@ -75,8 +75,8 @@ def test_from_nothing_to_an_answer(u1, ask, tmp_path, pictures, weights):
     assert "2 cells computed, 0 found done, 0 failed" in swept
     cells = ask("select model, weights, weights_sha256 is null, rows, failures from cells order by model")
     assert cells == [
-        ["mine", f"file:{weights}", "False", "24", "1"],
-        ["regnet", '"random', ' seed 0"', "True", "24", "1"],
+        ["mine", f"file:{weights}", "false", "24", "1"],
+        ["regnet", '"random', ' seed 0"', "true", "24", "1"],
     ]
     assert ask("select count(*), count(distinct image_id) from records where model = 'mine'")[0][1] == "24"
     assert ask("select distinct image_id, stage from failures") == [["12", "decode"]]

@@ -68,8 +68,8 @@ def test_each_model_stands_for_itself(u1, u1_apart, ask, folder, monkeypatch):
     digest = hashlib.sha256((folder / "models" / "mine.safetensors").read_bytes()).hexdigest()
     columns = "model, weights, weights_sha256, is_evidence, head_matches"
     assert ask(f"select {columns} from cells where status = 'done' order by model") == [
-        ["mine", "file:mine.safetensors", digest, "True", "True"],
-        ["untrained", '"random', ' seed 0"', "", "False", "False"],
+        ["mine", "file:mine.safetensors", digest, "true", "true"],
+        ["untrained", '"random', ' seed 0"', "", "false", "false"],
     ]
     assert ask("select distinct model from records order by 1") == [["mine"], ["untrained"]]
     # What was missing comes: only those cells run.

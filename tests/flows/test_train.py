@@ -29,7 +29,7 @@ def test_training_is_done_once_and_flows_back_into_the_sweep(u1, ask, marks, tmp
         ["400"] * 2
     ]
     assert ask("select count(*) from training_bias where seeds = 2") != [["0"]]
-    assert ask("select head_matches, count(*) from cells group by all") == [["True", "4"]]
+    assert ask("select head_matches, count(*) from cells group by all") == [["true", "4"]]
     before = marks()
     again = u1("train", *TWO)
     assert again.returncode == 0, again.stderr
@@ -74,8 +74,8 @@ def test_the_weight_is_chosen_before_the_test_set_is_asked(u1, ask, tmp_path):
     done = u1("train", *SMALL, "--arms", "onehot+u1", "--seeds", 1, "--weight", "0.1,1", "--sweep-limit", 0)
     assert done.returncode == 0, done.stderr
     assert ask("select is_tested, count(*) from training_runs group by all order by all") == [
-        ["False", "1"],
-        ["True", "1"],
+        ["false", "1"],
+        ["true", "1"],
     ]
     assert ask("select count(distinct run_key) from training_predictions") == [["1"]]
     assert len(list((tmp_path / "trained").glob("*.safetensors"))) == 1

@@ -1,12 +1,14 @@
 """Agreement of class directions over planes, models and pictures: literal rows in, literal rows out."""
 
 import math
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from scipy import stats
 
 PI = math.pi
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LEANINGS = [-2.0, -0.6, 0.1, 0.8, 2.4]
 
 
@@ -37,6 +39,35 @@ def test_pairs_of_models_are_of_one_variant_or_with_random_weights(lake):
         ("a random-init", "b original"),
         ("b original", "b random-init"),
     }
+
+
+def test_a_network_of_two_ids_is_one(lake):
+    same = {"architecture": "code:net", "preprocessing": "{}", "weights_sha256": "s"}
+    others = {
+        "b": {},
+        "c": {"weights_sha256": "t"},
+        "d": {"preprocessing": "{1}"},
+        "e": {"architecture": "f"},
+    }
+    for model, differs in {"a": {}, **others}.items():
+        lean(lake, lake.cell(model, model=model, **same | differs), LEANINGS)
+        random = {"variant": "random-init", "weights": "random, seed 0", "weights_sha256": None}
+        lake.cell(f"{model} random", model=model, **same | differs | random)
+    repeated = lake.rows("select cell_key from cells where is_repeated order by all")
+    # Of random weights a, b and c are the same too.
+    assert [row["cell_key"] for row in repeated] == ["b", "b random", "c random"]
+    evidence = lake.rows("select cell_key from cells where is_evidence order by all")
+    assert [row["cell_key"] for row in evidence] == ["a", "c", "d", "e"]
+    pairs = lake.rows("select cell_key_a, cell_key_b from model_agreement order by all")
+    assert [tuple(row.values()) for row in pairs] == [(a, b) for a in "acde" for b in "acde" if a < b]
+    assert {row["models"] for row in lake.rows("select models from class_agreement")} == {4}
+
+
+def test_a_superseded_cell_repeats_nothing(lake):
+    same = {"architecture": "code:net", "weights_sha256": "s"}
+    lake.cell("old", model="a", selected_at=NOON - timedelta(days=1), **same)
+    lake.cell("new", model="a", **same)
+    assert lake.rows("select cell_key from cells where is_repeated") == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import hashlib
 import math
 import re
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import given
@@ -164,6 +165,176 @@ def test_mean_cosine_by_hand(scalar):
     swapped = "unit_vectors($a::double[]), permuted_vectors(unit_vectors($b::double[]), [2, 1, 3])"
     # cos(0 - pi) + cos(pi/2 - 0) + cos(pi - pi) = -1 + 0 + 1.
     assert scalar(f"mean_cosine({swapped})", a=a, b=b) == pytest.approx(0, abs=1e-12)
+
+
+# -- what is no number --------------------------------------------------------------------------------------
+
+CALLS = {
+    "wrap_angle": "1.0",
+    "angular_difference": "1.0, 2.0",
+    "sector_of": "1.0, 24",
+    "sector_centre": "1, 4",
+    "resultant_of": "0.3, 0.4",
+    "direction_of": "0.3, 0.4",
+    "centred_cosine_2_of": "0.5, 0.5, 0.2, 0.1",
+    "mean_direction_half_arc": "100, 0.8, 0.5",
+    "scatter": "0.5, 0.1, 0.2, 0.1",
+    "studentised_square": "0.5, 0.5, 0.1, 0.1",
+    "bootstrap_half_arc": "1.0, 1.0, 0.5",
+    "t_quantile_975": "5",
+    "mean_half_width": "4, 2.0",
+    "flip_count": "3",
+    "pairs_needed": "1.0, 1.0",
+    "permutation_count": "10, 20",
+    "shuffle_count": "500",
+    "deck_size": "5",
+    "rayleigh_p": "10, 0.5",
+    "chi2_sf_even": "2.0, 4",
+    "tie_share": "3, 24",
+    "mww_tail_is_trusted": "100, 20, 0.0",
+    "wilson_half_width": "0.5, 10",
+    "wilson_centre": "0.5, 10",
+    "wilson_low": "0.5, 10",
+    "wilson_high": "0.5, 10",
+    "exceedance_p": "[1.0, 2.0, 3.0], 2.0",
+    # Aggregates and windows of a column of two, of which the second is in question.
+    "resultant_length": "x",
+    "circular_mean": "x",
+    "centred_cosine_2": "x",
+    "least_rank": "x, true",
+    "greatest_rank": "x, true",
+    "average_rank": "x, true",
+    # Over lists: what is in question is their second entry.
+    "unit_vectors": "[1.0, x]",
+    "mean_cosine": "[1.0, x], [1.0, 0.0]",
+    "flipped_sum": "[1.0, x, 4.0], 2",
+    "sign_flip_p": "[1.0, x, 4.0]",
+    "score_cosines": "[1.0, x]",
+    "score_sines": "[1.0, x]",
+}
+LEAVE_NULLS_OUT = {"flipped_sum", "sign_flip_p", "exceedance_p"}
+"""Macros over lists that do so, as aggregates do."""
+WHOLE = {"benjamini_hochberg", "rows_of_current"}
+"""Macros over relations."""
+COUNTED = {
+    "is_turned",
+    "resample",
+    "drawn_shares",
+    "label_permutation",
+    "vector_positions",
+    "permuted_vectors",
+    "repeated_labels",
+}
+"""Macros over positions and seeds, which are no measurements."""
+LIMITS = {
+    ("sector_centre", 1, "inf"): -PI,
+    ("t_quantile_975", 0, "inf"): stats.norm.ppf(0.975),
+    ("mean_half_width", 0, "inf"): 0,
+    ("mean_direction_half_arc", 0, "inf"): 0,
+    ("pairs_needed", 1, "inf"): 2,
+    ("pairs_needed", 1, "-inf"): 2,
+    ("permutation_count", 0, "inf"): 99,
+    ("permutation_count", 1, "inf"): 99,
+    ("shuffle_count", 0, "inf"): 999,
+    ("sector_centre", 1, "-inf"): -PI,
+    ("exceedance_p", 0, "inf"): 1,
+    ("exceedance_p", 0, "-inf"): 3 / 4,
+    ("chi2_sf_even", 0, "inf"): 0,
+    ("chi2_sf_even", 0, "-inf"): 1,
+    ("tie_share", 0, "inf"): 0,
+    ("wilson_half_width", 1, "inf"): 0,
+    ("wilson_half_width", 1, "-inf"): 0,
+    ("wilson_centre", 1, "inf"): 0.5,
+    ("wilson_centre", 1, "-inf"): 0.5,
+    ("wilson_low", 1, "inf"): 0.5,
+    ("wilson_high", 1, "inf"): 0.5,
+}
+"""What an infinite argument gives where that is a limit: by macro, argument and value."""
+
+
+def asked():
+    """Yield every call with one argument replaced: macro, place, value and the call."""
+    for name, arguments in CALLS.items():
+        given = re.findall(r"\[[^]]*\]|[^, ]+", arguments)
+        places = [0] if "x" in arguments else range(len(given))
+        for place in places:
+            for value in ("nan", "inf", "-inf", "null"):
+                number = "null::double" if value == "null" else f"'{value}'::double"
+                if "x" in arguments:
+                    yield name, place, value, f"{name}({arguments})", number
+                elif given[place].startswith("["):
+                    listed = given[place].replace("1.0", number)
+                    yield name, place, value, f"{name}({', '.join([listed, *given[1:]])})", number
+                else:
+                    call = ", ".join(number if i == place else one for i, one in enumerate(given))
+                    yield name, place, value, f"{name}({call})", number
+
+
+def last_number(found):
+    """The number that the second value gave; of a list the entry that is its."""
+    while isinstance(found, list):
+        found = found[1]
+    return found
+
+
+@pytest.mark.parametrize(("name", "place", "value", "call", "number"), list(asked()))
+def test_nothing_is_said_of_what_is_no_number(scalar, name, place, value, call, number):
+    aggregated = name in ("resultant_length", "circular_mean", "centred_cosine_2")
+    if "_rank" in name:
+        call = (
+            f"(select list(r) from (select {call} as r from (values (1.0), ({number})) as t(x) order by x))"
+        )
+    elif "x" in CALLS[name]:
+        rows = f"(values (1.0), ({number}))" if aggregated else f"(values ({number}))"
+        call = f"(select {call} from {rows} as t(x))"
+    try:
+        found = last_number(scalar(call))
+    except duckdb.Error as error:
+        assert "Conversion" in str(error) or "can not contain NULL" in str(error)
+        return
+    if (name, place, value) in LIMITS:
+        assert found == pytest.approx(LIMITS[name, place, value], abs=1e-12)
+    elif value == "null" and place == 0 and (aggregated or name in LEAVE_NULLS_OUT):
+        assert found is not None
+    elif "_rank" in name and value in ("inf", "-inf"):
+        assert found in (1, 2)
+    elif name == "mww_tail_is_trusted":
+        assert not found
+    else:
+        assert found is None or not math.isfinite(found)
+
+
+def test_every_macro_is_asked_for_what_is_no_number():
+    assert CALLS.keys() | WHOLE | COUNTED == EXAMPLES.keys()
+
+
+@pytest.mark.parametrize(
+    ("call", "value"),
+    [
+        ("chi2_sf_even('inf'::double, 4)", 0.0),
+        ("chi2_sf_even(5e-324, 4)", 1.0),
+        ("rayleigh_p(1e100, 0.5)", 0.0),
+        ("rayleigh_p(10, 1.5)", None),
+        ("rayleigh_p(-1, 0.5)", None),
+        ("wrap_angle(1e300)", None),
+        ("sector_of(4.0, 24)", None),
+        ("flip_count(0)", 0),
+        ("permutation_count(0, 20)", None),
+        ("wilson_high(-0.5, 10)", None),
+        ("pairs_needed(1.0, 0.0)", None),
+        ("exceedance_p([1.0, 'nan'::double, 3.0], 2)", None),
+        ("resultant_of(0.3, null)", None),
+    ],
+)
+def test_macros_at_their_edges(scalar, call, value):
+    assert scalar(call) == value
+
+
+def test_nan_is_no_test(scalar):
+    given = "(select unnest([0.01, 'nan'::double, 0.04, null]) as p)"
+    rows = f"(with given as {given} select list(q order by p) from benjamini_hochberg(given, p))"
+    # Of two tests: 0.01 * 2 / 1 and 0.04; NaN and null stand behind them.
+    assert scalar(rows) == [pytest.approx(0.02), pytest.approx(0.04), None, None]
 
 
 # -- the examples above every macro -------------------------------------------------------------------------

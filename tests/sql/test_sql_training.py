@@ -163,6 +163,28 @@ def test_validation_chooses_the_weight_and_the_test_set_has_no_say(lake):
     assert effect(lake)["accuracy_mean"] == pytest.approx(0.91)
 
 
+def test_nothing_is_best_while_runs_are_under_way(lake):
+    def best():
+        rows = lake.rows("select u1_weight, is_leading, is_best from training_weights order by u1_weight")
+        return [tuple(row.values()) for row in rows]
+
+    for weight, held_out in ((0.1, 0.4), (1.0, 0.5)):
+        insert_run(lake, "onehot+u1", 0, 0.9 if weight == 1 else None, weight=weight, held_out=held_out)
+    assert best() == [(0.1, False, False), (1.0, True, True)]
+    # A second seed of one weight has come to its end before that of the other, and stands high.
+    insert_run(lake, "onehot+u1", 1, weight=0.1, held_out=0.7)
+    lake.connection.execute("delete from lake.training_runs where seed = 1")
+    assert best() == [(0.1, True, None), (1.0, False, None)]
+    chosen = "select u1_weight from training_runs where is_chosen"
+    assert lake.row(chosen) == {"u1_weight": 1.0}, "what was chosen before stays so"
+    insert_run(lake, "onehot+u1", 1, weight=1.0, held_out=0.7)
+    lake.insert(
+        "training_runs",
+        {"run_key": "e-onehot+u1-0.1-1", "experiment": "e", "arm": "onehot+u1", "u1_weight": 0.1, "seed": 1},
+    )
+    assert best() == [(0.1, False, False), (1.0, True, True)]
+
+
 def test_of_equal_weights_the_smallest_is_chosen(lake):
     insert_run(lake, "onehot+u1", 0, weight=1.0)
     insert_run(lake, "onehot+u1", 0, weight=0.1)

@@ -16,7 +16,7 @@ from u1core.cells.location_maps import LocationMaps
 from u1core.cells.open_cell import OpenCell
 from u1core.lake.store import list_matrix
 from u1core.measures import medial, nearest_by_place
-from u1core.measures.nearest import NEIGHBOURS, Neighbours, nearest, unit_circle
+from u1core.measures.nearest import NEIGHBOURS, Neighbours, nearest, nearest_exactly, unit_circle
 from u1core.measures.pixel_grid import coordinates
 from u1core.measures.sums import SPLITS
 
@@ -51,10 +51,7 @@ def _search_schemes(opened: OpenCell, recorded: dict[str, Columns], device: str)
     for part, asked in enumerate(zip(*blocks, strict=True)):
         rows = slice(start, start + len(asked[0]))
         start = rows.stop
-        found = [
-            nearest(queries, _features(opened, scheme, "memory"), NEIGHBOURS, device)
-            for scheme, queries in zip(schemes, asked, strict=True)
-        ]
+        found = [_nearest(opened, *each, device) for each in zip(schemes, asked, strict=True)]
         block = {name: values[rows] for name, values in query.items()}
         columns = [_columns(*each, block, memory) for each in zip(schemes, found, strict=True)]
         opened.write("neighbours", _joined(columns), layer=opened.model.bottleneck, part=part)
@@ -66,6 +63,13 @@ def _has_directions(opened: OpenCell, scheme: str) -> bool:
     A single channel has no direction, and without a frame there is no theta.
     """
     return any(asked.shape[1] > 1 and asked.any() for asked in _features(opened, scheme, "query"))
+
+
+def _nearest(opened: OpenCell, scheme: str, queries: np.ndarray, device: str) -> Neighbours:
+    """Find the neighbours of queries (B, D); angles are float64 from the first."""
+    if scheme == "theta":
+        return nearest(queries, _features(opened, scheme, "memory"), NEIGHBOURS, device)
+    return nearest_exactly(queries, lambda: _features(opened, scheme, "memory"), NEIGHBOURS, device)
 
 
 def _columns(scheme: str, found: Neighbours, query: Columns, memory: Columns) -> Columns:
@@ -163,5 +167,5 @@ def _features(opened: OpenCell, scheme: str, split: str) -> Iterator[np.ndarray]
         for block in _blocks(opened, "vectors", split, [column]):
             values = list_matrix(block[column])
             if scheme == "chroma":
-                values = np.nan_to_num(medial.decompose(values).chroma).astype(np.float32)
+                values = np.nan_to_num(medial.decompose(values).chroma)
             yield values

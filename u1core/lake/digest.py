@@ -44,6 +44,12 @@ where sweep_key = $sweep_key and shift > $threshold
 order by shift desc, dataset, model, variant, plane, label
 """
 
+_CONCLUDED = """
+select concluded_at from lake.sweeps
+union
+select concluded_at from lake.sweep_figures
+"""
+
 _VERDICTS_BEFORE = "select verdicts from lake.sweeps order by concluded_at desc, sweep_key limit 1"
 
 
@@ -95,7 +101,7 @@ def conclude_sweep(
     Raises:
         U1Error: The lake can't be written or read.
     """
-    sweep = SweepId.draw()
+    sweep = SweepId.draw(run_query(connection, _CONCLUDED)["concluded_at"].to_pylist())
     before = run_query(connection, _VERDICTS_BEFORE).to_pylist()
     figures = run_query(connection, _NOT_KEPT)
     if len(figures):

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
+from duckdb.sqltypes import DuckDBPyType
 
 from u1core.common.errors import U1Error
 from u1core.lake import views
@@ -33,8 +34,15 @@ _PIVOT = re.compile(rf"{_SPACE}(?:with|from|select|pivot|unpivot)\b", re.I | re.
 _PRAGMA = re.compile(rf"{_SPACE}pragma{_SPACE}(?:show_tables|table_info|version)\b", re.I | re.S)
 
 
+Shown = Callable[[DuckDBPyType], str]
+"""From the type of a column to the SQL that shows `{}`, its value."""
+
+
 def run_query(
-    connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any] | None = None
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    params: Mapping[str, Any] | None = None,
+    shown: Shown | None = None,
 ) -> pa.Table:
     """Run one read-only query.
 
@@ -42,9 +50,11 @@ def run_query(
         connection: From `connect`.
         sql: One statement: select (with, from, values, pivot), describe, show, summarize or explain.
         params: Values for the query's $name placeholders.
+        shown: What is returned of a column, for types of which Arrow or Python have less than DuckDB; None
+            for the values.
 
     Returns:
-        The rows, as an Arrow table.
+        The rows, as an Arrow table. Of columns of one name the second is called `name_1`, as in a subquery.
 
     Raises:
         U1Error: The statement would write or set something, is not exactly one, or DuckDB can't run it.
@@ -60,7 +70,7 @@ def run_query(
                 _first_line(sql),
                 "copy the lake's Parquet, or use --format, to take data elsewhere",
             )
-        return _execute(connection, sql, params)
+        return _execute(connection, sql, params, shown)
     except _DUCKDB_ERRORS as error:
         raise _query_error(connection, error) from error
 
@@ -93,12 +103,23 @@ def one_line_errors(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         raise _query_error(connection, error) from error
 
 
-def _execute(connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any] | None) -> pa.Table:
+def _execute(
+    connection: duckdb.DuckDBPyConnection, sql: str, params: Mapping[str, Any] | None, shown: Shown | None
+) -> pa.Table:
+    def read() -> pa.Table:
+        found = connection.sql(sql, params=dict(params) if params else None)
+        names, rows = found.columns, found
+        if len({name.casefold() for name in names}) < len(names):
+            names = found.project("*").columns
+        if shown:
+            columns = (shown(type_).format(f"#{i}") for i, type_ in enumerate(found.types, start=1))
+            rows = found.project(", ".join(columns))
+        return rows.to_arrow_table().rename_columns(names)
+
     # The transaction is the second fence: whatever slipped past the first can't write.
     connection.execute("begin transaction read only")
     try:
-        values = dict(params) if params else None
-        return interruptible(connection, lambda: connection.sql(sql, params=values).to_arrow_table())
+        return interruptible(connection, read)
     finally:
         connection.execute("rollback")
 

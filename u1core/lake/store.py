@@ -106,9 +106,9 @@ class SweepId:
     concluded_at: datetime
 
     @classmethod
-    def draw(cls) -> SweepId:
-        """Return the id of a sweep that ends now."""
-        return cls(uuid.uuid4().hex[:16], datetime.now(UTC))
+    def draw(cls, before: Iterable[datetime] = ()) -> SweepId:
+        """Return the id of a sweep that ends now, after those that ended before."""
+        return cls(uuid.uuid4().hex[:16], _after(before))
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -318,6 +318,12 @@ class Lake:
         """Delete the unfinished state of what is finished."""
         self.storage.delete_folder(_work(cell))
 
+    def next_selection(self, run: RunId) -> datetime:
+        """Return when a run that is selected now was: after every other of its task and network."""
+        folder = f"training_runs/{run.folder}".rpartition("/")[0]
+        rows = index.read_files(self.storage, self.storage.names(folder))
+        return _after(row["selected_at"] for row in rows)
+
     # -- cells ------------------------------------------------------------------------------------
 
     def cells(self) -> dict[str, dict[str, Any]]:
@@ -340,7 +346,7 @@ class Lake:
         Rows of failed tries of the same dataset, model and variant are dropped: this cell replaces them.
         """
         others = self._namesakes(cell)
-        now = {"committed_at": datetime.now(UTC), "selected_at": _after(others.values())}
+        now = {"committed_at": datetime.now(UTC), "selected_at": _after(_selected(others))}
         self.write_sums(cell)
         self.write("cells", cell, {name: [value] for name, value in {**now, **row}.items()})
         for key, other in others.items():
@@ -374,7 +380,7 @@ class Lake:
         for cell in cells:
             if latest[cell.dataset, cell.model, cell.variant]["cell_key"] != cell.key:
                 # Its sums stay those of its first commit: what was damaged since is not blessed.
-                row = rows[cell.key] | {"selected_at": _after(rows.values())}
+                row = rows[cell.key] | {"selected_at": _after(_selected(rows))}
                 self.write("cells", cell, {name: [value] for name, value in row.items()})
 
 
@@ -391,9 +397,12 @@ def _write(table: str, columns: Mapping[str, Any], rows: int, to: Path | pa.Nati
     pq.write_table(data, to, **_encoding(data.schema))
 
 
-def _after(rows: Iterable[Mapping[str, Any]]) -> datetime:
-    """Return now; where the clock was set back, a moment after everything that was selected before."""
-    before: list[datetime] = [row["selected_at"] for row in rows]
+def _selected(rows: Mapping[str, Mapping[str, Any]]) -> list[datetime]:
+    return [row["selected_at"] for row in rows.values()]
+
+
+def _after(before: Iterable[datetime]) -> datetime:
+    """Return now; where the clock was set back, a moment after all that was before."""
     return max([datetime.now(UTC), *(moment + timedelta(microseconds=1) for moment in before)])
 
 

@@ -27,6 +27,14 @@ CENTRE_RADIUS = 0.5
 """Radius of the disc that `centre_density_ratio` compares with the whole image, in half images."""
 
 
+FLOAT32_NORMS = (2.0**-50, 2.0**63)
+"""Norms whose squares, and those of all that adds to them, float32 holds."""
+
+
+CONSTANT = 1e-24
+"""Share of its squares below which the spread of a map over its pixels is rounding noise."""
+
+
 class _Plane(NamedTuple):
     """What every map of one resolution shares, as float64 matrices over flattened pixels."""
 
@@ -98,7 +106,8 @@ def energy(activations: Tensor, dim: int = 1) -> Tensor:
     """Return E(x,y) = sum_n A_n(x,y)^2: arXiv 2206.02220's energy, ||I(x,y,t)||^2.
 
     Squares are summed in float32, whatever the precision of the forward pass. As a norm this takes one pass
-    over memory, a sixth of the time of squaring first.
+    over memory, a sixth of the time of squaring first. Where float32 does not hold the squares, they are
+    summed again in float64; on a GPU, which an answer would stop, they are 0 or infinite.
 
     Args:
         activations: A, (B, N, H, W), any floating type.
@@ -114,7 +123,13 @@ def energy(activations: Tensor, dim: int = 1) -> Tensor:
         [[[0.0, 25.0], [0.0, 0.0]]]
     """
     norm: Tensor = torch.linalg.vector_norm(activations, dim=dim, dtype=torch.float32)
-    return norm.square().double()
+    energy = norm.square().double()
+    if norm.device.type == "cpu":
+        low, high = FLOAT32_NORMS
+        outside = ~((norm > low) & (norm < high))
+        if outside.any():
+            energy[outside] = activations.movedim(dim, -1)[outside].double().square().sum(dim=1)
+    return energy
 
 
 def focus(energy_map: Tensor) -> Focus:
@@ -188,7 +203,7 @@ def _anisotropy(columns: Tensor, operators: _Operators) -> Tensor:
     ring_sums = operators.rings @ centred  # (K, B)
     within = spread - (ring_sums.square() / operators.ring_size).sum(dim=0)
     # Rounding noise of a constant map is not structure.
-    constant = spread <= 1e-24 * torch.linalg.vector_norm(columns, dim=0).square()
+    constant = spread <= CONSTANT * torch.linalg.vector_norm(columns, dim=0).square()
     return torch.where(constant, torch.nan, within.clamp_min(0.0) / spread)
 
 
@@ -219,7 +234,9 @@ class Sombrero:
         b: Curvature at the axis: positive for a peak there.
         c: Quartic term: positive when the energy rises again outwards.
         trough_radius: sqrt(b / 2c), where the curve is lowest, half images; None unless b, c > 0.
-        r_squared: Share of the variance over pixels that the fit explains; None for a constant map.
+        r_squared: Share of the variance over pixels that the fit explains.
+
+    A constant map has neither curvature nor trough, and no variance to explain: b = c = 0, None for the rest.
     """
 
     a: float
@@ -251,9 +268,11 @@ def fit_sombrero(mean_energy: np.ndarray) -> Sombrero:
     plane = _plane(*mean_energy.shape)
     values = mean_energy.ravel()
     a, b, c = plane.sombrero @ values
+    spread = np.square(values - values.mean()).sum()
+    if np.isfinite(a) and spread <= CONSTANT * np.square(values).sum():
+        return Sombrero(float(values.mean()), 0.0, 0.0, None, None)
     x, y = coordinates(*mean_energy.shape)
     residual = np.square(values - _quartic((x * x + y * y).ravel()) @ (a, b, c)).sum()
-    spread = np.square(values - values.mean()).sum()
     trough = math.sqrt(b / (2 * c)) if b > 0 and c > 0 else None
     explained = float(1 - residual / spread) if spread > 0 and np.isfinite(residual) else None
     return Sombrero(float(a), float(b), float(c), trough, explained)

@@ -39,6 +39,14 @@ class Reduced:
     energy_map: np.ndarray  # (n, H, W) float64; (0, H, W) where maps are not kept
     focus: dict[str, np.ndarray]  # (n,) each
 
+    @property
+    def is_finite(self) -> np.ndarray:
+        """Tell of every image whether its numbers are finite in the types that tables hold, (n,)."""
+        finite: np.ndarray = np.isfinite(self.focus["energy_total"]) & np.isfinite(self.pooled).all(axis=1)
+        if len(self.energy_map):
+            finite &= (self.energy_map <= np.finfo(np.float32).max).all(axis=(1, 2))
+        return finite
+
     @classmethod
     def join(cls, parts: list[Reduced]) -> Reduced:
         """Put images one after the other."""
@@ -94,6 +102,10 @@ def collapse(activations: Tensor, *, signed: bool = True) -> Collapsed:
         torch.mean(numbers, dim=1, out=pooled[some])
         if signed:
             negative[some] = _negative_share(numbers, work)
+    if places.device.type != "cpu":
+        # Their squares were none in float32: to be told, not taken for darkness.
+        is_lost = (energy.amax(dim=1) < optics.FLOAT32_NORMS[0] ** 2) & pooled.any(dim=1)
+        energy = energy.masked_fill(is_lost[:, None], torch.nan)
     return Collapsed(energy.view(images, height, width), pooled, negative)
 
 
@@ -199,7 +211,7 @@ class PartReducer:
             for name in self.layers
         }
         reduced = {name: measure(joined[name], with_maps=name == self.bottleneck) for name in self.layers}
-        finite = np.all([np.isfinite(r.focus["energy_total"]) for r in reduced.values()], axis=0)
+        finite = np.all([r.is_finite for r in reduced.values()], axis=0)
         if heads[0] is not None:
             self._head.append(torch.cat(heads).cpu().numpy())
             finite &= self._head[-1] >= 0

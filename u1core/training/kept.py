@@ -62,7 +62,8 @@ def conclude(
             predictions = _predictions(training, images)
             answered = len(predictions["image_id"])
             lake.write("training_predictions", run.id, predictions)
-        lake.write("training_runs", run.id, _row(training, entry, answered))
+        row = _row(training, entry, answered) | {"selected_at": [lake.next_selection(run.id)]}
+        lake.write("training_runs", run.id, row)
     if is_tested:
         lake.drop_work(run.id)
     return entry
@@ -89,7 +90,7 @@ def _row_of(run: Run, lake: Lake) -> dict[str, Any] | None:
 
 def select(run: Run, lake: Lake) -> None:
     """Make the experiment of a run that the lake holds the current one of its task and network."""
-    row = lake.read("training_runs", run.id).to_pylist()[0] | {"selected_at": datetime.now(UTC)}
+    row = lake.read("training_runs", run.id).to_pylist()[0] | {"selected_at": lake.next_selection(run.id)}
     lake.write("training_runs", run.id, {name: [value] for name, value in row.items()})
 
 
@@ -121,7 +122,6 @@ def _predictions(training: Training, images: Images) -> dict[str, Any]:
 def _row(training: Training, entry: ModelEntry | None, answered: int | None) -> dict[str, list[Any]]:
     run, division = training.run, training.division
     angles = run.angles(len(training.images.class_names)).tolist()
-    now = datetime.now(UTC)
     row = {
         "model": entry.id if entry else None,
         "weights_sha256": entry.sha256 if entry else None,
@@ -141,7 +141,6 @@ def _row(training: Training, entry: ModelEntry | None, answered: int | None) -> 
         "seconds": sum(float(row["seconds"] or 0) for row in training.rows),
         "u1sweep_version": version("u1sweep"),
         "torch_version": torch.__version__,
-        "committed_at": now,
-        "selected_at": now,
+        "committed_at": datetime.now(UTC),
     }
     return {name: [value] for name, value in row.items()}

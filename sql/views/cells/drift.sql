@@ -30,6 +30,7 @@ identities as (
         architecture,
         torch_version,
         u1sweep_version,
+        schema_version,
     from cells
 ),
 
@@ -127,6 +128,11 @@ explained as (
                     when now.u1sweep_version
                         is distinct from before.u1sweep_version
                         then 'u1sweep'
+                end,
+                case
+                    when now.schema_version
+                        is distinct from before.schema_version
+                        then 'schema'
                 end
             ],
             lambda name: before.cell_key is not null and name is not null

@@ -4,7 +4,7 @@
 --   below 0.95 sqrt(2 / pi) (uniform light: sqrt(2 / pi) = 0.798) and the
 --   median polar angle is below half its bound arccos(1 / sqrt N). caveat: the
 --   same medians at random weights, and the focus of the pictures themselves
--- Reads: sombrero, concentration_by_layer
+-- Reads: sombrero, concentration_by_layer, cells
 -- Params: none
 -- Columns: claim: number of the paper's claim, 1 to 5; statement: the claim in
 --   words; is_untested: the lake holds no evidence cell to judge the claim by;
@@ -13,6 +13,12 @@
 --   medians at random weights, and the focus of the pictures themselves, null
 --   without either
 with
+
+networks as (
+    select cell_key
+    from cells
+    where not is_repeated
+),
 
 maps as (
     select
@@ -24,6 +30,7 @@ maps as (
     from sombrero
     where is_bottleneck
         and split = 'query'
+        and cell_key in (from networks)
         and not starts_with(dataset, 'phantom')
 ),
 

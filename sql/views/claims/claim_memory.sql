@@ -21,6 +21,7 @@ bottlenecks as (
     from layers
     where is_bottleneck
         and (is_evidence or variant = 'random-init')
+        and not is_repeated
         and not starts_with(dataset, 'phantom')
 ),
 

@@ -4,7 +4,7 @@
 --   mean energy map has an anisotropy <= 0.25, and its energy falls from the
 --   centre (hat or dome). caveat: how many shapes are certain beyond their
 --   standard errors, and the same fit at random weights
--- Reads: sombrero
+-- Reads: sombrero, cells
 -- Params: none
 -- Columns: claim: number of the paper's claim, 1 to 5; statement: the claim in
 --   words; is_untested: the lake holds no evidence cell to judge the claim by;
@@ -13,6 +13,12 @@
 --   many shapes are certain, where the trough lies, and the fit at random
 --   weights, null without any of these
 with
+
+networks as (
+    select cell_key
+    from cells
+    where not is_repeated
+),
 
 maps as (
     select
@@ -27,6 +33,7 @@ maps as (
     from sombrero
     where is_bottleneck
         and split = 'query'
+        and cell_key in (from networks)
         and not starts_with(dataset, 'phantom')
 ),
 

@@ -2,7 +2,8 @@
 -- Grain: kind, side a (cell_key, layer, plane), side b, split; current cells.
 --   kind 'planes': image against feature plane of one layer; 'models': two
 --   bottlenecks of a dataset in one plane, a before b in the alphabet, both of
---   one variant, or originals against random-init; 'pixels': a bottleneck
+--   one variant, or originals against random-init, a network of two ids by the
+--   first alone (layers.is_repeated); 'pixels': a bottleneck
 --   (original, random-init) against the image plane of the pictures themselves.
 --   Classes need a direction on both sides
 -- Reads: class_directions, layers
@@ -45,6 +46,19 @@ bottleneck_directions as (
         and directions.layer = bottlenecks.layer
 ),
 
+repeated as (
+    select distinct cell_key
+    from layers
+    where is_repeated
+),
+
+networks as (
+    select bottleneck_directions.*
+    from bottleneck_directions
+    anti join repeated
+        on bottleneck_directions.cell_key = repeated.cell_key
+),
+
 pictures as (
     select *
     from bottleneck_directions
@@ -73,8 +87,8 @@ models as (
         'models' as kind,
         a,
         b,
-    from bottleneck_directions as a
-    inner join bottleneck_directions as b
+    from networks as a
+    inner join networks as b
         on a.dataset = b.dataset
         and a.plane = b.plane
         and a.split = b.split

@@ -2,13 +2,16 @@
 -- Grain: cell; per (dataset, model, variant) the current one is the done cell
 --   that a sweep asked for last. is_evidence: the claims are judged by it, that
 --   is, no control: an original network whose weights were trained for classes
---   and nothing else, and no phantom
+--   and nothing else, no phantom, and not is_repeated: the same network (of one
+--   architecture, weights and preprocessing) under another id counts once
 -- Reads: lake.cells, lake.training_runs
 -- Params: none
 -- Columns: is_current: the done cell of its dataset, model and variant that a
 --   sweep asked for last; is_evidence: the claims are judged by the cell:
---   variant 'original', objective 'onehot', no phantom; is_from_training: the
---   weights are those of a training run of this lake
+--   variant 'original', objective 'onehot', no phantom, not is_repeated;
+--   is_repeated: a current cell of the same dataset and variant has the same
+--   network under an id before this one; is_from_training: the weights are
+--   those of a training run of this lake
 with
 
 all_cells as (
@@ -38,12 +41,37 @@ marked as (
     select
         * exclude (recency),
         status is not distinct from 'done' and recency = 1 as is_current,
+        coalesce(weights_sha256, '') in (from trained) as is_from_training,
+    from newest_first
+),
+
+recognised as (
+    select
+        *,
+        is_current
+            and architecture is not null
+            and row_number() over (
+                partition by
+                    dataset,
+                    variant,
+                    is_current,
+                    architecture,
+                    preprocessing,
+                    coalesce(weights_sha256, weights)
+                order by model
+            ) > 1 as is_repeated,
+    from marked
+),
+
+judged as (
+    select
+        *,
         variant = 'original'
             and objective is not distinct from 'onehot'
             and not starts_with(dataset, 'phantom')
+            and not is_repeated
             as is_evidence,
-        coalesce(weights_sha256, '') in (from trained) as is_from_training,
-    from newest_first
+    from recognised
 )
 
-select * from marked
+select * from judged

@@ -1,8 +1,9 @@
 -- Question: which networks were trained, how, and how good are they?
 -- Grain: training run. is_current: of its task and network this experiment was
 --   asked for last. is_chosen: tested, with the weight that validation chooses
---   (training_weights). Accuracies are shares of the test set: by the one-hot
---   head ('u1': by nearest angle), and by nearest planned angle
+--   (training_weights), or chose before more runs got under way. Accuracies are
+--   shares of the test set: by the one-hot head ('u1': by nearest angle), and
+--   by nearest planned angle
 -- Reads: lake.training_runs, lake.training_predictions, training_weights
 -- Params: none
 -- Columns: test_accuracy: share of the test images that are right, by the
@@ -57,7 +58,7 @@ predictions as (
 best_weights as (
     select experiment, arm, u1_weight
     from training_weights
-    where is_best
+    where is_best is distinct from false
 ),
 
 scores as (

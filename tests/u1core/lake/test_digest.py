@@ -1,7 +1,7 @@
 """What a sweep keeps, and what the next one says has moved."""
 
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,11 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_lake import CLASSES, SELECTED_AT, write_synthetic_lake
 
+from u1core.lake import store
 from u1core.lake.accounts import tell_pictures
 from u1core.lake.connect import connect
 from u1core.lake.digest import Done, conclude_sweep
 from u1core.lake.guard import run_query
-from u1core.lake.store import Lake, key_of
+from u1core.lake.schema import SCHEMAS
+from u1core.lake.store import Lake, RunId, key_of
 
 CLAIM = {"claim": "1. Light bends", "verdict": "holds"}
 
@@ -132,6 +134,51 @@ def test_cells_of_a_data_set_that_differ_have_a_line_each():
         "e: pictures found unknown = 8 rows + 0 failed + "
         "unknown how many unlabelled + 12 ignored + 0 not selected",
     )
+
+
+def test_what_is_measured_by_other_schemas_has_changed():
+    with connect(None) as connection:
+        for key, day, version in (("k1", 1, 4), ("k2", 2, 5)):
+            connection.execute(
+                "insert into lake.cells (cell_key, dataset, model, variant, schema_version) "
+                f"values ('{key}', 'd', 'm', 'original', {version})"
+            )
+            connection.execute(
+                "insert into lake.sweep_figures (sweep_key, concluded_at, dataset, model, variant, cell_key) "
+                f"values ('{day}', '2026-01-0{day}', 'd', 'm', 'original', '{key}')"
+            )
+        assert connection.execute("select changed from drift").fetchall() == [(["schema"],)]
+
+
+def test_a_sweep_under_a_clock_set_back_is_the_last_one_all_the_same(lake, monkeypatch):
+    conclude(lake)
+
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) - timedelta(days=400)
+
+    monkeypatch.setattr(store, "datetime", Earlier)
+    digest = conclude(lake, "does not hold")
+    assert "holds → **does not hold**" in digest.text
+    assert "- no verdict changed" in conclude(lake, "does not hold").text
+    replace_cell(lake, math.pi / 3)
+    assert conclude(lake, "does not hold").moved > 5
+    moments = [row["concluded_at"] for row in ask(lake, "from lake.sweeps order by concluded_at")]
+    assert len(set(moments)) == 4
+
+
+def test_a_run_selected_under_a_clock_set_back_is_the_last_one_all_the_same(lake):
+    future = datetime.now(UTC) + timedelta(days=1)
+    first, other = (
+        RunId(key, key, "task", "net", arm, 0.1, 0) for key, arm in (("k1", "u1"), ("k2", "onehot"))
+    )
+    row = {name: None for name in SCHEMAS["training_runs"].names if name not in first.columns}
+    row |= {"committed_at": future, "selected_at": future}
+    lake.write("training_runs", first, {name: [value] for name, value in row.items()})
+    assert lake.next_selection(other) == future + timedelta(microseconds=1)
+    elsewhere = RunId("k3", "k3", "another task", "net", "u1", 0.1, 0)
+    assert lake.next_selection(elsewhere) < future
 
 
 def test_what_failed_and_what_changed_its_verdict_is_told_and_stays_text(lake):

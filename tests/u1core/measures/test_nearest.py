@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from u1core.measures import nearest as module
-from u1core.measures.nearest import Tile, nearest, unit_circle
+from u1core.measures.nearest import Tile, nearest, nearest_exactly, unit_circle
 
 CORNERS = np.eye(3, dtype=np.float32)
 
@@ -126,3 +126,61 @@ def test_without_queries_or_memory_nothing_is_found(dtype):
     assert nearest(none, [some], k=2).position.shape == (0, 2)
     assert nearest(some, [none], k=2).position.shape == (3, 0)
     assert nearest(some, [], k=2).position.shape == (3, 0)
+
+
+# -- numbers at the edges ------------------------------------------------------------------------------------
+
+
+def cosines(queries, memory):
+    """Brute force in float64."""
+    q, m = (
+        v.astype(float) / np.linalg.norm(v.astype(float), axis=1, keepdims=True) for v in (queries, memory)
+    )
+    return q @ m.T
+
+
+SCALES = st.integers(-100, 100).map(lambda exponent: np.float32(2.0**exponent))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), SCALES, SCALES)
+def test_a_power_of_two_changes_no_neighbour(seed, of_queries, of_memory):
+    rng = np.random.default_rng(seed)
+    queries, memory = (rng.normal(size=(n, 8)).astype(np.float32) for n in (7, 60))
+    plain = nearest(queries, [memory], k=5)
+    scaled = nearest(queries * of_queries, [memory * of_memory], k=5)
+    assert scaled.position.tolist() == plain.position.tolist()
+    assert scaled.similarity.tolist() == plain.similarity.tolist()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32 - 1), st.floats(-30, 30), st.floats(-30, 30), st.floats(-6, 0))
+def test_neighbours_are_those_of_float64_at_any_scale(seed, of_queries, of_memory, spread):
+    rng = np.random.default_rng(seed)
+    # Positive and close to each other, as pooled activations are: cosines near 1.
+    queries, memory = (1 + 10**spread * rng.normal(size=(n, 16)) for n in (20, 200))
+    queries = (queries * 10**of_queries).astype(np.float32)
+    memory = (memory * 10**of_memory).astype(np.float32)
+    found = nearest_exactly(queries, lambda: [memory[:77], memory[77:]], k=5)
+    expected = cosines(queries, memory)
+    best = -np.sort(-expected, axis=1)[:, :5]
+    assert found.similarity == pytest.approx(best, abs=1e-14 if spread > -2 else 4e-7)
+    assert found.similarity == pytest.approx(np.take_along_axis(expected, found.position, 1), abs=1e-14)
+
+
+def test_float32_exchanges_neighbours_that_float64_keeps():
+    rng = np.random.default_rng(0)
+    queries, memory = (1 + 0.01 * rng.normal(size=(n, 64)) for n in (500, 500))
+    first = cosines(queries, memory).argmax(axis=1)
+    single = nearest(queries.astype(np.float32), [memory.astype(np.float32)], k=1).position[:, 0]
+    assert (single != first).any()
+    assert nearest_exactly(queries, lambda: [memory], k=1).position[:, 0].tolist() == first.tolist()
+
+
+@pytest.mark.parametrize("odd", [0.0, np.nan, np.inf])
+def test_what_has_no_direction_is_like_nothing(odd):
+    queries = np.array([[odd, 0.0, 0.0], [0.0, 1e-45, 0.0]], dtype=np.float32)
+    found = nearest_exactly(queries, lambda: [CORNERS], k=2)
+    assert found.similarity.tolist() == [[0, 0], [1, 0]]
+    assert found.position.tolist() == [[0, 1], [1, 0]]
+    assert nearest(queries, [CORNERS], k=2).similarity.tolist() == [[0, 0], [1, 0]]

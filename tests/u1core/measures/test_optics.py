@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from u1core.measures import optics
+from u1core.measures.medial import decompose
 from u1core.measures.pixel_grid import coordinates
+from u1core.measures.reduce import reduce_layer
 
 shapes = hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=9)
 maps = hnp.arrays(np.float64, shapes, elements=st.floats(0.01, 10))
@@ -26,6 +28,38 @@ def measure(energy_map):
 def test_energy_is_the_squared_norm_over_channels():
     activations = torch.tensor([3.0, 4.0]).reshape(1, 2, 1, 1)
     assert optics.energy(activations).item() == 25.0
+
+
+@pytest.mark.parametrize("value", [1e-40, 1e-23, 1e-19, 1e-15, 1.0, 1e18, 1e19, 1e20, 3e38])
+def test_energy_at_the_edges_of_float32(value):
+    activations = torch.full((2, 3, 2, 2), value)
+    activations[1, :, 0] = 0.0
+    squared = float(activations[0, 0, 0, 0].double() ** 2)
+    assert optics.energy(activations).tolist() == [
+        [[pytest.approx(3 * squared, rel=1e-6)] * 2] * 2,
+        [[0.0, 0.0], [pytest.approx(3 * squared, rel=1e-6)] * 2],
+    ]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(-120, 100))
+def test_a_power_of_two_moves_no_angle_radius_or_share(seed, exponent):
+    rng = np.random.default_rng(seed)
+    activations = torch.from_numpy(rng.uniform(0.01, 1, (3, 5, 4, 6)).astype(np.float32))
+    plain, scaled = reduce_layer(activations), reduce_layer(activations * 2.0**exponent)
+    within = 0 if abs(exponent) < 40 else 1e-6  # beyond, squares are summed in float64
+    for name, values in plain.focus.items():
+        factor = 4.0**exponent if name in IN_UNITS_OF_ENERGY else 1
+        assert scaled.focus[name] == pytest.approx(values * factor, rel=within, abs=within * factor)
+    for name, values in decompose(plain.pooled)._asdict().items():
+        factor = 2.0**exponent if name in ("norm", "axial") else 1
+        assert getattr(decompose(scaled.pooled), name).tolist() == (values * factor).tolist()
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-46, 0.1, 3.0, 1e38])
+def test_a_constant_map_has_no_trough(level):
+    fit = optics.fit_sombrero(np.full((3, 3), level))
+    assert fit == optics.Sombrero(pytest.approx(level), 0.0, 0.0, None, None)
 
 
 def test_dipole_points_at_the_only_bright_pixel_with_y_up():
