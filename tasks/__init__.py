@@ -24,3 +24,14 @@ _DEFAULTS = {
 }
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
+
+
+def _spare_loopback() -> None:
+    """Have no proxy asked for this machine: none leads back, and the embedded server is here."""
+    # The small letters win where both are set, so both are to say the same.
+    hosts = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
+    spared = ",".join(dict.fromkeys(filter(None, (*map(str.strip, hosts), "127.0.0.1", "localhost", "::1"))))
+    os.environ |= {"no_proxy": spared, "NO_PROXY": spared}
+
+
+_spare_loopback()
