@@ -45,6 +45,7 @@ def main() -> None:
         port=int(sys.argv[1]),
         log_level="error",
         lifespan="on",
+        timeout_graceful_shutdown=1,  # what still listens to its events would hold it
     )
     server = Server(config)
     threading.Thread(target=end_with_input, args=(server,), daemon=True).start()

@@ -92,7 +92,7 @@ def _start() -> str:
     Prefect's own start waits for ever where the server can't come up, and lets a signal to the whole process
     group end it before the run that has something to tell it.
     """
-    _check_home()
+    check_embedded()
     limit_s = int(PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value())
     end = time.monotonic() + limit_s
     port = _free_port()
@@ -126,8 +126,17 @@ def _start() -> str:
     return url
 
 
-def _check_home() -> None:
-    """Raise U1Error unless files can be written in Prefect's home: the server would blame its database."""
+def check_embedded() -> None:
+    """See to what would keep an embedded server from starting, or from being heard.
+
+    Raises:
+        U1Error: Nothing can be written in Prefect's home, or variables name proxies that can't be read.
+    """
+    try:
+        httpx.Client().close()
+    except _NO_ANSWER as e:
+        todo = "correct HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, in small letters too, or unset them"
+        raise U1Error("proxies that can be asked", " ".join(str(e).split()), todo) from e
     home = PREFECT_HOME.value()
     try:
         home.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,8 @@ Settings are defaults: a value in the environment wins.
 
 import os
 
+from u1core.common.errors import U1Error
+
 _DEFAULTS = {
     # No telemetry: nothing leaves the machine.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -35,3 +37,17 @@ def _spare_loopback() -> None:
 
 
 _spare_loopback()
+
+
+def check_settings() -> None:
+    """Import Prefect, which reads its settings and profiles at once.
+
+    Raises:
+        U1Error: It can't make sense of them.
+    """
+    try:
+        import prefect.main  # noqa: F401
+    except (ValueError, OSError, RuntimeError, KeyError) as e:
+        home = os.environ.get("PREFECT_HOME") or "~/.prefect"
+        todo = f"mend or move {home}/profiles.toml, or the variables PREFECT_* and prefect.toml here"
+        raise U1Error("settings that Prefect can read", f"{type(e).__name__}: {e}"[:300], todo) from e
