@@ -6,6 +6,7 @@ Settings are defaults: a value in the environment wins.
 import os
 
 from u1core.common.errors import U1Error
+from u1core.common.paths import at_home
 
 _DEFAULTS = {
     # No telemetry: nothing leaves the machine.
@@ -43,11 +44,12 @@ def check_settings() -> None:
     """Import Prefect, which reads its settings and profiles at once.
 
     Raises:
-        U1Error: It can't make sense of them.
+        U1Error: It can't make sense of them, or there is no home, for which it asks in any case.
     """
+    at_home("~")
     try:
         import prefect.main  # noqa: F401
-    except (ValueError, OSError, RuntimeError, KeyError) as e:
+    except (ValueError, OSError, KeyError) as e:
         home = os.environ.get("PREFECT_HOME") or "~/.prefect"
         todo = f"mend or move {home}/profiles.toml, or the variables PREFECT_* and prefect.toml here"
         raise U1Error("settings that Prefect can read", f"{type(e).__name__}: {e}"[:300], todo) from e

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from u1core.common.errors import U1Error
+from u1core.common.paths import as_text
 from u1core.lake import views
 
 _T = TypeVar("_T")
@@ -50,6 +51,9 @@ def run_query(
         U1Error: The statement would write or set something, is not exactly one, or DuckDB can't run it.
         KeyboardInterrupt: Ctrl-C; the connection serves on.
     """
+    if sql != sql.encode(errors="ignore").decode():
+        todo = "write it in UTF-8, in a locale such as LC_ALL=C.UTF-8"
+        raise U1Error("a query in UTF-8", as_text(_first_line(sql)), todo)
     try:
         statements = connection.extract_statements(sql)
         if len(statements) != 1:
