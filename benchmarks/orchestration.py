@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_START_SERVER = "import tasks; from flows.runners import prefect_server\nwith prefect_server(): pass"
+_START_SERVER = "import tasks; from flows.server import prefect_server\nwith prefect_server(): pass"
 
 TARGET_S = 15.0
 """Orchestration of 100 small cells."""
@@ -71,13 +71,13 @@ def measure(folder: Path, cells: int, depth: int, limit: int) -> dict[str, float
 
 def _timed_sweep(options: Any, cells: int, found: bool) -> dict[str, float]:
     """Run one sweep; return its wall time and what took it."""
-    from flows import runners, sweep
+    from flows import server, sweep
     from tasks import workplace
 
     timed = {
         "work_s": (workplace.Here, "compute"),
         "conclude_s": (sweep, "conclude"),
-        "server_start_s": (runners.SubprocessASGIServer, "start"),
+        "server_start_s": (server, "_start"),
     }
     timers = {name: Timer() for name in timed}
     before = {name: getattr(*place) for name, place in timed.items()}

@@ -1,11 +1,8 @@
-"""Where cells are computed: threads here, or a Dask cluster; and the Prefect server that hears of it."""
+"""Where cells are computed: threads here, or a Dask cluster; and how a flow is run to its result."""
 
 from __future__ import annotations
 
-import functools
 import gc
-import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -14,16 +11,11 @@ import httpx
 from prefect.client.schemas.objects import State
 from prefect.flows import Flow
 from prefect.futures import PrefectFuture
-from prefect.server.api.server import SubprocessASGIServer
-from prefect.settings import (
-    PREFECT_API_URL,
-    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
-    temporary_settings,
-)
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.clusters import GPU, gpu_cluster, local_cluster, named_cluster
 from flows.options import Where
+from flows.server import prefect_server
 from tasks import events
 from tasks.workplace import Here, OnDask, Workplace
 from u1core.common.errors import U1Error
@@ -145,54 +137,3 @@ def run_to_result(flow: Flow[[T], State[R]], options: T, threads: int) -> R:
     if isinstance(result, BaseException):
         raise result
     return result
-
-
-@contextmanager
-def prefect_server() -> Iterator[str]:
-    """Have one Prefect server for this process and its children, configured or embedded; give its address."""
-    if configured := PREFECT_API_URL.value():
-        check_server(configured)
-        yield configured
-        return
-    server = SubprocessASGIServer()
-    try:
-        server.start(timeout=int(PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS.value()))
-    except RuntimeError as e:
-        todo = "run `u1 doctor`, or start a server with `prefect server start` and set PREFECT_API_URL"
-        raise U1Error("Prefect's embedded server to start", " ".join(str(e).split()), todo) from e
-    if server.server_process:
-        _kill_after_us(server.server_process.pid)
-    os.environ["PREFECT_API_URL"] = server.api_url
-    try:
-        with temporary_settings({PREFECT_API_URL: server.api_url}):
-            yield server.api_url
-    finally:
-        # The server stops itself when the process exits, after Prefect has sent it the last logs.
-        del os.environ["PREFECT_API_URL"]
-
-
-@functools.cache  # the server of a process is started once
-def _kill_after_us(pid: int) -> None:
-    """Have a child end when this process does, even by SIGKILL, which lets nothing clean up.
-
-    A shell waits for the end of a pipe whose other end is open as long as this process is there.
-    """
-    theirs, _ours = os.pipe()
-    subprocess.run(
-        ["sh", "-c", f"exec 3<&0; {{ read -r _ <&3; kill {pid}; }} &"],
-        stdin=theirs,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is not for it
-        check=True,
-    )
-    os.close(theirs)
-
-
-def check_server(url: str) -> None:
-    """Raise U1Error unless the Prefect server at an address answers."""
-    try:
-        httpx.get(f"{url}/health", timeout=10).raise_for_status()
-    except httpx.HTTPError as e:
-        todo = "start it with `prefect server start`, or unset PREFECT_API_URL to use an embedded one"
-        raise U1Error("the Prefect server of PREFECT_API_URL to answer", f"{url} ({e})", todo) from e

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from flows.options import Options
 from flows.request import Request
-from flows.runners import check_server
+from flows.server import check_server
 from flows.sweep import run_sweep
 from u1core.common.errors import U1Error
 from u1core.lake.storage import resolve_address

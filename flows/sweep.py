@@ -6,6 +6,8 @@ Three models x two datasets of 2 x 400 images take about three minutes on two co
 """
 
 # No postponed annotations here: Prefect reads the flow's parameters from them when it is deployed.
+import os
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,6 +96,7 @@ def sweep(options: Options) -> Result:
     """Run a sweep. A failed cell is an ending, never an exception."""
     request = Request.of(options)
     check_scheduler(options)
+    report_file(options.report)
     Lake.open(request.places.lake, create=True)
     return run_to_result(run_sweep, options, cells_at_once(options, request.runtime.device))
 
@@ -106,9 +109,7 @@ def run_sweep(options: Options) -> State[Result]:
     """
     request = Request.of(options)
     lake = Lake.open(request.places.lake, create=True)
-    report = options.report.resolve() / "index.html"
-    with writing_to(report.parent):
-        report.parent.mkdir(parents=True, exist_ok=True)
+    report = report_file(options.report)
     with lake.alone(waiting):
         endings = compute_missing(request, lake)
         mistaken = [Ending(model, "failed", reason) for model, reason in request.selection.failed.items()]
@@ -116,6 +117,19 @@ def run_sweep(options: Options) -> State[Result]:
         result = conclude(request.places.lake, report, (*mistaken, *endings), left_out, drift=drift)
     ended = Completed if result.complete else Failed
     return ended(message=result.summary, data=result)
+
+
+def report_file(folder: Path) -> Path:
+    """Return the report's file in a folder, which is made.
+
+    Raises:
+        U1Error: Nothing can be written there.
+    """
+    report = Path(os.path.realpath(folder), "index.html")
+    with writing_to(report.parent, "report"):
+        report.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=report.parent).close()
+    return report
 
 
 def waiting(taken: U1Error) -> None:

@@ -21,7 +21,7 @@ from flows.options import Options, TrainOptions
 from flows.progress import publishing
 from flows.request import Request
 from flows.runners import devices_of, run_to_result
-from flows.sweep import Ending, Result, compute_missing, conclude, decode, one_line, waiting
+from flows.sweep import Ending, Result, compute_missing, conclude, decode, one_line, report_file, waiting
 from tasks.events import Announced, tell
 from tasks.jobs import Places
 from tasks.training import RunJob, keep_run, train_run
@@ -113,6 +113,7 @@ def _arms(names: str) -> tuple[str, ...]:
 def train(options: TrainOptions) -> Result:
     """Train. A failed run is an ending, never an exception."""
     request = TrainRequest.of(options)
+    report_file(options.report)
     Lake.open(request.places.lake, create=True)
     return run_to_result(run_training, options, threads=len(devices_of(request.device)))
 
@@ -131,7 +132,7 @@ def run_training(options: TrainOptions) -> State[Result]:
             for task in request.tasks:
                 if entries := trained.get(task.id):
                     endings += compute_missing(request.of_trained(task, entries), lake)
-        report = options.report.resolve() / "index.html"
+        report = report_file(options.report)
         result = conclude(request.places.lake, report, endings, counted="runs and cells")
     ended = Completed if result.complete else Failed
     return ended(message=result.summary, data=result)

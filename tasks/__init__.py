@@ -5,6 +5,9 @@ Settings are defaults: a value in the environment wins.
 
 import os
 
+from u1core.common.errors import U1Error
+from u1core.common.paths import at_home
+
 _DEFAULTS = {
     # No telemetry: nothing leaves the machine.
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -24,3 +27,29 @@ _DEFAULTS = {
 }
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)
+
+
+def _spare_loopback() -> None:
+    """Have no proxy asked for this machine: none leads back, and the embedded server is here."""
+    # The small letters win where both are set, so both are to say the same.
+    hosts = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
+    spared = ",".join(dict.fromkeys(filter(None, (*map(str.strip, hosts), "127.0.0.1", "localhost", "::1"))))
+    os.environ |= {"no_proxy": spared, "NO_PROXY": spared}
+
+
+_spare_loopback()
+
+
+def check_settings() -> None:
+    """Import Prefect, which reads its settings and profiles at once.
+
+    Raises:
+        U1Error: It can't make sense of them, or there is no home, for which it asks in any case.
+    """
+    at_home("~")
+    try:
+        import prefect.main  # noqa: F401
+    except (ValueError, OSError, KeyError) as e:
+        home = os.environ.get("PREFECT_HOME") or "~/.prefect"
+        todo = f"mend or move {home}/profiles.toml, or the variables PREFECT_* and prefect.toml here"
+        raise U1Error("settings that Prefect can read", f"{type(e).__name__}: {e}"[:300], todo) from e

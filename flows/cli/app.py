@@ -5,11 +5,14 @@ Heavy imports happen inside the commands, so that `--help` and `u1 sql` start at
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import typer
@@ -33,6 +36,8 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 _INTERRUPTED = 130
 """What typer returns after Ctrl-C."""
 
+_NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 for command in (
     *(sweep.plan, sweep.sweep, sweep.retry, sweep.serve, train.train),
@@ -51,7 +56,9 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        status = app(standalone_mode=False)
+        with _surroundings():
+            status = app(standalone_mode=False)
+            sys.stdout.flush()
         if status == _INTERRUPTED:
             raise KeyboardInterrupt
     except U1Error as e:
@@ -66,12 +73,28 @@ def main() -> None:
         # A query that was interrupted makes DuckDB tell of its leaks when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
         sys.exit(1)
-    except BrokenPipeError:
-        os._exit(1)
     else:
         sys.exit(status if isinstance(status, int) else 0)
     err.print(f"u1: {message}", highlight=False, markup=False)
     sys.exit(1)
+
+
+@contextmanager
+def _surroundings() -> Iterator[None]:
+    """Turn errors of the system that name no file into one line: of output, or of where this runs."""
+    try:
+        yield
+    except BrokenPipeError:
+        os._exit(1)
+    except OSError as e:
+        if e.filename is not None or e.errno not in (errno.ENOENT, *_NO_OUTPUT):
+            raise
+        if e.errno == errno.ENOENT:
+            todo = "go to another one"
+            raise U1Error("a working directory that is there", "one that is deleted", todo) from e
+        # What is left in the buffer would fail again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise U1Error("a place for what is printed", str(e.strerror), "make room there") from e
 
 
 def _heed_signals() -> None:

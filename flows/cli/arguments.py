@@ -11,12 +11,13 @@ from dataclasses import MISSING, fields
 from functools import wraps
 from typing import Annotated, Any, Concatenate, TypeVar, get_args, get_origin, get_type_hints
 
-from flows.cli.terminal import Console
+from flows.cli.terminal import Console, open_streams
 from flows.options import Option
 from u1core.common.errors import U1Error
 
 T = TypeVar("T")
 
+open_streams()
 # A pipe has no width of its own; 80 columns would cut the tables.
 out = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140, emoji=False)
 err = Console(stderr=True, soft_wrap=True, emoji=False)

@@ -16,6 +16,7 @@ from u1core.catalog.edit import add_dataset, add_model, check_free
 from u1core.catalog.entries import DatasetEntry, ModelEntry
 from u1core.cells.examine import Remark, examine_model
 from u1core.common.errors import U1Error
+from u1core.common.paths import at_home
 from u1core.networks.preprocess import preprocessing_of
 from u1core.networks.references import model_reference, select_models
 from u1core.networks.resolve import describe_path, resolve
@@ -93,7 +94,7 @@ def _absolute(weights: str | None) -> str | None:
     """Make the path of a file absolute: an entry is read from other folders too."""
     if weights is None or not weights.startswith("file:"):
         return weights
-    path = Path(weights.removeprefix("file:")).expanduser()
+    path = at_home(weights.removeprefix("file:"))
     return f"file:{path.resolve()}" if path.is_file() else weights
 
 

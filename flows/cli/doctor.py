@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -17,9 +18,13 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.cli.terminal import plain
+from tasks import check_settings
 from u1core.common.errors import U1Error
 from u1core.lake.storage import resolve_address
 from u1core.lake.store import Lake
+
+_FREE_GB = 5
+_TRIED_BYTES = 1 << 16
 
 INSTALL = "`make install` sets the tested versions up"
 
@@ -44,11 +49,14 @@ def diagnose(lake: Path | str, catalog: Path | None, models_dir: Path | None) ->
     """Examine everything; an examination that breaks is itself a diagnosis."""
     checks: dict[str, Callable[[], list[Diagnosis]]] = {
         "python": lambda: [Diagnosis("python", "good", sys.version.split()[0])],
+        # Before what needs it.
+        "temporary": temporary_diagnoses,
         "packages": package_diagnoses,
         "torch": torch_diagnoses,
         "prefect": prefect_diagnoses,
         "server": server_diagnoses,
         "disk": lambda: disk_diagnoses(lake),
+        "cache": cache_diagnoses,
         "catalog": lambda: catalog_diagnoses(catalog, models_dir),
     }
     diagnoses = []
@@ -149,19 +157,17 @@ def traps_in(versions: dict[str, str]) -> list[Diagnosis]:
 
 
 def server_diagnoses() -> list[Diagnosis]:
-    """Ask the configured Prefect server, if one is configured."""
-    import httpx
+    """Ask the configured Prefect server, if one is configured; else see what an embedded one needs."""
+    check_settings()
     from prefect.settings import PREFECT_API_URL
 
-    url = PREFECT_API_URL.value()
-    if not url:
-        return [Diagnosis("server", "good", "none configured: each sweep starts an embedded one")]
-    try:
-        httpx.get(f"{url}/health", timeout=5).raise_for_status()
-    except httpx.HTTPError as e:
-        todo = "start it with `prefect server start`, or unset PREFECT_API_URL to use the embedded one"
-        return [Diagnosis("server", "fault", f"{url} does not answer ({e})", todo)]
-    return [Diagnosis("server", "good", f"{url} answers")]
+    from flows.server import check_embedded, check_server
+
+    if url := PREFECT_API_URL.value():
+        check_server(url)
+        return [Diagnosis("server", "good", f"{url} answers")]
+    check_embedded()
+    return [Diagnosis("server", "good", "none configured: each sweep starts an embedded one")]
 
 
 def disk_diagnoses(lake: Path | str) -> list[Diagnosis]:
@@ -170,13 +176,36 @@ def disk_diagnoses(lake: Path | str) -> list[Diagnosis]:
     if isinstance(address, str):
         Lake.find(address)
         return [Diagnosis("lake", "good", f"{address} answers")]
-    existing = next(p for p in (address, *address.parents) if p.exists())
+    return [_room("disk", address, f"the lake at {lake}", "name another folder with --lake")]
+
+
+def cache_diagnoses() -> list[Diagnosis]:
+    """Look at the room for decoded images."""
+    from u1core.images.cache import default_cache
+
+    cache = default_cache().absolute()
+    return [_room("cache", cache, f"decoded images at {cache}", "set U1_CACHE to another folder")]
+
+
+def temporary_diagnoses() -> list[Diagnosis]:
+    """Look at the folder for temporary files."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(_TRIED_BYTES))
+    except OSError as e:
+        todo = "set TMPDIR to a folder with room"
+        return [Diagnosis("temporary", "fault", " ".join(str(e).split()), todo)]
+    return [Diagnosis("temporary", "good", tempfile.gettempdir())]
+
+
+def _room(topic: str, folder: Path, what: str, todo: str) -> Diagnosis:
+    """Look at the room in a folder, or where it is to be."""
+    existing = next(p for p in (folder, *folder.parents) if os.path.lexists(p))
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        return Diagnosis(topic, "fault", f"{existing} is not a folder that can be written", todo)
     free = shutil.disk_usage(existing).free / 1e9
-    writable = os.access(existing, os.W_OK)
-    if not writable:
-        return [Diagnosis("disk", "fault", f"{existing} is not writable", "name another folder with --lake")]
-    state, todo = ("good", "") if free > 5 else ("note", "make room, or name another folder with --lake")
-    return [Diagnosis("disk", state, f"{free:.0f} GB free for the lake at {lake}", todo)]
+    state, remedy = ("good", "") if free > _FREE_GB else ("note", f"make room, or {todo}")
+    return Diagnosis(topic, state, f"{free:.0f} GB free for {what}", remedy)
 
 
 def catalog_diagnoses(catalog: Path | None, models_dir: Path | None) -> list[Diagnosis]:

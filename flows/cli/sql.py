@@ -23,6 +23,7 @@ from rich.table import Table
 from flows.ask import ask
 from flows.cli.terminal import Console
 from u1core.common.errors import U1Error
+from u1core.common.paths import at_home
 from u1core.common.text import printable
 from u1core.lake import describe, guard
 from u1core.lake.store import Lake
@@ -193,15 +194,20 @@ def _line_editing() -> Iterator[None]:
     readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
     readline.set_completer(lambda text, state: dict(enumerate(completions(text))).get(state))
     readline.set_history_length(_HISTORY_LINES)
-    history = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "u1sweep/sql_history"
-    with contextlib.suppress(OSError):
-        readline.read_history_file(history)
+    # A user without a home has no history.
+    with contextlib.suppress(OSError, U1Error):
+        readline.read_history_file(_history())
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, U1Error):
+            history = _history()
             history.parent.mkdir(parents=True, exist_ok=True)
             readline.write_history_file(history)
+
+
+def _history() -> Path:
+    return at_home(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "u1sweep/sql_history"
 
 
 def completions(text: str) -> list[str]:

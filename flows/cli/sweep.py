@@ -9,6 +9,7 @@ import typer
 
 from flows.cli.arguments import err, out, takes
 from flows.options import Drift, Option, Options
+from tasks import check_settings
 
 _NOT_PLANNED = ("report", "runner", "dask_address", "cluster", "cluster_options", "cell_timeout", "drift")
 _FROM_THE_LAKE = ("limit", "location_limit", "variants", "precision")
@@ -65,6 +66,7 @@ def serve(
     drift: Drift = 0.1,
 ) -> None:
     """Run this sweep on a schedule, told to a Prefect server, until Ctrl-C."""
+    check_settings()
     options = replace(_completed(options), drift=drift)
     from flows.serve import Schedule, serve_sweep
 
@@ -84,6 +86,7 @@ def _completed(options: Options) -> Options:
 
 
 def _run(options: Options) -> None:
+    check_settings()
     from flows.cli.board import watch
     from flows.cli.result import print_result
     from flows.sweep import sweep as run

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import rich.console
@@ -13,7 +16,14 @@ from rich.text import Text
 
 from u1core.common.text import harmless, printable
 
-__all__ = ["Console", "plain"]
+__all__ = ["Console", "open_streams", "plain"]
+
+
+def open_streams() -> None:
+    """Lead standard streams that are closed to nowhere: else the next file opened would be one of them."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - to the end
 
 
 class Console(rich.console.Console):

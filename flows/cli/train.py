@@ -7,6 +7,7 @@ from rich.table import Table
 
 from flows.cli.arguments import err, out, takes
 from flows.options import TrainOptions
+from tasks import check_settings
 
 
 @takes(TrainOptions)
@@ -16,6 +17,7 @@ def train(options: TrainOptions) -> None:
 
     # Unknown names are refused before torch takes seconds to import.
     load_catalog(options.catalog).select_datasets(options.tasks)
+    check_settings()
     from flows.cli.board import watch
     from flows.cli.result import print_result
     from flows.train import train as run

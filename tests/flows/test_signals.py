@@ -53,7 +53,8 @@ def test_a_signal_ends_it_cleanly(
     pipe = {"stderr": subprocess.PIPE, "text": True}
     process = warm.start(U1, arguments, start_new_session=True, **where, **pipe)
     wait_until(lambda: any((tmp_path / "lake" / begun).rglob("*.parquet")) or process.poll() is not None)
-    os.kill(process.pid, sent)
+    # A terminal signals the whole process group, as systemd and `timeout` do; `kill` one process.
+    (os.kill if sent == signal.SIGTERM else os.killpg)(process.pid, sent)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert said.strip() == "u1: interrupted; what is written is kept, the same command goes on from here"

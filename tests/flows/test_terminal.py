@@ -1,6 +1,9 @@
 """What reaches the terminal: nothing of others but text."""
 
+import errno
 import io
+import os
+import sys
 
 import pytest
 from rich.progress import Progress, TextColumn
@@ -8,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.cli.board import Board
-from flows.cli.terminal import Console, plain
+from flows.cli.terminal import Console, open_streams, plain
 from flows.options import Where
 from tasks.events import Ended, Moved
 from tasks.results import as_markdown
@@ -70,3 +73,36 @@ def test_a_password_in_a_dask_address_is_refused_and_not_told():
     with pytest.raises(U1Error, match="without user and password") as refused:
         Where("dask", "tcp://me:hunter22@host:8786")
     assert "hunter22" not in str(refused.value)
+
+
+def test_streams_that_are_closed_lead_nowhere(monkeypatch):
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{name}", None)
+    open_streams()
+    with sys.stdin as stdin, sys.stdout as stdout, sys.stderr as stderr:
+        assert stdin.read() == ""
+        assert stdout.write("a") == stderr.write("a") == 1
+        assert not stdin.isatty()
+
+
+def test_a_working_directory_that_is_deleted_is_one_line(u1, monkeypatch):
+    def fail(**_):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr("flows.cli.app.app", fail)
+    assert u1("doctor").stderr == (
+        "u1: expected a working directory that is there; got one that is deleted; go to another one\n"
+    )
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EFBIG])
+def test_a_full_place_for_what_is_printed_is_one_line(u1, monkeypatch, number):
+    def fail(**_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("flows.cli.app.app", fail)
+    done = u1("doctor")
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"u1: expected a place for what is printed; got {os.strerror(number)}; make room there\n"
+    )

@@ -191,6 +191,7 @@ def test_anything_else_is_refused(connection, query, tmp_path, monkeypatch):
         ("select 'x'::int", "see docs/lake.md"),
         ("", "got 0 statements"),
         ("select 1; select 2", "got 2 statements"),
+        ("select '\udce9'", "a query in UTF-8"),
     ],
 )
 def test_a_wrong_query_is_told_in_one_line(connection, query, message):

@@ -14,7 +14,7 @@ from u1core.catalog.entries import MAX_ID, DatasetEntry
 from u1core.catalog.fields import nearest
 from u1core.catalog.torchvision_sets import CLASSIFICATION
 from u1core.common.errors import U1Error
-from u1core.common.paths import matching
+from u1core.common.paths import at_home, matching
 
 _VALID = "folder:<path>, parquet:<glob>, csv:<file> or torchvision:<Class>"
 
@@ -64,7 +64,7 @@ def _entry(name: str, kind: str, options: dict[str, Any], description: str) -> D
 def _find(kind: str, value: str) -> str:
     """Make a path absolute and see that something is there; a plugin's value need not be a path."""
     try:
-        path = Path(os.path.normpath(Path(value).expanduser().absolute()))
+        path = Path(os.path.normpath(at_home(value).absolute()))
     except RuntimeError as error:  # ~nobody
         raise U1Error(f"{kind}:<path>", f"'{value}'", str(error)) from error
     there: Mapping[str, Callable[[Path], object]] = {

@@ -23,6 +23,7 @@ from u1core.catalog.datasets import WHOLE_KINDS
 from u1core.catalog.entries import DatasetEntry, Preprocessing
 from u1core.common import atomic
 from u1core.common.errors import U1Error
+from u1core.common.paths import at_home
 from u1core.common.progress import Progress, untold
 from u1core.common.text import printable
 from u1core.images.in_files import Pictures, PictureSource
@@ -112,10 +113,14 @@ class Images:
 
 
 def default_cache() -> Path:
-    """Name the folder for decoded images: $U1_CACHE, else u1sweep in $XDG_CACHE_HOME or ~/.cache."""
+    """Name the folder for decoded images: $U1_CACHE, else u1sweep in $XDG_CACHE_HOME or ~/.cache.
+
+    Raises:
+        U1Error: There is no home for it.
+    """
     if os.environ.get("U1_CACHE"):
-        return Path(os.environ["U1_CACHE"]).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "u1sweep"
+        return at_home(os.environ["U1_CACHE"])
+    return at_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "u1sweep"
 
 
 def open_images(

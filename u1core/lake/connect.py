@@ -10,7 +10,7 @@ import functools
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -191,25 +191,38 @@ def _raw(address: Path | str | None, table: str, schema: pa.Schema, first: str |
     if table == "cells" and (outside := index.outside_index(open_storage(address))):
         return _indexed_cells(address, *outside)
     folders = re.findall(r"(\w+)=[^/]*/", first) if table in CELL_TABLES else []
-    types = ", ".join(f"{name}: varchar" for name in folders)
-    partitioning = f"hive_types = {{{types}}}" if folders else "hive_partitioning = false"
-    pattern = f"{_glob_escape(_full_name(address, table))}/**/*.parquet"
-    columns = ", ".join(f'"{name}"' for name in schema.names)
+    return f"create view lake.{table} as {_select(table, address, [table], '/**/*.parquet', folders)}"
+
+
+def _select(
+    table: str, address: Path | str, names: Sequence[str], below: str = "", folders: Sequence[str] = ()
+) -> str:
+    """Return SQL that reads Parquet of the lake: the one place that does.
+
+    Args:
+        table: Whose columns; every file has them all, its keys too.
+        address: Of the lake.
+        names: Files or folders, below the lake's root.
+        below: A pattern that follows each of them.
+        folders: Keys that the names of folders say, `key=value`, so that files of others stay shut.
+    """
+    # DuckDB takes the names above the root for keys as well, and those first: a lake below `model=vgg` is
+    # read by its columns alone.
+    keyed = folders if "=" not in _full_name(address, "") else ()
+    types = ", ".join(f"{name}: varchar" for name in keyed)
+    partitioning = f"hive_types = {{{types}}}" if keyed else "hive_partitioning = false"
     # A view takes no bound parameter, so names of files are quoted into the SQL.
-    return (
-        f"create view lake.{table} as select {columns} from read_parquet({quoted(pattern)}, {partitioning})"
-    )
+    files = ", ".join(quoted(_glob_escape(_full_name(address, name)) + below) for name in names)
+    columns = ", ".join(f'"{name}"' for name in SCHEMAS[table].names)
+    return f"select {columns} from read_parquet([{files}], {partitioning})"
 
 
 def _indexed_cells(address: Path | str, new: list[str], void: list[str]) -> str:
     """Return SQL that creates lake.cells over the index and the files beside it: the cells of this moment."""
-    columns = ", ".join(f'"{name}"' for name in SCHEMAS["cells"].names)
-    indexed = quoted(_glob_escape(_full_name(address, index.INDEX)))
     others = ", ".join(map(quoted, [*new, *void])) or "''"
-    query = f"select {columns} from read_parquet({indexed}) where file not in ({others})"
+    query = f"{_select('cells', address, [index.INDEX])} where file not in ({others})"
     if new:
-        files = ", ".join(quoted(_glob_escape(_full_name(address, name))) for name in new)
-        query += f" union all select {columns} from read_parquet([{files}], hive_partitioning = false)"
+        query += f" union all {_select('cells', address, new)}"
     return f"create view lake.cells as {query}"
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from duckdb.sqltypes import DuckDBPyType
 
 from u1core.common.errors import U1Error
+from u1core.common.paths import as_text
 from u1core.lake import views
 
 _T = TypeVar("_T")
@@ -60,6 +61,9 @@ def run_query(
         U1Error: The statement would write or set something, is not exactly one, or DuckDB can't run it.
         KeyboardInterrupt: Ctrl-C; the connection serves on.
     """
+    if sql != sql.encode(errors="ignore").decode():
+        todo = "write it in UTF-8, in a locale such as LC_ALL=C.UTF-8"
+        raise U1Error("a query in UTF-8", as_text(_first_line(sql)), todo)
     try:
         statements = connection.extract_statements(sql)
         if len(statements) != 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import mmap
+import os
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
@@ -16,17 +17,29 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
 from u1core.common import atomic
 from u1core.common.errors import TakenError, U1Error
+from u1core.common.paths import as_text
 from u1core.lake.lease import Lease
 
 WORK = ".work"
 """Folder of files in the making and of unfinished state, outside every table."""
+
+_MAX_NAME, _MAX_ROOT = 255, 3000
+"""Bytes that a name may have, and a lake's root: of the 4096 of a path those below it need up to 900."""
+
+_MAX_SHOWN = 200
+
+_FORBIDDEN = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR),
+    # A file or a broken link where a folder should be; links in a circle.
+    *(errno.EEXIST, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG),
+)
 
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss")
 """Object stores by URI scheme; s3 is the one that is tested."""
@@ -38,13 +51,41 @@ def resolve_address(address: Path | str) -> Path | str:
     Example:
         >>> resolve_address("s3://bucket/lake/")
         's3://bucket/lake'
+
+    Raises:
+        U1Error: DuckDB or pyarrow could not read all that would lie there.
     """
     text = str(address)
     if isinstance(address, Path) or "://" not in text:
-        return Path(address).absolute()
+        return _readable(Path(address).absolute())
     if text.startswith("file://"):
-        return Path(urlsplit(text).path).absolute()
+        uri = urlsplit(text)
+        if uri.netloc not in ("", "localhost") or uri.query or uri.fragment:
+            todo = "write its path as it is; in a URI # is %23 and ? is %3F"
+            raise U1Error("--lake to name a folder of this machine", text, todo)
+        return _readable(Path(unquote(uri.path)).absolute())
     return text.rstrip("/")
+
+
+def _readable(folder: Path) -> Path:
+    """Return a folder's name, unless DuckDB or pyarrow would take it for another, or the system for too long.
+
+    DuckDB splits its patterns at backslashes, pyarrow takes UTF-8 alone.
+    """
+    name = os.fsencode(folder)
+    wrongs = {
+        "a backslash in it": b"\\" in name,
+        "a zero byte in it": b"\0" in name,
+        "bytes that are no UTF-8 in it": name.decode(errors="ignore").encode() != name,
+        f"{len(name)} bytes": len(name) > _MAX_ROOT
+        or any(len(part) > _MAX_NAME for part in name.split(b"/")),
+    }
+    if found := [wrong for wrong, is_so in wrongs.items() if is_so]:
+        wanted = f"--lake to name a folder in UTF-8, no backslash, at most {_MAX_NAME} bytes a name"
+        shown = as_text(str(folder))
+        got = f"{shown if len(shown) < _MAX_SHOWN else shown[:_MAX_SHOWN] + '...'}, with {found[0]}"
+        raise U1Error(wanted, got, "name another folder, or a link to this one")
+    return folder
 
 
 class Storage(ABC):
@@ -321,18 +362,23 @@ def _unreachable(address: str, error: Exception) -> U1Error:
 
 
 @contextmanager
-def writing_to(root: Path) -> Iterator[None]:
-    """Turn a full disk or a forbidden folder into one line."""
+def writing_to(root: Path, what: str = "lake") -> Iterator[None]:
+    """Turn a full disk or a forbidden folder into one line.
+
+    Args:
+        root: The folder that is written to.
+        what: Whose folder: 'lake', 'report', as the option is called.
+    """
     try:
         yield
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
             free = shutil.disk_usage(root if root.exists() else root.parent).free
             raise U1Error(
-                "room on the lake's disk",
+                f"room on the {what}'s disk",
                 f"a full one: {free / 1e6:.0f} MB free at {root}",
                 "make room and run the same command again: what is written is kept",
             ) from e
-        if e.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
-            raise U1Error(f"a writable lake at {root}", str(e), "name another folder with --lake") from e
+        if e.errno in _FORBIDDEN:
+            raise U1Error(f"a writable {what} at {root}", str(e), f"name another folder with --{what}") from e
         raise

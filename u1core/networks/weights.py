@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from u1core.catalog.entries import ModelEntry
 from u1core.catalog.models import SUFFIXES
 from u1core.common.errors import U1Error
-from u1core.common.paths import stamp
+from u1core.common.paths import at_home, stamp
 from u1core.networks.sources import registry
 from u1core.networks.sources.files import LocalFile, WeightsFile
 
@@ -119,7 +119,7 @@ def _package_file(entry: ModelEntry, distribution: str) -> Path:
 
 
 def _named_file(entry: ModelEntry, name: str, models_dir: Path | None) -> Path:
-    named = Path(name).expanduser()
+    named = at_home(name)
     if named.is_absolute():
         places = [named]
     else:
@@ -142,7 +142,7 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 def _environment_dir(name: str) -> Path | None:
-    return Path(os.environ[name]).expanduser() if os.environ.get(name) else None
+    return at_home(os.environ[name]) if os.environ.get(name) else None
 
 
 def _fault(entry: ModelEntry, path: Path) -> U1Error | None:

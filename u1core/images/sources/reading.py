@@ -12,7 +12,7 @@ from types import ModuleType
 
 from u1core.catalog.datasets import plugin_kinds
 from u1core.catalog.entries import DatasetEntry
-from u1core.common.paths import stamp
+from u1core.common.paths import at_home, stamp
 from u1core.common.progress import Progress, untold
 from u1core.images.sources import arrays, folder, phantom
 from u1core.images.sources.fetch import FETCHERS
@@ -86,9 +86,9 @@ def places_of(source: str, entry: DatasetEntry, data_dir: Path | None) -> list[P
     """
     given = entry.options.get("path") or source.partition(":")[2]
     if given:
-        return [Path(str(given)).expanduser()]
+        return [at_home(str(given))]
     if data_dir is None and os.environ.get("U1_DATA"):
-        data_dir = Path(os.environ["U1_DATA"]).expanduser()
+        data_dir = at_home(os.environ["U1_DATA"])
     return [] if data_dir is None else [data_dir / entry.id, data_dir]
 
 
