@@ -8,7 +8,9 @@ runs yet. The fork ends as an interpreter ends, so what ends with it is seen, to
 """
 
 import atexit
+import contextlib
 import gc
+import importlib
 import json
 import os
 import signal
@@ -23,10 +25,13 @@ import torch._dynamo  # noqa: F401  (shapes of batch norms bring it)
 import flows.serve
 import flows.sweep
 import flows.train  # noqa: F401
+import tasks
 import u1core.cells.search
 import u1core.networks.build
 import u1core.report.write
 import u1core.training.run  # noqa: F401
+
+_FOR_GOOD = contextlib.ExitStack()
 
 
 def serve(requests):
@@ -59,6 +64,7 @@ def become(request):
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
+    importlib.reload(tasks)  # its defaults are for whoever is started from here
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
@@ -67,7 +73,7 @@ def become(request):
     if url := os.environ.get("PREFECT_API_URL"):
         from prefect.settings import PREFECT_API_URL, temporary_settings
 
-        temporary_settings({PREFECT_API_URL: url}).__enter__()
+        _FOR_GOOD.enter_context(temporary_settings({PREFECT_API_URL: url}))
     return sys.modules["__main__"]
 
 

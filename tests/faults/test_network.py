@@ -93,7 +93,7 @@ def test_memory_that_ends_and_activations_that_are_not_finite(served, ill, tmp_p
     assert done.returncode == 1
     assert "3 cells computed, 0 found done, 1 failed" in done.stdout, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("u1: ")]
-    assert line.startswith("u1: refused on digits failed: expected memory for one image of refused")
+    assert line.startswith("u1: refused on digits failed: expected memory for two images of refused")
     with connect(tmp_path / "lake") as connection:
 
         def ask(query, **params):

@@ -63,7 +63,7 @@ def test_from_nothing_to_an_answer(u1, ask, tmp_path, pictures, weights):
     assert str(weights) in added
     added = ok(u1("catalog", "add", "folder:pics", "--size", "40"))
     assert "24 images: memory 12, query 12; 40 x 40 x 3" in added
-    assert "1 of 25 pictures: cats/broken.jpg" in added and "1 other files: cats/notes.txt" in added
+    assert "1 of 25 pictures: cats/broken.jpg" in added and "1 other files (1 .txt): cats/notes.txt" in added
 
     listed = ok(u1("catalog", "list", "regnet,mine,pics"))
     assert "2 models, 1 datasets" in listed

@@ -90,7 +90,7 @@ def test_a_run_that_fails_is_told_and_the_rest_is_kept(u1, ask):
     assert done.returncode == 1
     assert "0 runs and cells computed, 0 found done, 1 failed" in done.stdout
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("u1:")]
-    assert line.startswith("u1: onehot on digits, seed 0 failed: expected a finite loss in epoch")
+    assert line.startswith("u1: onehot on digits, seed 0 failed: expected finite answers of onehot on digits")
     assert "Traceback" not in done.stderr
     assert ask("select count(*) from training_runs") == [["0"]]
 

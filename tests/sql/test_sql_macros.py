@@ -209,10 +209,11 @@ CALLS = {
     "mean_cosine": "[1.0, x], [1.0, 0.0]",
     "flipped_sum": "[1.0, x, 4.0], 2",
     "sign_flip_p": "[1.0, x, 4.0]",
+    "size_of": "[1.0, x, 4.0]",
     "score_cosines": "[1.0, x]",
     "score_sines": "[1.0, x]",
 }
-LEAVE_NULLS_OUT = {"flipped_sum", "sign_flip_p", "exceedance_p"}
+LEAVE_NULLS_OUT = {"flipped_sum", "sign_flip_p", "size_of", "exceedance_p"}
 """Macros over lists that do so, as aggregates do."""
 WHOLE = {"benjamini_hochberg", "rows_of_current"}
 """Macros over relations."""

@@ -76,9 +76,10 @@ def prove_layers(
         except U1Error:
             raise
         except Exception as error:  # a network may fail in any way
-            if is_out_of_memory(error):
-                raise
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+            if is_out_of_memory(error):
+                todo = "free memory there, or choose another --device"
+                raise U1Error(f"memory for two images of {of} on {device}", reason, todo) from error
             todo = "correct its code, or its preprocessing"
             raise U1Error(
                 f"{of} to run on one picture 3 x {size} x {size} and on two", reason, todo

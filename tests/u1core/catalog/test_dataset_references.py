@@ -86,7 +86,7 @@ def test_torchvision_needs_no_files_yet():
         ("folder:nowhere", "expected folder:<path> to name a folder"),
         ("csv:.", "expected csv:<path> to name a file"),
         ("parquet:*.parquet", "expected parquet:<path> to name files"),
-        ("folder:~no_such_user/x", "Could not determine home directory"),
+        ("folder:~no_such_user/x", "a user with a home folder; got none for ~no_such_user/x"),
         ("torchvision:EMINST", "nearest: .*EMNIST"),
         ("torchvision:Kinetics", "'Kinetics' is not for classification: its samples are videos"),
         ("torchvision:ImageFolder", "folder:<path> reads folders of any name"),
