@@ -141,9 +141,6 @@ def _lines(
     yield f"# Sweep of {sweep.concluded_at:%Y-%m-%d %H:%M} UTC"
     yield ""
     yield f"{done.summary}. Lake: {as_markdown(str(lake.root))}"
-    if done.pictures:
-        yield "\n## Pictures\n"
-        yield from (f"- {as_markdown(line)}" for line in done.pictures)
     failed = (f"| {as_markdown(name)} | {as_markdown(error)} |" for name, error in done.failed)
     yield from _section("Failed", "| what | why |", failed)
     yield from _section(
@@ -167,6 +164,9 @@ def _lines(
         yield "- no verdict changed"
     yield "\n| claim | verdict |\n|---|---|"
     yield from (f"| {as_markdown(claim['claim'])} | {claim['verdict']} |" for claim in done.claims)
+    if done.pictures:
+        yield "\n## Pictures\n"
+        yield from (f"- {as_markdown(line)}" for line in done.pictures)
 
 
 def _section(title: str, head: str, rows: Iterable[str]) -> Iterator[str]:

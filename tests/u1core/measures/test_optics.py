@@ -47,7 +47,9 @@ def test_a_power_of_two_moves_no_angle_radius_or_share(seed, exponent):
     rng = np.random.default_rng(seed)
     activations = torch.from_numpy(rng.uniform(0.01, 1, (3, 5, 4, 6)).astype(np.float32))
     plain, scaled = reduce_layer(activations), reduce_layer(activations * 2.0**exponent)
-    within = 0 if abs(exponent) < 40 else 1e-6  # beyond, squares are summed in float64
+    # Beyond, squares are summed in float64: against float32's 2e-7 of an energy up to 5, which the fit of the
+    # Sombrero's three coefficients multiplies by a few.
+    within = 0 if abs(exponent) < 40 else 5e-6
     for name, values in plain.focus.items():
         factor = 4.0**exponent if name in IN_UNITS_OF_ENERGY else 1
         assert scaled.focus[name] == pytest.approx(values * factor, rel=within, abs=within * factor)
