@@ -10,6 +10,7 @@ from typing import Any
 
 from u1core.catalog.entries import DatasetEntry
 from u1core.catalog.fields import (
+    CLASS_NAMES,
     Field,
     field_problems,
     finite,
@@ -177,13 +178,7 @@ FIELDS = {
         read=tuple,
         write=list,
     ),
-    "class_names": Field(
-        lambda v: texts(v) and len(set(v)) == len(v) >= 2,
-        "a list of at least two different names",
-        required=False,
-        read=tuple,
-        write=list,
-    ),
+    "class_names": CLASS_NAMES,
     "label_space": Field(text, "a name", required=False),
     "fingerprint": Field(
         lambda v: matches(_SHA256)(v) and len(v) == 64, "64 lower-case hexadecimal digits", required=False

@@ -107,3 +107,13 @@ def matches(pattern: re.Pattern[str]) -> Callable[[object], bool]:
 def text(value: object) -> bool:
     """Tell whether this is a text that is not empty."""
     return isinstance(value, str) and bool(value)
+
+
+CLASS_NAMES = Field(
+    lambda v: texts(v) and len(set(v)) == len(v) >= 2,
+    "a list of at least two different names",
+    required=False,
+    read=tuple,
+    write=list,
+)
+"""Of a data set, and of a network's head: what classes are called, by index."""

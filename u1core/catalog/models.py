@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from u1core.catalog.entries import OBJECTIVES, ModelEntry, Preprocessing
-from u1core.catalog.fields import Field, matches, positive, read_fields, text, texts, told_of
+from u1core.catalog.fields import CLASS_NAMES, Field, matches, positive, read_fields, text, texts, told_of
 from u1core.catalog.schemes import schemes
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
@@ -161,13 +161,7 @@ FIELDS = {
     "bottleneck": Field(text, "one of the layers", required=False),
     "head": Field(text, "the node path of the logits", required=False),
     "label_space": Field(text, "a name, such as imagenet1k or cifar10"),
-    "class_names": Field(
-        lambda v: texts(v) and len(set(v)) == len(v) >= 2,
-        "a list of at least two different names",
-        required=False,
-        read=tuple,
-        write=list,
-    ),
+    "class_names": CLASS_NAMES,
     "objective": Field(
         _is_objective,
         "what the weights were trained by: an arm of `u1 train`; left out, onehot",
