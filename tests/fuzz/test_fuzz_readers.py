@@ -141,8 +141,9 @@ CELLS = st.one_of(
 NAMED = st.one_of(st.lists(st.one_of(words, st.just("\ud800"), st.integers()), max_size=4), words, st.none())
 
 
+UNSIGNED = st.integers(0, 2**64 - 1)
 LABELS = (
-    *(st.integers(-1, 3), st.integers(-1, 1), st.integers(-(2**63), 2**63 - 1), st.integers(0, 2**64 - 1)),
+    *(st.integers(-1, 3), st.integers(-1, 1), st.integers(-(2**63), 2**63 - 1), UNSIGNED),
     *(words, st.sampled_from(("e\u0301", "\u00e9", "cat", "")), st.binary(max_size=3), st.booleans()),
     *(st.floats(), st.sampled_from((0.0, 1.0, -1.0, float("nan"))), st.decimals(0, 3, places=1), st.none()),
     *(st.lists(st.integers(0, 2), max_size=2), st.fixed_dictionaries({"id": st.integers(0, 2)}), st.dates()),
@@ -154,9 +155,12 @@ def tables(draw):
     """A Parquet file as hubs store images, or nearly."""
     rows = draw(st.integers(0, 6))
     labels = draw(st.sampled_from(LABELS))
+    # Of whole numbers Arrow infers a signed type from the first ones, and refuses a later one beyond it.
+    type_ = pa.uint64() if labels is UNSIGNED else None
+    values = draw(st.lists(st.one_of(labels, labels, st.none()), min_size=rows, max_size=rows))
     columns = {
         "image": draw(st.lists(CELLS, min_size=rows, max_size=rows)),
-        "label": draw(st.lists(st.one_of(labels, labels, st.none()), min_size=rows, max_size=rows)),
+        "label": pa.array(values, type_),
     }
     table = pa.table(columns)
     if draw(st.booleans()):

@@ -209,6 +209,29 @@ def test_pictures_that_stay_in_their_files_keep_their_labels(tmp_path):
 # --- CSV tables and plugins ---
 
 
+def latin(*texts):
+    """Make a column of strings that are no UTF-8, as writers in Latin-1 leave them."""
+    return pa.Array.from_buffers(
+        pa.string(), len(texts), pa.array([text.encode("latin-1") for text in texts], pa.binary()).buffers()
+    )
+
+
+def test_text_that_is_no_utf_8(tmp_path):
+    """A path loses its own picture; a label or the name of a column is refused before any picture is read."""
+    content = pa.array([None if i == 1 else png(i) for i in range(10)], pa.binary())
+    paths = latin("a.png", "\xe9.png", *(f"{i}.png" for i in range(8)))
+    pictures = pa.StructArray.from_arrays([content, paths], ["bytes", "path"])
+    pq.write_table(pa.table({"image": pictures, "label": [0, 1] * 5}), tmp_path / "paths.parquet")
+    images = open_images(entry(tmp_path / "paths.parquet"), tmp_path / "cache")
+    assert [failure.image_id for failure in images.failures] == [1] and len(images) == 9
+    write(tmp_path / "labels.parquet", latin("\xe9", "a"))
+    named = write(tmp_path / "names.parquet", [0, 1])
+    named.write_bytes(named.read_bytes().replace(b"label", b"lab\xffl"))
+    for path in (tmp_path / "labels.parquet", named):
+        with pytest.raises(U1Error, match=f"{path.name}.*utf-8"):
+            open_images(entry(path), tmp_path / "cache")
+
+
 def table(path, *rows):
     path.write_text("\n".join(rows), encoding="utf-8")
     return path

@@ -49,7 +49,10 @@ class Shared(nn.Module):
 
 
 def test_only_what_nothing_else_reads_is_folded():
-    before, after, count = both(with_statistics(Shared()), ["act"])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # a draw with small outputs has larger rounding, relative to them
+        network = with_statistics(Shared())
+    before, after, count = both(network, ["act"])
     assert count == 1
     assert 0 < deviation(before, after) < 1e-5
 

@@ -39,6 +39,8 @@ from u1core.images.sources.listing import (
 from u1core.images.sources.splits import is_query_word, pick_splits, split_in
 
 _ROWS_AT_ONCE = 16
+_UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
+"""What a damaged file raises; the last where the name of a column or a value's text is no UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _inspect(path: Path, options: Mapping[str, Any], places: Sequence[Path]) -> 
             label = _label_column(schema, features, options.get("label"))
             image = _image_column(schema, options.get("image"), label)
             labels = _read_labels(file, label)
-    except (OSError, pa.ArrowException, SourceError) as error:
+    except (*_UNREADABLE, SourceError) as error:
         raise SourceError(f"{path}: {error}") from error
     names = features.get(label, {}).get("names")
     return _File(path, _split_name(path, places), image, distinct_names(names or ()), labels)
@@ -180,9 +182,9 @@ def _pictures(file: _File) -> Iterator[Picture]:
             try:
                 for batch in parquet.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=[file.image]):
                     for cell in batch.column(file.image):
-                        yield _picture(file.path, row, cell.as_py())
+                        yield _picture(file.path, row, cell)
                         row += 1
-            except (OSError, pa.ArrowException) as error:
+            except _UNREADABLE as error:
                 for lost in range(row, end):
                     yield Picture(
                         f"{file.path.name}, row {lost}", PictureError(f"row group {group}: {error}")
@@ -190,7 +192,11 @@ def _pictures(file: _File) -> Iterator[Picture]:
             row = end
 
 
-def _picture(table: Path, row: int, cell: bytes | dict[str, Any] | None) -> Picture:
+def _picture(table: Path, row: int, value: pa.Scalar) -> Picture:
+    try:
+        cell: bytes | dict[str, Any] | None = value.as_py()
+    except UnicodeDecodeError as error:
+        return Picture(f"{table.name}, row {row}", PictureError(f"a path that is no UTF-8: {error}"))
     raw, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, None)
     content: Content = PictureError("neither bytes nor a path")
     if raw is not None:
@@ -219,7 +225,7 @@ def _beside(table: Path) -> Iterator[Path]:
                     content = beside(table.parent, cell["path"] or "") if cell else None
                     if isinstance(content, Path) and content.is_file():
                         yield content
-    except (OSError, pa.ArrowException):  # reading it will say so
+    except _UNREADABLE:  # reading it will say so
         return
 
 
