@@ -109,17 +109,19 @@ def _start() -> str:
     hearing.start()
     url = f"http://127.0.0.1:{port}/api"
     try:
-        while not _answers(url):
-            if server.poll() is not None:
-                hearing.join(_END_S)
-                raise U1Error(
-                    "Prefect's embedded server to start", _reason(said), f"run `u1 doctor`, or {_OWN}"
-                )
-            if time.monotonic() > end:
-                got = f"no answer from it for {limit_s} s"
-                todo = f"raise PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, or {_OWN}"
-                raise U1Error("Prefect's embedded server to start", got, todo)
-            time.sleep(0.1)
+        # One client for every time we ask: each reads the certificates of all authorities.
+        with httpx.Client(base_url=url, timeout=5, trust_env=False) as client:
+            while not _answers(client):
+                if server.poll() is not None:
+                    hearing.join(_END_S)
+                    raise U1Error(
+                        "Prefect's embedded server to start", _reason(said), f"run `u1 doctor`, or {_OWN}"
+                    )
+                if time.monotonic() > end:
+                    got = f"no answer from it for {limit_s} s"
+                    todo = f"raise PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, or {_OWN}"
+                    raise U1Error("Prefect's embedded server to start", got, todo)
+                time.sleep(0.1)
     except BaseException:
         server.kill()
         raise
@@ -152,10 +154,10 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _answers(url: str) -> bool:
+def _answers(client: httpx.Client) -> bool:
     """Tell whether a server of this machine is up; whatever proxies there are have no part in it."""
     try:
-        return httpx.get(f"{url}/health", timeout=5, trust_env=False).is_success
+        return client.get("/health").is_success
     except httpx.HTTPError:
         return False
 

@@ -19,8 +19,12 @@ import sys
 from types import ModuleType
 
 import duckdb  # noqa: F401
+import fastapi  # noqa: F401  (Prefect brings it late, as the next three are brought)
+import graphviz  # noqa: F401
 import matplotlib.figure  # noqa: F401
+import pandas  # noqa: F401  (Arrow looks for its objects in lists)
 import torch._dynamo  # noqa: F401  (shapes of batch norms bring it)
+import torchvision  # noqa: F401
 
 import flows.serve
 import flows.sweep

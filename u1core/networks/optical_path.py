@@ -135,7 +135,7 @@ def record_on(network: nn.Module, size: int) -> list[Value]:
     Raises:
         U1Error: It cannot run on pictures (3, size, size).
     """
-    device = next((p.device for p in network.parameters()), torch.device("meta"))
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
     try:
         return record(network, torch.zeros(_BATCH, 3, size, size, device=device))
     except Exception as error:  # a network may fail in any way

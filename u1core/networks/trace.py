@@ -116,7 +116,8 @@ class Follower(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> object:
-        result = func(*args, **(kwargs or {}))
+        call = _SHAPES.get(func, func) if args and getattr(args[0], "is_meta", False) else func
+        result = call(*args, **(kwargs or {}))
         if any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves(result)):
             operation = operation_name(func)
             scope = self._active[-1][0] if self._active else ""
@@ -133,6 +134,33 @@ class Follower(TorchFunctionMode):
     def _leave(self, module: nn.Module, inputs: object, output: object) -> None:
         _, name = self._active.pop()
         self.on_module(name, inputs, output)
+
+
+def _same_shape(x: Tensor, *others: object, **named: object) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _lstm_shapes(
+    x: Tensor,
+    state: Sequence[Tensor],
+    weights: object,
+    biases: bool,
+    layers: int,
+    dropout: float,
+    train: bool,
+    both_ways: bool,
+    batch_first: bool,
+) -> tuple[Tensor, ...]:
+    """Return output and state of an LSTM; its two directions stand side by side (torch.nn.LSTM, Outputs)."""
+    width = state[0].shape[-1] * (1 + both_ways)
+    return x.new_empty((*x.shape[:-1], width)), *map(torch.empty_like, state)
+
+
+_SHAPES: dict[object, Callable[..., object]] = {
+    nn.functional.batch_norm: _same_shape,
+    torch.lstm: _lstm_shapes,
+}
+"""What torch works out on the meta device in Python, after two seconds of imports: most of the time."""
 
 
 class _Recorder(Follower):

@@ -160,3 +160,39 @@ def test_no_numbers_are_drawn_for_tensors_without_any():
     assert kept[0].mean() == pytest.approx(5.0, abs=0.1)
     torch.random.set_rng_state(state)
     assert torch.equal(kept[0], torch.empty(100).normal_(5.0, 0.1))
+
+
+class Rows(nn.Module):
+    """Reads a map's rows by an LSTM, between two normalisations."""
+
+    def __init__(self, **how):
+        super().__init__()
+        self.before, self.after = nn.BatchNorm2d(3), nn.BatchNorm1d(8)
+        self.rows = nn.LSTM(3 * 8, 5, **how)
+
+    def forward(self, x):
+        x = self.before(x).permute(0, 2, 1, 3).flatten(2)
+        out, (hidden, cell) = self.rows(x)
+        return self.after(out), hidden, cell
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"batch_first": True},
+        {"bidirectional": True, "num_layers": 2},
+        {"proj_size": 4},
+        {"proj_size": 4, "bidirectional": True, "bias": False},
+    ],
+)
+def test_shapes_without_numbers_are_those_of_numbers(how):
+    """Batch norms and LSTMs take a way of their own on the meta device."""
+    network = Rows(**how).eval()
+    computed = record(network, torch.zeros(8, 3, 8, 8))
+    followed = record(network.to("meta"), torch.zeros(8, 3, 8, 8, device="meta"))
+    seen, expected = (
+        [(v.operation, v.shape, v.inputs, v.names) for v in made] for made in (followed, computed)
+    )
+    assert seen == expected
+    assert [name for name, *_ in seen].count("lstm") == 3
