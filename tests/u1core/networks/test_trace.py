@@ -176,6 +176,7 @@ class Rows(nn.Module):
         return self.after(out), hidden, cell
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 @pytest.mark.parametrize(
     "how",
     [
