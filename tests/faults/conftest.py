@@ -5,10 +5,11 @@ import os
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
-from struck import HEAD, LINES, SWEEP, U1, Holding
+from struck import CODE, HEAD, LINES, SWEEP, U1, Holding
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -22,20 +23,17 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture
-def start(served, tmp_path):
+def start(warm, served, tmp_path):
     """Return what starts `u1` and does not wait for it; what it leaves running is killed."""
     begun = []
 
     def run(*arguments, **variables):
-        process = subprocess.Popen(
-            [*U1, *map(str, arguments)],
-            cwd=tmp_path,
-            env=served | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        where = {"cwd": tmp_path, "env": served | variables, "start_new_session": True}
+        if "LD_PRELOAD" in variables:  # which is for the start of a program, not for a fork
+            process = subprocess.Popen([*U1, *map(str, arguments)], **where, **pipes)
+        else:
+            process = warm.start(CODE, arguments, **where, **pipes)
         begun.append(process)
         return process
 
@@ -59,11 +57,18 @@ def finish(start):
 
 
 @pytest.fixture(scope="session")
-def undisturbed_lake(served, tmp_path_factory):
-    """The lake of the sweep where nothing strikes it."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    subprocess.run([*U1, *SWEEP], cwd=folder, env=served, capture_output=True, check=True, timeout=550)
-    return folder / "lake"
+def undisturbed_run(warm, served, tmp_path_factory):
+    """The sweep that nothing strikes: its lake, and the seconds it takes."""
+    folder, begin = tmp_path_factory.mktemp("undisturbed"), time.monotonic()
+    done = warm.run(CODE, SWEEP, cwd=folder, env=served)
+    assert done.returncode == 0, done.stderr
+    return folder / "lake", time.monotonic() - begin
+
+
+@pytest.fixture(scope="session")
+def undisturbed_lake(undisturbed_run):
+    """Its lake."""
+    return undisturbed_run[0]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 from u1core.lake.connect import connect
 
 SMALL_PARTS = "from u1core.cells import extract; extract.PART_IMAGES = 10"
-U1 = [sys.executable, "-c", f"{SMALL_PARTS}; from flows.cli import main; main()"]
+CODE = f"{SMALL_PARTS}; from flows.cli import main; main()"
+U1 = [sys.executable, "-c", CODE]
 SWEEP = (
     *("sweep", "--models", "cifar10_resnet20,resnet20_onehot", "--variants", "random-init"),
     *("--datasets", "digits", "--limit", "20", "--location-limit", "10", "--batch-size", "8"),
