@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from u1core.lake.connect import connect
+from u1core.lake.connect import EXPENSIVE_VIEWS, connect
 
 SMALL_PARTS = "from u1core.cells import extract; extract.PART_IMAGES = 10"
 CODE = f"{SMALL_PARTS}; from flows.cli import main; main()"
@@ -37,7 +37,7 @@ class Holding:
 
     @classmethod
     def of(cls, lake):
-        with connect(lake) as connection:
+        with connect(lake, (*ANSWERS, "cells"), frozen=EXPENSIVE_VIEWS) as connection:
 
             def ask(query):
                 return connection.sql(query).fetchall()

@@ -72,7 +72,7 @@ def test_a_lake_on_an_object_store_is_a_lake(u1, s3, store, address, environment
     local = compute_locally(tmp_path, environment)
     for name, value in s3.items():
         monkeypatch.setenv(name, value)
-    with connect(address) as there, connect(local) as here:
+    with connect(address, ()) as there, connect(local, ()) as here:
         for table in TABLES:
             query = f"select * exclude (cell_key) from lake.{table} order by all"
             assert_equal(there.sql(query).to_arrow_table(), here.sql(query).to_arrow_table())

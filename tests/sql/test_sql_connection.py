@@ -260,11 +260,11 @@ def test_a_query_needs_the_views_that_it_names(query, named):
 
 
 @pytest.mark.parametrize("view", ["claims", "theta_uncertainty", "memory_report", "records"])
-def test_a_view_brings_the_views_that_it_reads(root, view):
+def test_a_view_brings_the_views_that_it_reads(lake, root, view):
     with connect(root, views.views_named(f"from {view}")) as connection:
         columns = rows(connection, f"select * from (describe {view})")
         there = set(describe.views(connection))
-    assert columns == rows(connect(root), f"select * from (describe {view})")
+    assert columns == rows(lake.connection, f"select * from (describe {view})")
     assert view in there and len(there) < len(views.view_files())
 
 

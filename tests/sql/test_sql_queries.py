@@ -15,7 +15,7 @@ from command import ROOT, U1
 
 from u1core.cells.variants import VARIANTS
 from u1core.lake import views
-from u1core.lake.connect import connect, freeze
+from u1core.lake.connect import EXPENSIVE_VIEWS, connect
 from u1core.lake.guard import run_query
 from u1core.lake.store import Lake
 
@@ -46,9 +46,7 @@ def lake(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def connection(lake):
-    connection = connect(lake)
-    freeze(connection)
-    return connection
+    return connect(lake, frozen=EXPENSIVE_VIEWS)
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ NAMES = ("mean_dipole_x", "mean_dipole_y", "floor_image", "floor_feature")
 
 
 def test_means_and_floors_are_those_of_the_memory_split(untouched):
-    connection = connect(untouched.root)
+    connection = connect(untouched.root, ())
     stored = connection.sql(f"""
         select layer, n_memory, {", ".join(NAMES)} from lake.frames where layer <> 'mean' order by layer
     """)

@@ -125,6 +125,6 @@ def test_the_baseline_is_the_luminance_of_the_picture():
 
 
 def test_sql_knows_what_every_variant_does():
-    with connect(None) as connection:
+    with connect(None, ["variant_transforms"]) as connection:
         rows = connection.execute("select variant from variant_transforms").fetchall()
     assert {name for (name,) in rows} == set(VARIANTS)

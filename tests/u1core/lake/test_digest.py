@@ -16,7 +16,10 @@ from u1core.lake.digest import Done, conclude_sweep
 from u1core.lake.guard import run_query
 from u1core.lake.schema import SCHEMAS
 from u1core.lake.store import Lake, RunId, key_of
+from u1core.lake.views import views_named
 
+TOLD = ("figures", "drift")
+"""The views that a digest reads."""
 CLAIM = {"claim": "1. Light bends", "verdict": "holds"}
 
 
@@ -27,12 +30,12 @@ def lake(tmp_path):
 
 def conclude(lake, verdict="holds", threshold=0.1, failed=(), checks=None):
     done = Done("said", {"computed": 1}, failed, checks or {}, [CLAIM | {"verdict": verdict}])
-    with connect(lake.root) as connection:
+    with connect(lake.root, TOLD) as connection:
         return conclude_sweep(connection, lake, done, threshold)
 
 
 def ask(lake, query):
-    with connect(lake.root) as connection:
+    with connect(lake.root, views_named(query)) as connection:
         return run_query(connection, query).to_pylist()
 
 
@@ -87,7 +90,7 @@ def test_an_undefined_direction_has_no_length(lake):
         "insert into lake.sweep_figures (sweep_key, concluded_at, dataset, model, variant, plane, label, "
         "cell_key, mean_direction_rad, resultant_length) values "
     )
-    with connect(None) as connection:
+    with connect(None, ["drift"]) as connection:
         connection.execute(insert + "('a', '2026-01-01', 'd', 'm', 'original', 'image', 0, 'k1', 0.5, 0.25)")
         connection.execute(insert + "('b', '2026-01-02', 'd', 'm', 'original', 'image', 0, 'k2', null, 0)")
         ((shift,),) = connection.execute("select shift from drift").fetchall()
@@ -95,7 +98,7 @@ def test_an_undefined_direction_has_no_length(lake):
 
 
 def test_where_the_pictures_went_is_told(lake):
-    with connect(lake.root) as connection:
+    with connect(lake.root, ["cells"]) as connection:
         lines = tell_pictures(connection, ["net on cifar10", "net (hflip) on cifar10"])
         assert tell_pictures(connection, ["another on cifar10"]) == ()
     (line,) = lines
@@ -103,7 +106,7 @@ def test_where_the_pictures_went_is_told(lake):
         "cifar10: pictures found 246 = 240 rows + 1 failed + 2 unlabelled + 3 ignored (3 .txt) "
         "+ 0 not selected"
     )
-    with connect(lake.root) as connection:
+    with connect(lake.root, TOLD) as connection:
         digest = conclude_sweep(connection, lake, Done("said", {}, (), {}, [CLAIM], lines), 0.1)
     assert "## Pictures" in digest.text
     assert "240 rows + 1 failed + 2 unlabelled + 3 ignored" in digest.text
@@ -115,7 +118,7 @@ def test_cells_of_a_data_set_that_differ_have_a_line_each():
         "images_query, pictures_found, pictures_unlabelled, pictures_ignored, pictures_not_selected, "
         "pictures_repeated, ignored_kinds) values "
     )
-    with connect(None) as connection:
+    with connect(None, ["cells"]) as connection:
         for key, numbers in {
             "k1": "8, 0, 4, 8, 0, 0, 0, 4, []",
             "k2": "8, 0, 4, 8, 0, 0, 0, 4, []",
@@ -137,7 +140,7 @@ def test_cells_of_a_data_set_that_differ_have_a_line_each():
 
 
 def test_what_is_measured_by_other_schemas_has_changed():
-    with connect(None) as connection:
+    with connect(None, ["drift"]) as connection:
         for key, day, version in (("k1", 1, 4), ("k2", 2, 5)):
             connection.execute(
                 "insert into lake.cells (cell_key, dataset, model, variant, schema_version) "

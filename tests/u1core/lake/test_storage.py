@@ -256,10 +256,10 @@ def test_duckdb_reads_the_store_like_a_disk(objects, tmp_path, monkeypatch):
     answers = []
     for address in (f"{objects.address}/lake", tmp_path / "lake"):
         lake = Lake.open(address, create=True)
-        with connect(address) as connection:
+        with connect(address, ()) as connection:
             assert connection.sql("select count(*) from lake.angles").fetchall() == [(0,)]
         write_angles(lake, 0, 3)
-        with connect(address) as connection:
+        with connect(address, ()) as connection:
             before = connection.sql("select count(*) from lake.angles").fetchall()
             write_angles(lake, 1, 2)
             query = "select image_id, layer, theta_image_rad from lake.angles order by all"
@@ -272,7 +272,7 @@ def test_large_files_are_read_in_pieces(objects, monkeypatch):
     monkeypatch.setattr(remote, "_WHOLE_BYTES", 100)
     lake = Lake.open(f"{objects.address}/lake", create=True)
     write_angles(lake, 0, 5000)
-    with connect(lake.root) as connection:
+    with connect(lake.root, ()) as connection:
         assert connection.sql("select sum(image_id) from lake.angles").fetchall() == [(4999 * 2500,)]
 
 
@@ -280,7 +280,7 @@ def test_a_query_sees_nothing_of_the_store_but_the_lake(objects):
     objects.write("secret/a.parquet", b"")
     lake = Lake.open(f"{objects.address}/lake", create=True)
     write_angles(lake, 0, 1)
-    with connect(lake.root) as connection:
+    with connect(lake.root, ()) as connection:
         for name in (
             "u1lake://../secret/a.parquet",
             "u1lake://secret/a.parquet",

@@ -2,6 +2,7 @@
 
 import json
 
+import duckdb
 import pytest
 
 from u1core.lake.connect import connect
@@ -23,7 +24,9 @@ def nodes(tree):
 
 def computed(query):
     """Name what a query computes: functions, arithmetic and windows; empty where it selects and filters."""
-    (text,) = connect(None).execute("select json_serialize_sql($query::varchar)", {"query": query}).fetchone()
+    with duckdb.connect() as connection:
+        select = "select json_serialize_sql($query::varchar)"
+        (text,) = connection.execute(select, {"query": query}).fetchone()
     parsed = json.loads(text)
     assert not parsed["error"], parsed
     found = [node for node in nodes(parsed) if "class" in node]
