@@ -163,6 +163,9 @@ def _prefect(environment):
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     url = environment.get("PREFECT_API_URL")
+    if url == PREFECT_API_URL.value():  # all settings are validated again: a quarter of a second each time
+        yield
+        return
     with temporary_settings({PREFECT_API_URL: url} if url else None, restore_defaults={PREFECT_API_URL}):
         yield
 
