@@ -376,9 +376,22 @@ def _open(folder: Path, entry: DatasetEntry, data_dir: Path | None) -> Images | 
         return None
     if images.found is None and entry.kind in WHOLE_KINDS:  # cached before anybody counted
         images = replace(images, unlabelled=0, found=len(images))
+    images = _recounted(images, entry, data_dir) if entry.kind == "folder" else images
     return (
         replace(images, pictures=_in_files(images, entry, data_dir, folder)) if meta["in_files"] else images
     )
+
+
+def _recounted(images: Images, entry: DatasetEntry, data_dir: Path | None) -> Images:
+    """Count again what else lies in a folder: the name of its cache follows the pictures alone."""
+    source = next((source for source in entry.sources if source.startswith("directory")), None)
+    if source is None or images.found is None:
+        return images
+    try:
+        ignored = list_pictures(entry, places_of(source, entry, data_dir)).ignored
+    except SourceError:  # whoever needs the files will say so
+        return images
+    return replace(images, ignored=ignored, found=images.found - images.ignored.count + ignored.count)
 
 
 def _in_files(images: Images, entry: DatasetEntry, data_dir: Path | None, folder: Path) -> Pictures:
