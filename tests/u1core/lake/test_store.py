@@ -39,6 +39,12 @@ def test_a_list_of_more_numbers_than_arrow_counts_is_refused():
         list_column(np.broadcast_to(np.float32(0), (70_000, 40_000)))
 
 
+def test_a_column_that_the_table_has_not_is_refused(lake):
+    with pytest.raises(U1Error, match="columns that the table frames has; got coupling_3, z;"):
+        lake.write("frames", CELL, {**frames(2), "z": [1, 2], "coupling_3": [1, 2]})
+    assert not list(lake.root.glob("frames/**/*.parquet"))
+
+
 def test_every_column_says_what_it_is():
     assert all(c.description for columns in COLUMNS.values() for c in columns)
 
