@@ -66,8 +66,7 @@ class CellId:
     @property
     def folder(self) -> str:
         """Where its files lie below each table."""
-        names = {"dataset": self.dataset, "model": self.model, "variant": self.variant}
-        return "/".join(f"{key}={_folder_name(name)}" for key, name in names.items())
+        return f"dataset={self.dataset}/model={self.model}/variant={self.variant}"
 
     def __str__(self) -> str:
         suffix = "" if self.variant == "original" else f" ({self.variant})"
@@ -443,9 +442,7 @@ def _part_name(table: str, cell: AnyId, layer: str | None, part: int) -> str:
     return f"{table}/{cell.folder}{of_layer}/{cell.key}-{part:05d}.parquet"
 
 
-_STEERING = re.compile(
-    r"[/\\=?\0-\x1f]|%(?=[0-9a-f]{2})|^n(?=ull$)|^_(?=_hive_default_partition__$)", re.IGNORECASE
-)
+_STEERING = re.compile(r"[/\\=?\0-\x1f]|%(?=[0-9A-Fa-f]{2})|^_(?=_HIVE_DEFAULT_PARTITION__$)")
 """What readers of `key=value` folders would take for something else: networks call layers as they like."""
 
 
@@ -453,8 +450,8 @@ def _folder_name(value: str) -> str:
     """Return a value as folders are called by it: percent-encoded where need be, which every reader undoes.
 
     Example:
-        >>> [_folder_name(name) for name in ("layer4.1", "a/b", "50%", "%41", "null", "nullify")]
-        ['layer4.1', 'a%2Fb', '50%', '%2541', '%6Eull', 'nullify']
+        >>> [_folder_name(name) for name in ("layer4.1", "a/b", "50%", "50%41")]
+        ['layer4.1', 'a%2Fb', '50%', '50%2541']
     """
     return _STEERING.sub(lambda found: f"%{ord(found[0]):02X}", value)
 
