@@ -60,6 +60,17 @@ def test_a_failing_write_leaves_no_trace(lake, monkeypatch):
     assert not list(lake.work(CELL).iterdir())
 
 
+@pytest.mark.parametrize(("number", "limit"), [(errno.EFBIG, "ulimit -f"), (errno.EMFILE, "ulimit -n")])
+def test_a_limit_of_the_process_is_named(lake, monkeypatch, number, limit):
+    def limited(*args, **kwargs):
+        raise OSError(number, "no more")
+
+    monkeypatch.setattr(store.pq, "write_table", limited)
+    with pytest.raises(U1Error, match=f"raise `{limit}` and run the same command again"):
+        lake.write("frames", CELL, frames(2))
+    assert not list(lake.root.glob("frames/**/*.parquet"))
+
+
 def test_commit_drops_the_unfinished_state_and_select_makes_current(lake):
     lake.save_state(CELL, "part-00000.npz", b"x")
     lake.commit(CELL, {"status": "done"})
