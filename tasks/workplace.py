@@ -6,6 +6,7 @@ import functools
 import queue
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -145,7 +146,8 @@ class OnDask:
         call = functools.partial(_sent, step)
         call = functools.partial(within, self._limit_s, call) if self._limit_s else call
         for attempt in range(_ATTEMPTS):
-            future = self._client.submit(call, job, pure=False, resources=dict(resources), priority=priority)
+            key = f"{step.__name__}-{uuid.uuid4().hex}"  # by which Dask's pages call it
+            future = self._client.submit(call, job, key=key, resources=dict(resources), priority=priority)
             try:
                 return future.result()
             except KilledWorker as e:
