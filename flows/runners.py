@@ -78,8 +78,10 @@ def _client(where: Where, device: str, stack: ExitStack) -> Iterator[Client]:
     import dask
     from distributed import Client
 
-    # A cell that killed two workers would kill the third.
-    stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 1}))
+    # A cell that killed two workers would kill the third. And a worker that is paused at 80 % of its memory
+    # stays so where a library holds that: cells would wait for ever. At 95 % it is ended, which is told.
+    settings = {"distributed.scheduler.allowed-failures": 1, "distributed.worker.memory.pause": False}
+    stack.enter_context(dask.config.set(settings))
     if where.dask_address:
         target: Any = where.dask_address
     elif where.cluster:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -30,6 +31,9 @@ from u1core.common.errors import U1Error
 
 _EMBEDDED = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 """What Prefect sets for a server that is one process's own."""
+
+_OPEN_FILES = 128
+"""A server that may open no more connections lets those who ask wait for ever."""
 
 _END_S = 10.0
 _SAID_LINES = 50
@@ -132,8 +136,12 @@ def check_embedded() -> None:
     """See to what would keep an embedded server from starting, or from being heard.
 
     Raises:
-        U1Error: Nothing can be written in Prefect's home, or variables name proxies that can't be read.
+        U1Error: Nothing can be written in Prefect's home, variables name proxies that can't be read, or too
+            few files may be open at once.
     """
+    may_be_open, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= may_be_open < _OPEN_FILES:
+        raise U1Error(f"{_OPEN_FILES} files that may be open at once", f"{may_be_open}", "raise `ulimit -n`")
     try:
         httpx.Client().close()
     except _NO_ANSWER as e:

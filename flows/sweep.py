@@ -96,8 +96,8 @@ def sweep(options: Options) -> Result:
     """Run a sweep. A failed cell is an ending, never an exception."""
     request = Request.of(options)
     check_scheduler(options)
+    Lake.open(request.places.lake, create=True)  # first: the report may lie in the new lake's folder
     report_file(options.report)
-    Lake.open(request.places.lake, create=True)
     return run_to_result(run_sweep, options, cells_at_once(options, request.runtime.device))
 
 

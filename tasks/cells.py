@@ -18,10 +18,10 @@ from u1core.common.text import harmless
 
 
 def worth_retrying(task: Task[Any, Any], run: TaskRun, state: State[Any]) -> bool:
-    """Retry what a second try can mend; a user's mistake stays one."""
+    """Retry what a second try can mend; a user's mistake stays one, and so does code that calls itself."""
     try:
         state.result()
-    except U1Error:
+    except (U1Error, RecursionError):
         return False
     except Exception:
         return True

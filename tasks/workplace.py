@@ -6,6 +6,7 @@ import functools
 import queue
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -142,9 +143,11 @@ class OnDask:
         from distributed import KilledWorker
         from distributed.client import FutureCancelledError
 
-        call = functools.partial(within, self._limit_s, step) if self._limit_s else step
+        call = functools.partial(_sent, step)
+        call = functools.partial(within, self._limit_s, call) if self._limit_s else call
         for attempt in range(_ATTEMPTS):
-            future = self._client.submit(call, job, pure=False, resources=dict(resources), priority=priority)
+            key = f"{step.__name__}-{uuid.uuid4().hex}"  # by which Dask's pages call it
+            future = self._client.submit(call, job, key=key, resources=dict(resources), priority=priority)
             try:
                 return future.result()
             except KilledWorker as e:
@@ -161,6 +164,20 @@ class OnDask:
             finally:
                 future.release()
         raise AssertionError("unreachable")
+
+
+def _sent(step: Callable[[Job], T], job: Job) -> T:
+    """Run a step in a Dask worker, so that its error reaches the sweep as it is.
+
+    Dask sends an error with its causes and their tracebacks; those of code that called itself without end are
+    too deep for that, and an Exception with the error's text would come, to be tried again.
+    """
+    try:
+        return step(job)
+    except (U1Error, RecursionError) as e:
+        error = e.with_traceback(None)
+    error.__cause__ = error.__context__ = None
+    raise error
 
 
 def _late(job: Job, limit_s: float | None) -> U1Error:

@@ -15,7 +15,7 @@ from u1core.images.sources import Listing, Picture, SourceError
 
 
 def read(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
-    """List the pictures of the first .npz file among the places."""
+    """List all pictures of the first .npz file among the places: nobody else can count them."""
     file = next((place for place in places if place.is_file()), None)
     if file is None:
         raise SourceError(f"no .npz file at {' or '.join(map(str, places)) or 'options.path'}")

@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 import tasks  # noqa: F401  (before Prefect)
+from flows import sweep
 from flows.cli import sweep as commands
 from flows.cli.app import app
 from flows.cli.arguments import arguments_of
@@ -173,3 +174,11 @@ def test_a_training_is_by_the_recipe_that_runs_have_by_default():
 def test_weights_that_are_none_are_refused(weight):
     with pytest.raises(U1Error, match="--weight"):
         TrainOptions("digits", weight=weight)
+
+
+def test_the_report_may_lie_in_the_folder_of_a_new_lake(monkeypatch, tmp_path):
+    monkeypatch.setattr(sweep, "run_to_result", lambda flow, options, threads: "ran")
+    options = Options(
+        models="pixels", datasets="digits", lake=str(tmp_path / "out"), report=tmp_path / "out/report"
+    )
+    assert sweep.sweep(options) == "ran"

@@ -162,6 +162,17 @@ def test_a_proxy_that_cannot_be_read_is_one_line(monkeypatch, proxy):
 
 
 @pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize("files", [64, 128, server.resource.RLIM_INFINITY])
+def test_a_limit_of_open_files_that_no_server_can_serve_with_is_one_line(monkeypatch, tmp_path, files):
+    monkeypatch.setattr(server, "PREFECT_HOME", SimpleNamespace(value=lambda: tmp_path))
+    monkeypatch.setattr(server.resource, "getrlimit", lambda which: (files, files))
+    if files != 64:
+        return server.check_embedded()
+    with pytest.raises(U1Error, match="128 files that may be open at once; got 64; raise `ulimit -n`"):
+        server.check_embedded()
+
+
+@pytest.mark.usefixtures("no_proxies")
 def test_a_home_that_cannot_be_written_is_one_line(monkeypatch, tmp_path):
     def set_home(home):
         monkeypatch.setattr(server, "PREFECT_HOME", SimpleNamespace(value=lambda: home))

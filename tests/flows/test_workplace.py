@@ -6,14 +6,17 @@ import itertools
 import threading
 import time
 
+import dask
 import pytest
+from distributed.core import error_message
+from distributed.protocol import pickle
 from rich.console import Console
 
 from flows import clusters, runners
 from flows.cli.arguments import parse_pairs
 from flows.cli.board import Board
 from flows.options import Options, Where
-from tasks import events, steps
+from tasks import cells, events, steps, workplace
 from tasks.events import Announced, Ended, Moved
 from tasks.workplace import Here
 from u1core.common.errors import U1Error
@@ -193,3 +196,49 @@ def test_the_board_follows_the_events():
     assert bars() == {"[bold]sweep[/]": (150, 150)}
     assert "done: a, 100 images" in screen.getvalue()
     assert "failed: b, 50 images" in screen.getvalue()
+
+
+def without_end(job):
+    return without_end(job)
+
+
+def refused_without_end(job):
+    try:
+        without_end(job)
+    except RecursionError as e:
+        raise U1Error("code that ends", "RecursionError", "correct it") from e
+
+
+def as_dask_sends_it(step, *arguments):
+    """Return the error of a step as it arrives from a worker."""
+    try:
+        step(*arguments)
+    except Exception as e:
+        return pickle.loads(error_message(e)["exception"].data)
+
+
+@pytest.mark.parametrize(("step", "type_"), [(without_end, RecursionError), (refused_without_end, U1Error)])
+def test_the_error_of_code_that_calls_itself_without_end_arrives_and_is_not_tried_again(step, type_):
+    assert type(as_dask_sends_it(step, Job("a"))) is Exception  # too deep: Dask sends its text
+    arrived = as_dask_sends_it(workplace._sent, step, Job("a"))
+    assert type(arrived) is type_ and arrived.__cause__ is None
+
+    class Ended:
+        def result(self):
+            raise arrived
+
+    assert not cells.worth_retrying(None, None, Ended())
+
+
+def test_a_worker_is_never_paused_for_good(monkeypatch):
+    """Memory that torch keeps is not given back: a paused worker would get no cell any more, and all wait."""
+    seen = []
+
+    def start(name, options):
+        seen.append([dask.config.get(f"distributed.worker.memory.{what}") for what in ("pause", "terminate")])
+        raise U1Error("a cluster", name, "start one")
+
+    monkeypatch.setattr(runners, "named_cluster", start)
+    with pytest.raises(U1Error), runners.workplace(Where("dask", cluster="mine"), "cpu"):
+        pass
+    assert seen == [[False, 0.95]]

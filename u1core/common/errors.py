@@ -1,8 +1,12 @@
 """The errors that a user can mend."""
 
+import errno
 from collections.abc import Sequence
 
 from u1core.common.text import harmless
+
+LIMITS = {errno.EMFILE: "ulimit -n", errno.EFBIG: "ulimit -f"}
+"""By error of the system: the limit of this process that it tells of, as a shell calls it."""
 
 
 class U1Error(Exception):

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from u1core.catalog.datasets import WHOLE_KINDS
 from u1core.catalog.entries import DatasetEntry, Preprocessing
 from u1core.common import atomic
-from u1core.common.errors import U1Error
+from u1core.common.errors import LIMITS, U1Error
 from u1core.common.paths import at_home
 from u1core.common.progress import Progress, untold
 from u1core.common.text import printable
@@ -159,17 +159,21 @@ def open_images(
             decoded = _first_source(entry, data_dir, Path(scratch), notify, progress)
             _publish(_write(decoded, entry, Path(scratch) / "ready"), folder, entry)
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        got = f"{cache}: {error.strerror or error}"
-        raise U1Error(
-            f"a cache with room for {entry.id}" if full else "a cache that can be written",
-            got,
-            "free space there, or set U1_CACHE to another folder",
-        ) from error
+        raise _not_written(entry, cache, error) from error
     images = _open(folder, entry, data_dir)
     if images is None:
         raise U1Error("the cache to stay as it was written", str(folder), "run it again")
     return images
+
+
+def _not_written(entry: DatasetEntry, cache: Path, error: OSError) -> U1Error:
+    """Say why a cache could not be written, with the remedy of that."""
+    wanted, todo = "a cache that can be written", "set U1_CACHE to another folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, None):  # numpy counts what it could write, and no more
+        wanted, todo = f"a cache with room for {entry.id}", f"free space there, or {todo}"
+    elif error.errno in LIMITS:
+        todo = f"raise `{LIMITS[error.errno]}`"
+    return U1Error(wanted, f"{cache}: {error.strerror or error}", todo)
 
 
 def find_cached(entry: DatasetEntry, cache: Path, data_dir: Path | None = None) -> Images | None:
@@ -376,9 +380,22 @@ def _open(folder: Path, entry: DatasetEntry, data_dir: Path | None) -> Images | 
         return None
     if images.found is None and entry.kind in WHOLE_KINDS:  # cached before anybody counted
         images = replace(images, unlabelled=0, found=len(images))
+    images = _recounted(images, entry, data_dir) if entry.kind == "folder" else images
     return (
         replace(images, pictures=_in_files(images, entry, data_dir, folder)) if meta["in_files"] else images
     )
+
+
+def _recounted(images: Images, entry: DatasetEntry, data_dir: Path | None) -> Images:
+    """Count again what else lies in a folder: the name of its cache follows the pictures alone."""
+    source = next((source for source in entry.sources if source.startswith("directory")), None)
+    if source is None or images.found is None:
+        return images
+    try:
+        ignored = list_pictures(entry, places_of(source, entry, data_dir)).ignored
+    except SourceError:  # whoever needs the files will say so
+        return images
+    return replace(images, ignored=ignored, found=images.found - images.ignored.count + ignored.count)
 
 
 def _in_files(images: Images, entry: DatasetEntry, data_dir: Path | None, folder: Path) -> Pictures:

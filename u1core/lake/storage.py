@@ -23,7 +23,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from u1core.common import atomic
-from u1core.common.errors import TakenError, U1Error
+from u1core.common.errors import LIMITS, TakenError, U1Error
 from u1core.common.paths import as_text
 from u1core.lake.lease import Lease
 
@@ -379,6 +379,9 @@ def writing_to(root: Path, what: str = "lake") -> Iterator[None]:
                 f"a full one: {free / 1e6:.0f} MB free at {root}",
                 "make room and run the same command again: what is written is kept",
             ) from e
+        if e.errno in LIMITS:
+            todo = f"raise `{LIMITS[e.errno]}` and run the same command again: what is written is kept"
+            raise U1Error(f"to be let write the {what} at {root}", os.strerror(e.errno), todo) from e
         if e.errno in _FORBIDDEN:
             raise U1Error(f"a writable {what} at {root}", str(e), f"name another folder with --{what}") from e
         raise

@@ -249,6 +249,9 @@ class Lake:
                 NaN becomes null. Columns left out are null.
             layer: Folder of one layer, or None for a table that is not split by layer.
             part: Number of the part.
+
+        Raises:
+            U1Error: The table has no such column.
         """
         rows = len(next(iter(columns.values())))
         keys: dict[str, Any] = {**cell.columns, **({"layer": layer} if layer is not None else {})}
@@ -392,9 +395,12 @@ def encode(table: str, columns: Mapping[str, Any], rows: int) -> bytes:
 
 
 def _write(table: str, columns: Mapping[str, Any], rows: int, to: Path | pa.NativeFile) -> None:
-    arrays = [_array(columns.get(f.name), f.type, rows) for f in SCHEMAS[table]]
-    data = pa.Table.from_arrays(arrays, schema=SCHEMAS[table])
-    pq.write_table(data, to, **_encoding(data.schema))
+    schema = SCHEMAS[table]
+    if unknown := columns.keys() - set(schema.names):
+        todo = "declare them in u1core/lake/schema.py, or leave them out"
+        raise U1Error(f"columns that the table {table} has", ", ".join(sorted(unknown)), todo)
+    arrays = [_array(columns.get(f.name), f.type, rows) for f in schema]
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), to, **_encoding(schema))
 
 
 def _selected(rows: Mapping[str, Mapping[str, Any]]) -> list[datetime]:
@@ -432,7 +438,22 @@ def sha256_of(storage: Storage, name: str) -> tuple[int, str]:
 
 def _part_name(table: str, cell: AnyId, layer: str | None, part: int) -> str:
     """Return where a part lies, below the lake's root."""
-    return f"{table}/{cell.folder}{'' if layer is None else f'/layer={layer}'}/{cell.key}-{part:05d}.parquet"
+    of_layer = "" if layer is None else f"/layer={_folder_name(layer)}"
+    return f"{table}/{cell.folder}{of_layer}/{cell.key}-{part:05d}.parquet"
+
+
+_STEERING = re.compile(r"[/\\=?\0-\x1f]|%(?=[0-9A-Fa-f]{2})|^_(?=_HIVE_DEFAULT_PARTITION__$)")
+"""What readers of `key=value` folders would take for something else: networks call layers as they like."""
+
+
+def _folder_name(value: str) -> str:
+    """Return a value as folders are called by it: percent-encoded where need be, which every reader undoes.
+
+    Example:
+        >>> [_folder_name(name) for name in ("layer4.1", "a/b", "50%", "50%41")]
+        ['layer4.1', 'a%2Fb', '50%', '50%2541']
+    """
+    return _STEERING.sub(lambda found: f"%{ord(found[0]):02X}", value)
 
 
 def _work(cell: AnyId) -> str:

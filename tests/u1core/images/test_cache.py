@@ -456,17 +456,28 @@ def test_two_at_once(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def raising(error):
+    def save(*args):
+        raise error
+
+    return save
+
+
 def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(U1Error, match="cache that can be written"):
         open_images(DIGITS, tmp_path / "file")
 
-    def full(*args):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(cache.np, "save", full)
-    with pytest.raises(U1Error, match=r"room for digits.*No space left"):
-        open_images(DIGITS, tmp_path / "cache")
+    told = {
+        OSError(28, "No space left on device"): "room for digits.*No space left.*free space there",
+        OSError("115008 requested and 65408 written"): "room for digits.*65408 written; free space there",
+        OSError(24, "Too many open files"): "Too many open files; raise `ulimit -n`$",
+        OSError(30, "Read-only file system"): "can be written; got .*Read-only file system; set U1_CACHE",
+    }
+    for error, line in told.items():
+        monkeypatch.setattr(cache.np, "save", raising(error))
+        with pytest.raises(U1Error, match=line):
+            open_images(DIGITS, tmp_path / "cache")
 
 
 def test_default_cache(monkeypatch):

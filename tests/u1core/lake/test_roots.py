@@ -71,6 +71,27 @@ def test_a_lake_gives_the_same_answers_wherever_it_lies(folder, names, is_link):
     assert set(Lake.open(root).cells()) == {"k1", "k2"}
 
 
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(layer=st.text(min_size=1, max_size=3) | NAMES, model=st.sampled_from(["net", "null", "NULL", "nulls"]))
+@example(layer="blocks/0", model="net")
+@example(layer="50%41", model="net")
+@example(layer="__HIVE_DEFAULT_PARTITION__", model="null")
+@example(layer="Null", model="NULL")
+def test_a_layer_is_called_what_its_network_calls_it(folder, layer, model):
+    """Names of modules are free: `nn.ModuleDict({"a/b": ..., "50%41": ...})`."""
+    root, cell = Path(tempfile.mkdtemp(dir=folder)), CellId("k1", "digits", model, "original")
+    lake = Lake.open(root, create=True)
+    names = sorted({layer, "conv.1", f"{layer}/2"})
+    for number, name in enumerate(names):
+        lake.write("records", cell, {"image_id": [number]}, layer=name)
+        assert lake.parts("records", cell, layer=name) == [0]
+    lake.commit(cell, {"status": "done"})
+    assert sorted(asked(root, ASKED)) == [
+        (*cell.columns.values(), name, number) for number, name in enumerate(names)
+    ]
+    assert asked(root, f"select count(*) from records where model = '{model}'") == [(len(names),)]
+
+
 @pytest.mark.parametrize("above", ["plain", "dataset=foo/model=vgg"])
 def test_the_index_of_cells_is_read_by_its_columns(tmp_path, monkeypatch, above):
     monkeypatch.setattr(index, "_NEW_FILES", 2)

@@ -39,6 +39,12 @@ def test_a_list_of_more_numbers_than_arrow_counts_is_refused():
         list_column(np.broadcast_to(np.float32(0), (70_000, 40_000)))
 
 
+def test_a_column_that_the_table_has_not_is_refused(lake):
+    with pytest.raises(U1Error, match="columns that the table frames has; got coupling_3, z;"):
+        lake.write("frames", CELL, {**frames(2), "z": [1, 2], "coupling_3": [1, 2]})
+    assert not list(lake.root.glob("frames/**/*.parquet"))
+
+
 def test_every_column_says_what_it_is():
     assert all(c.description for columns in COLUMNS.values() for c in columns)
 
@@ -52,6 +58,17 @@ def test_a_failing_write_leaves_no_trace(lake, monkeypatch):
         lake.write("frames", CELL, frames(2))
     assert not list(lake.root.glob("frames/**/*.parquet"))
     assert not list(lake.work(CELL).iterdir())
+
+
+@pytest.mark.parametrize(("number", "limit"), [(errno.EFBIG, "ulimit -f"), (errno.EMFILE, "ulimit -n")])
+def test_a_limit_of_the_process_is_named(lake, monkeypatch, number, limit):
+    def limited(*args, **kwargs):
+        raise OSError(number, "no more")
+
+    monkeypatch.setattr(store.pq, "write_table", limited)
+    with pytest.raises(U1Error, match=f"raise `{limit}` and run the same command again"):
+        lake.write("frames", CELL, frames(2))
+    assert not list(lake.root.glob("frames/**/*.parquet"))
 
 
 def test_commit_drops_the_unfinished_state_and_select_makes_current(lake):

@@ -15,6 +15,7 @@ from u1core.catalog.entries import DatasetEntry
 from u1core.common.paths import at_home, stamp
 from u1core.common.progress import Progress, untold
 from u1core.images.sources import arrays, folder, phantom
+from u1core.images.sources.counts import check_count
 from u1core.images.sources.fetch import FETCHERS
 from u1core.images.sources.index import index_listing
 from u1core.images.sources.labels import distinct_names
@@ -30,6 +31,8 @@ DECODING = 4
 decoded ones are then not used again."""
 
 Reader = Callable[[DatasetEntry, Sequence[Path]], Listing]
+"""What a plugin gives, too. Of a folder or a table what is there is counted again beside the reader; what a
+plugin reads nobody else can count: each picture that it finds must be in its `Listing`, or in `ignored`."""
 
 _MODULES = {"folder": "folder", "parquet": "parquet", "csv": "csv_table", "torchvision": "official"}
 """By kind: the module here whose `read` lists the pictures; imported when it is asked for."""
@@ -96,16 +99,17 @@ def list_pictures(entry: DatasetEntry, places: Sequence[Path]) -> Listing:
     """List a data set's labelled pictures, and what else lies there; decodes nothing.
 
     Raises:
-        SourceError: The pictures are not there, or the reader failed.
+        SourceError: The pictures are not there, the reader failed, or it found fewer or more than there are.
     """
     try:
         listing = _reader(entry.kind)(entry, places)
+        if not isinstance(listing, Listing):
+            raise SourceError(f"the reader of {entry.kind} gave a {type(listing).__name__}, not a Listing")
+        check_count(listing, entry, places)
     except SourceError:
         raise
     except Exception as error:  # of a plugin, or of files damaged in a way no reader foresaw
         raise SourceError(f"the reader of {entry.kind}: {type(error).__name__}: {error}") from error
-    if not isinstance(listing, Listing):
-        raise SourceError(f"the reader of {entry.kind} gave a {type(listing).__name__}, not a Listing")
     labels, classes = listing.labels, len(listing.class_names)
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         raise SourceError(f"labels {labels.min()} to {labels.max()}, but {classes} class names")
