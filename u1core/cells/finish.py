@@ -16,6 +16,7 @@ import torch
 
 from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
+from u1core.cells.summaries import write_summaries
 from u1core.common.clock import PHASES
 from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime
@@ -169,6 +170,7 @@ def commit(opened: OpenCell, sums: PartSums, located: Mapping[str, int], runtime
     Raises:
         U1Error: Not every picture that was found is accounted for.
     """
+    write_summaries(opened)
     opened.write_failures(opened.images.failures, DECODING_PART)
     counts = {f"location_{split}": count for split, count in located.items()}
     row = _identity_row(opened.cell) | _result_row(opened, sums, runtime) | counts
