@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flows.options import Options, Precision
+from flows.options import Memory, Options, Precision
 from u1core.lake.store import CellId, Lake
 
 
@@ -16,10 +16,15 @@ def failed_sweeps(options: Options, models: str, datasets: str) -> list[Options]
         models: Names to find the models by; empty for the ids of those that failed.
         datasets: The same of datasets.
     """
-    groups: dict[tuple[int | None, int, Precision], list[dict[str, str]]] = {}
+    groups: dict[tuple[int | None, int, Memory, Precision], list[dict[str, str]]] = {}
     for row in Lake.open(options.lake).cells().values():
         if row["status"] == "failed":
-            asked = row["image_limit"], row["location_limit"] or 0, row["precision"]
+            asked = (
+                row["image_limit"],
+                row["location_limit"] or 0,
+                row.get("memory") or "official",
+                row["precision"],
+            )
             groups.setdefault(asked, []).append(row)
     return [
         replace(
@@ -29,10 +34,11 @@ def failed_sweeps(options: Options, models: str, datasets: str) -> list[Options]
             variants=_joined(rows, "variant"),
             limit=limit,
             location_limit=location_limit,
+            memory=memory,
             precision=precision,
             only=[_name(row) for row in rows],
         )
-        for (limit, location_limit, precision), rows in groups.items()
+        for (limit, location_limit, memory, precision), rows in groups.items()
     ]
 
 

@@ -223,6 +223,7 @@ def _identity_row(cell: Cell) -> dict[str, Any]:
         "dataset_fingerprint": cell.fingerprint,
         "image_limit": cell.limit,
         "location_limit": cell.location_limit,
+        "memory": cell.memory,
         "precision": cell.precision,
         "schema_version": SCHEMA_VERSION,
         "u1sweep_version": version("u1sweep"),

@@ -74,9 +74,9 @@ def _add_accounts(lake: Lake) -> int:
     return complete_columns(lake, "cells")
 
 
-def _nothing(_: Lake) -> int:
-    """6 to 7: tables are new, which cells of before do without."""
-    return 0
+def _add_summaries(lake: Lake) -> int:
+    """6 to 7: `cells` says whose images the memory is; tables are new, which cells of before do without."""
+    return complete_columns(lake, "cells")
 
 
 def complete_columns(lake: Lake, table: str) -> int:
@@ -126,6 +126,6 @@ _STEPS: dict[int, Callable[[Lake], int]] = {
     3: _add_objectives,
     4: _add_checksums,
     5: _add_accounts,
-    6: _nothing,
+    6: _add_summaries,
 }
 """By the version that each starts from."""

@@ -100,6 +100,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column(
             "location_limit", _int, "images", "class-balanced images per split asked for the location memory"
         ),
+        _column(
+            "memory",
+            _text,
+            "",
+            "'official', or 'held-out': half of the query split, the memory split left alone; null: official",
+        ),
         _column("location_memory", _int, "images", "memory images of the location memory"),
         _column("location_query", _int, "images", "query images of the location memory"),
         _column("images_memory", _int, "images", "images selected in the memory split"),

@@ -24,11 +24,29 @@ WIDTHS = np.geomspace(0.05, 20.0, 400)
 """Standard deviations that are tried for a Gaussian, in half images: finer than a pixel of 40 to flat."""
 
 
-def half_of(image_id: np.ndarray) -> np.ndarray:
-    """Return the half, 0 or 1, that each image belongs to: a hash of its id, so alike in every cell.
+def mixed(number: np.ndarray) -> np.ndarray:
+    """Return a hash of each whole number, (B,) uint64, the same everywhere.
 
     The mixing of splitmix64 (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195): neighbouring ids, of
     which data sets make classes and films, fall independently.
+
+    Args:
+        number: (B,), at least 0.
+
+    Example:
+        >>> hex(mixed(np.array([0]))[0])  # the generator's first number from seed 0
+        '0xe220a8397b1dcdaf'
+    """
+    with np.errstate(over="ignore"):
+        z = number.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    found: np.ndarray = z ^ (z >> np.uint64(31))
+    return found
+
+
+def half_of(image_id: np.ndarray) -> np.ndarray:
+    """Return the half, 0 or 1, that each image belongs to: a hash of its id, so alike in every cell.
 
     Args:
         image_id: (B,), at least 0.
@@ -37,11 +55,7 @@ def half_of(image_id: np.ndarray) -> np.ndarray:
         >>> half_of(np.arange(8)).tolist()
         [1, 1, 0, 1, 0, 0, 0, 1]
     """
-    with np.errstate(over="ignore"):
-        z = image_id.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    half: np.ndarray = ((z ^ (z >> np.uint64(31))) & np.uint64(1)).astype(np.int64)
+    half: np.ndarray = (mixed(image_id) & np.uint64(1)).astype(np.int64)
     return half
 
 
