@@ -162,6 +162,30 @@ create macro exceedance_p(null_values, seen) as
             ) / (1 + len(null_values))
     end;
 
+-- The smallest p that so many draws among so many orders can give: what was
+-- seen counts as one of the draws, and as many of them are it as chance has it.
+-- Example: smallest_p(9999, 24) = 1 / 24
+create macro smallest_p(draws, orders) as
+    case
+        when draws >= 0 and orders >= 1
+            then greatest(1.0 / (1 + draws), 1.0 / orders)
+    end;
+
+-- A permutation p, to be compared with a level: null where the smallest p that
+-- could have come lies above the level, or the draws are too few to tell p from
+-- it: at p = level the standard error of p is a tenth of it from 100 / level - 1
+-- draws on, 9,999 for 0.01.
+-- Example: resolved_p(0.004, 999, 0.001, 0.01) is null
+create macro resolved_p(p, draws, smallest, level) as
+    case
+        when p <= 'infinity'::double
+            and level > 0
+            and level < 1
+            and smallest <= level
+            and draws >= round(100 / level) - 1
+            then p
+    end;
+
 -- The rows of a relation with q (Benjamini & Hochberg 1995): the smallest
 -- p m / rank at this p or above, m and ranks over all rows with a p. NaN is
 -- none.

@@ -159,3 +159,14 @@ def test_class_agreement_q_is_adjusted_over_the_view(lake):
     rows = lake.rows("select rayleigh_p, rayleigh_q from class_agreement order by label")
     expected = stats.false_discovery_control([row["rayleigh_p"] for row in rows])
     assert [row["rayleigh_q"] for row in rows] == pytest.approx(expected.tolist())
+
+
+@pytest.mark.parametrize(("classes", "orders"), [(2, 2), (3, 6), (5, 120)])
+def test_the_smallest_p_is_that_of_the_orders_and_perfect_agreement_reaches_it(lake, classes, orders):
+    for model in ("a", "b"):
+        lean(lake, lake.cell(model, model=model), LEANINGS[:classes])
+    row = lake.row("select agreement, permutations, permutation_p, smallest_p from model_agreement")
+    assert (row["agreement"], row["permutations"]) == (pytest.approx(1), 9999)
+    assert row["smallest_p"] == 1 / orders
+    # The order that was seen is drawn as often as any: four standard errors.
+    assert row["permutation_p"] == pytest.approx(1 / orders, abs=4 * math.sqrt(1 / orders / 9999) + 1e-4)

@@ -130,6 +130,22 @@ def test_wilson_interval_without_trials_is_null(scalar):
     assert scalar("wilson_high(null, 3)") is None
 
 
+@pytest.mark.parametrize(
+    ("p", "draws", "smallest", "level", "told"),
+    [
+        (0.004, 9999, 0.0001, 0.01, 0.004),
+        (0.004, 9998, 0.0001, 0.01, None),  # its standard error is more than a tenth of the level
+        (0.004, 1999, 0.0005, 0.05, 0.004),
+        (1 / 6, 9999, 1 / 6, 0.01, None),  # three classes have six orders: they can't say
+        (0.3, 9999, 0.0001, 0.01, 0.3),
+        (None, 9999, 0.0001, 0.01, None),
+    ],
+)
+def test_a_p_is_told_where_the_draws_can_resolve_the_level(scalar, p, draws, smallest, level, told):
+    given = {"p": p, "draws": draws, "smallest": smallest, "level": level}
+    assert scalar("resolved_p($p::double, $draws, $smallest, $level)", **given) == told
+
+
 def test_label_permutations_are_permutations_and_stay_the_same(scalar):
     orders = [scalar("label_permutation(5, $s)", s=seed) for seed in range(1, 201)]
     assert all(sorted(order) == [1, 2, 3, 4, 5] for order in orders)
@@ -192,6 +208,8 @@ CALLS = {
     "chi2_sf_even": "2.0, 4",
     "tie_share": "3, 24",
     "mww_tail_is_trusted": "100, 20, 0.0",
+    "smallest_p": "9999, 24",
+    "resolved_p": "0.004, 9999, 0.0001, 0.01",
     "mww_null_mean": "12, 3, 0.0",
     "mww_null_variance": "12, 3, 0.75",
     "mww_ceiling": "[1.0, 4.0], 5",

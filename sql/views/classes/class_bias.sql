@@ -22,7 +22,10 @@
 --   image; effect_se: its standard error: the jackknife over images at fixed
 --   ranks, less what it counts twice, and at least that of label permutations,
 --   null where effect_corrected is and with two images; mww_chi2_p: upper tail of
---   chi-square at W, null where W is; mww_permutation_p: (1 + label
+--   chi-square at W, null where W is; mww_permutations: label permutations
+--   drawn, null where mww_permutation_p is; mww_smallest_p: the
+--   mww_permutation_p of the largest W that was drawn or seen, null where that
+--   is; mww_permutation_p: (1 + label
 --   permutations with a W as high) / (1 + permutations), null where the
 --   chi-square tail is trusted, above 5,000 images, and where W is; mww_p: the
 --   p to read: of chi-square where its tail is trusted, else of label
@@ -415,6 +418,11 @@ tested as (
         tests.* exclude (test, n, images_before),
         testable.* exclude (test, class_sizes),
         chi2_sf_even(testable.mww_w, testable.mww_dof) as mww_chi2_p,
+        len(null_of_test.null_w) as mww_permutations,
+        exceedance_p(
+            null_of_test.null_w,
+            greatest(testable.mww_w, list_max(null_of_test.null_w))
+        ) as mww_smallest_p,
         exceedance_p(null_of_test.null_w, testable.mww_w)
             as mww_permutation_p,
     from testable
