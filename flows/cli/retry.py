@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from flows.options import Memory, Options, Precision
 from u1core.lake.store import CellId, Lake
@@ -16,15 +17,11 @@ def failed_sweeps(options: Options, models: str, datasets: str) -> list[Options]
         models: Names to find the models by; empty for the ids of those that failed.
         datasets: The same of datasets.
     """
-    groups: dict[tuple[int | None, int, Memory, Precision], list[dict[str, str]]] = {}
+    groups: dict[tuple[int | None, int, Memory, Precision], list[dict[str, Any]]] = {}
     for row in Lake.open(options.lake).cells().values():
         if row["status"] == "failed":
-            asked = (
-                row["image_limit"],
-                row["location_limit"] or 0,
-                row.get("memory") or "official",
-                row["precision"],
-            )
+            memory: Memory = row.get("memory") or "official"
+            asked = row["image_limit"], row["location_limit"] or 0, memory, row["precision"]
             groups.setdefault(asked, []).append(row)
     return [
         replace(
@@ -42,9 +39,9 @@ def failed_sweeps(options: Options, models: str, datasets: str) -> list[Options]
     ]
 
 
-def _joined(rows: list[dict[str, str]], column: str) -> str:
+def _joined(rows: list[dict[str, Any]], column: str) -> str:
     return ",".join(sorted({row[column] for row in rows}))
 
 
-def _name(row: dict[str, str]) -> str:
+def _name(row: dict[str, Any]) -> str:
     return str(CellId(row["cell_key"], row["dataset"], row["model"], row["variant"]))

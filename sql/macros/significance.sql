@@ -175,14 +175,16 @@ create macro smallest_p(draws, orders) as
 -- could have come lies above the level, or the draws are too few to tell p from
 -- it: at p = level the standard error of p is a tenth of it from 100 / level - 1
 -- draws on, 9,999 for 0.01.
--- Example: resolved_p(0.004, 999, 0.001, 0.01) is null
+-- Example: resolved_p(0.3, 9999, 0.0001, 0.01) = 0.3
 create macro resolved_p(p, draws, smallest, level) as
     case
         when p <= 'infinity'::double
             and level > 0
             and level < 1
+            and smallest > 0
             and smallest <= level
             and draws >= round(100 / level) - 1
+            and draws < 'infinity'::double
             then p
     end;
 

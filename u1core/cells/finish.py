@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from u1core.catalog.entries import family_of
 from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
 from u1core.cells.summaries import write_summaries
@@ -223,6 +224,7 @@ def _identity_row(cell: Cell) -> dict[str, Any]:
         "dataset_fingerprint": cell.fingerprint,
         "image_limit": cell.limit,
         "location_limit": cell.location_limit,
+        "family": family_of(model),
         "memory": cell.memory,
         "precision": cell.precision,
         "schema_version": SCHEMA_VERSION,

@@ -82,6 +82,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("status", _text, "", "'done' or 'failed'; only done cells are readable through the views"),
         _column("error", _text, "", "the one line that says why a failed cell failed; null when done"),
         _column("architecture", _text, "", "constructor of the network"),
+        _column(
+            "family",
+            _text,
+            "",
+            "design that the network is one size or recipe of; null where nobody said, and before schema 7",
+        ),
         _column("weights", _text, "", "where the weights come from; 'random, seed 0' where untrained"),
         _column("weights_sha256", _text, "", "sha256 of the weights file; null for random weights"),
         _column(

@@ -114,8 +114,9 @@ def compare_shapes(fitted: np.ndarray, held_out: np.ndarray) -> Shape:
         _gaussian(radius, profile, weight),
     )
     spread = np.square(held_out - held_out.mean()).sum()
-    explained = [float(1 - np.square(held_out - curve[ring]).sum() / spread) for curve in curves]
-    return Shape(len(radius), False, *explained, float(np.sqrt(b / (2 * c))) if b > 0 and c > 0 else None)
+    sombrero, plain, bell = (float(1 - np.square(held_out - y[ring]).sum() / spread) for y in curves)
+    trough = float(np.sqrt(b / (2 * c))) if b > 0 and c > 0 else None
+    return Shape(len(radius), False, sombrero, plain, bell, trough)
 
 
 def rise_weights(shape: tuple[int, int], trough_radius: float) -> np.ndarray | None:
