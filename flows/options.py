@@ -46,6 +46,7 @@ def own_catalog(named: Path | None) -> Path | None:
 
 
 Precision = Literal["float32", "bfloat16", "float16"]
+Memory = Literal["official", "held-out"]
 
 # What several commands take.
 LakeAddress = Annotated[str, Option("--lake", "Folder of the lake, or s3://bucket/prefix.", envvar="U1_LAKE")]
@@ -96,6 +97,10 @@ class What:
             "--variants", "original, controls, jitter, or single ones such as hflip; separated by commas."
         ),
     ] = "original"
+    memory: Annotated[
+        Memory,
+        Option("--memory", "The official memory split, or a half of the query split: held-out."),
+    ] = "official"
     precision: Annotated[Precision, Option("--precision", "Arithmetic of the forward pass.")] = "float32"
     device: Device = "auto"
     batch_size: Annotated[int | None, Option("--batch-size", "Images per forward pass.", min=1)] = None

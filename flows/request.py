@@ -74,6 +74,7 @@ class Request:
                 self.options.limit,
                 # One channel has no direction to compare.
                 0 if model.is_baseline else self.options.location_limit,
+                self.options.memory,
             )
             for dataset in self.datasets
             if dataset.id in fingerprints

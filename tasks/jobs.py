@@ -9,7 +9,7 @@ from u1core.catalog.entries import Preprocessing
 from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
 from u1core.common.runtime import Runtime
-from u1core.images.cache import open_images
+from u1core.images.cache import hold_out, open_images
 from u1core.lake.store import Lake
 
 
@@ -53,4 +53,6 @@ class Job:
     def open(self) -> OpenCell:
         """Open the cell: its decoded images and the lake."""
         images = open_images(self.cell.dataset, self.places.cache, self.places.data_dir)
+        if self.cell.memory == "held-out":
+            images = hold_out(images)
         return OpenCell(self.cell, images, self.open_lake())

@@ -60,6 +60,8 @@ def _planned(
     cell: Cell, state: str, sizes: tuple[int, int], request: Request, history: list[dict[str, Any]]
 ) -> Planned:
     models_dir = request.runtime.models_dir
+    if cell.memory == "held-out":
+        sizes = (sizes[1] - sizes[1] // 2, sizes[1] // 2)  # classes of odd sizes apart
     images = sum(min(n, cell.limit or n) for n in sizes)
     try:
         cost = estimate(cell, images, request.runtime, history)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from flows.options import Options, Precision
+from flows.options import Memory, Options, Precision
 from u1core.lake.store import CellId, Lake
 
 
@@ -16,10 +17,11 @@ def failed_sweeps(options: Options, models: str, datasets: str) -> list[Options]
         models: Names to find the models by; empty for the ids of those that failed.
         datasets: The same of datasets.
     """
-    groups: dict[tuple[int | None, int, Precision], list[dict[str, str]]] = {}
+    groups: dict[tuple[int | None, int, Memory, Precision], list[dict[str, Any]]] = {}
     for row in Lake.open(options.lake).cells().values():
         if row["status"] == "failed":
-            asked = row["image_limit"], row["location_limit"] or 0, row["precision"]
+            memory: Memory = row.get("memory") or "official"
+            asked = row["image_limit"], row["location_limit"] or 0, memory, row["precision"]
             groups.setdefault(asked, []).append(row)
     return [
         replace(
@@ -29,16 +31,17 @@ def failed_sweeps(options: Options, models: str, datasets: str) -> list[Options]
             variants=_joined(rows, "variant"),
             limit=limit,
             location_limit=location_limit,
+            memory=memory,
             precision=precision,
             only=[_name(row) for row in rows],
         )
-        for (limit, location_limit, precision), rows in groups.items()
+        for (limit, location_limit, memory, precision), rows in groups.items()
     ]
 
 
-def _joined(rows: list[dict[str, str]], column: str) -> str:
+def _joined(rows: list[dict[str, Any]], column: str) -> str:
     return ",".join(sorted({row[column] for row in rows}))
 
 
-def _name(row: dict[str, str]) -> str:
+def _name(row: dict[str, Any]) -> str:
     return str(CellId(row["cell_key"], row["dataset"], row["model"], row["variant"]))

@@ -12,7 +12,7 @@ from flows.options import Drift, Option, Options
 from tasks import check_settings
 
 _NOT_PLANNED = ("report", "runner", "dask_address", "cluster", "cluster_options", "cell_timeout", "drift")
-_FROM_THE_LAKE = ("limit", "location_limit", "variants", "precision")
+_FROM_THE_LAKE = ("limit", "location_limit", "variants", "memory", "precision")
 
 
 @takes(Options, but=_NOT_PLANNED)

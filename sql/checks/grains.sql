@@ -1,7 +1,8 @@
 -- Question: is any row of a table or view there twice?
 -- Grain: relation, dataset, cell with more rows than keys; healthy: no row
 -- Reads: records, vectors, angles, frames, energy_maps, neighbours,
---   location_neighbours, failures, concentration_by_layer, sombrero,
+--   location_neighbours, shapes, theta_bits, failures, concentration_by_layer,
+--   sombrero, sombrero_test,
 --   class_bias, class_directions, plane_agreement, controls, composition,
 --   theta_uncertainty, theta_sectors, theta_spread, theta_summary, weak_angles,
 --   memory_report, location_accuracy, location_report, model_agreement,
@@ -36,6 +37,36 @@ counts as (
         cell_key,
         count(*) - count(distinct (layer, image_id)) as repeats,
     from angles
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'shapes' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (layer, split, half)) as repeats,
+    from shapes
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'theta_bits' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (layer, plane)) as repeats,
+    from theta_bits
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'sombrero_test' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (layer, split)) as repeats,
+    from sombrero_test
     group by
         dataset,
         cell_key

@@ -95,6 +95,55 @@ create macro mww_tail_is_trusted(n, smallest_class, tie_share) as
     abs(tie_share) * sqrt(n) <= 0.1
     and (smallest_class between 20 and n or n > 5000);
 
+-- Mean of W when labels are dealt at random to n fixed uniform scores, exact for
+-- any class sizes: each class has E|S_k|^2 = n_k + n_k (n_k - 1) (T^2 / n - 1) /
+-- (n - 1), T the resultant of all scores. Without ties T is 0 and this is
+-- 2 (K - 1) n / (n - 1).
+-- Example: mww_null_mean(4, 2, 0) = 8 / 3
+create macro mww_null_mean(n, classes, resultant_square) as
+    case
+        when n > 1
+            then 2 * (
+                classes
+                + (n - classes) * (resultant_square / n - 1) / (n - 1)
+            )
+    end;
+
+-- Variance of W when labels are dealt at random, exact without ties for any
+-- class sizes (fourth moments of n equispaced points drawn without
+-- replacement); reciprocals is the sum of 1 / n_k. Equal classes have
+-- 4 (K - 1) n (n - K) / (n - 1)^2, which is chi-square's 4 (K - 1) for large n.
+-- Example: mww_null_variance(4, 2, 1) = 32 / 9
+create macro mww_null_variance(n, classes, reciprocals) as
+    case
+        when n > 2
+            then 4.0 * n * (
+                n * (n - 1.0) * (classes - 1 - reciprocals)
+                + n + classes * (classes - 2.0)
+            ) / ((n - 2.0) * (n - 1.0) ** 2)
+    end;
+
+-- The largest W / (2 n) that ranks allow: a class of a share p of the images
+-- fills at best an arc of 2 pi p, whose resultant length is sin(pi p) / (pi p).
+-- From ten classes on it is taken for 1 (0.967 and more for equal ones).
+-- Example: mww_ceiling([5, 5], 10) = (2 / pi()) ** 2
+create macro mww_ceiling(class_sizes, n) as
+    case
+        when not (n < 'infinity'::double)
+            or len(list_filter(class_sizes, lambda size: size between 1 and n))
+                < len(class_sizes)
+            then null
+        when len(class_sizes) >= 10
+            then 1.0
+        else list_sum(
+            list_transform(
+                class_sizes,
+                lambda size:
+                    n / (size * pi() ** 2) * sin(pi() * size / n) ** 2
+            )
+        )
+    end;
+
 -- Share of null values at least as high as what was seen, which counts as one
 -- of them (Davison & Hinkley 1997, section 4.2). Null where one is NaN, or what
 -- was seen is not finite.
@@ -111,6 +160,32 @@ create macro exceedance_p(null_values, seen) as
                     )
                 )
             ) / (1 + len(null_values))
+    end;
+
+-- The smallest p that so many draws among so many orders can give: what was
+-- seen counts as one of the draws, and as many of them are it as chance has it.
+-- Example: smallest_p(9999, 24) = 1 / 24
+create macro smallest_p(draws, orders) as
+    case
+        when draws >= 0 and orders >= 1
+            then greatest(1.0 / (1 + draws), 1.0 / orders)
+    end;
+
+-- A permutation p, to be compared with a level: null where the smallest p that
+-- could have come lies above the level, or the draws are too few to tell p from
+-- it: at p = level the standard error of p is a tenth of it from 100 / level - 1
+-- draws on, 9,999 for 0.01.
+-- Example: resolved_p(0.3, 9999, 0.0001, 0.01) = 0.3
+create macro resolved_p(p, draws, smallest, level) as
+    case
+        when p <= 'infinity'::double
+            and level > 0
+            and level < 1
+            and smallest > 0
+            and smallest <= level
+            and draws >= round(100 / level) - 1
+            and draws < 'infinity'::double
+            then p
     end;
 
 -- The rows of a relation with q (Benjamini & Hochberg 1995): the smallest

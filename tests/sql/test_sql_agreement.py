@@ -159,3 +159,39 @@ def test_class_agreement_q_is_adjusted_over_the_view(lake):
     rows = lake.rows("select rayleigh_p, rayleigh_q from class_agreement order by label")
     expected = stats.false_discovery_control([row["rayleigh_p"] for row in rows])
     assert [row["rayleigh_q"] for row in rows] == pytest.approx(expected.tolist())
+
+
+@pytest.mark.parametrize(("classes", "orders"), [(2, 2), (3, 6), (5, 120)])
+def test_the_smallest_p_is_that_of_the_orders_and_perfect_agreement_reaches_it(lake, classes, orders):
+    for model in ("a", "b"):
+        lean(lake, lake.cell(model, model=model), LEANINGS[:classes])
+    row = lake.row("select agreement, permutations, permutation_p, smallest_p from model_agreement")
+    assert (row["agreement"], row["permutations"]) == (pytest.approx(1), 9999)
+    assert row["smallest_p"] == pytest.approx(1 / orders, rel=1e-12)
+    # The order that was seen is drawn as often as any: four standard errors.
+    assert row["permutation_p"] == pytest.approx(1 / orders, abs=4 * math.sqrt(1 / orders / 9999) + 1e-4)
+
+
+def test_a_family_of_tests_is_one_question_and_controls_do_not_change_it(lake):
+    rng = np.random.default_rng(3)
+    for model, kappa in (("a", 3.0), ("b", 1.0), ("c", 0.5)):
+        for variant in ("original", "hflip"):
+            keys = lake.cell(f"{model} {variant}", model=model, variant=variant)
+            for plane in ("image", "feature"):
+                groups = {label: rng.vonmises(label, kappa, 8).tolist() for label in range(3)}
+                lake.angles(keys, groups, plane=plane)
+                lake.angles(keys, groups, plane=plane, split="memory")
+    rows = lake.rows("select * from family_tests")
+    assert {row["cell_key"].split()[1] for row in rows} == {"original"}
+    questions = {}
+    for row in rows:
+        questions.setdefault(row["question"], []).append(row)
+    counts = {question: len(found) for question, found in questions.items()}
+    assert counts == {
+        "class bias, image": 3, "class bias, feature": 3, "planes agree": 3,
+        "models agree, image": 3, "models agree, feature": 3,
+    }  # fmt: skip
+    for found in questions.values():
+        q = stats.false_discovery_control([row["p"] for row in found])
+        assert [row["q"] for row in found] == pytest.approx(q.tolist())
+        assert {row["tests"] for row in found} == {3}

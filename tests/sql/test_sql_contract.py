@@ -39,7 +39,8 @@ CONTRACT = {
     "variant_transforms": "variant expected mirror turn_rad is_jitter",
     "class_directions": LAYER_KEYS
     + "split plane class_name n mean_direction_rad resultant_length rayleigh_p ci_low_rad ci_high_rad",
-    "class_bias": LAYER_KEYS + "split plane n classes mww_w mww_dof mww_p mww_q effect_size",
+    "class_bias": LAYER_KEYS + "split plane n classes mww_w mww_dof mww_p mww_q effect_size "
+    "effect_corrected effect_se",
     "model_agreement": "dataset plane split model_a variant_a model_b variant_b classes agreement "
     "permutation_p permutation_q is_evidence",
     "plane_agreement": LAYER_KEYS + "split classes agreement permutation_p permutation_q",
@@ -59,6 +60,11 @@ CONTRACT = {
     + FOCUS
     + "layer_index split a b c trough_radius r_squared anisotropy shape a_se b_se c_se trough_radius_se "
     "shape_is_certain is_evidence",
+    "family_tests": "question dataset cell_key cell_key_b p tests q",
+    "sombrero_test": LAYER_KEYS
+    + "split n radii is_flat r_squared_gain trough_radius rise rise_se anisotropy is_evidence is_shaped",
+    "shapes": " ".join(SCHEMAS["shapes"].names),
+    "theta_bits": " ".join(SCHEMAS["theta_bits"].names),
     "concentration_by_layer": LAYER_KEYS
     + FOCUS
     + "layer_index split energy_total anisotropy polar_angle_rad coupling_1 coupling_2 class_bias_image "

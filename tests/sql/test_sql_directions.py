@@ -102,6 +102,7 @@ def test_class_bias_by_hand(lake):
     assert row["mww_chi2_p"] == pytest.approx(math.exp(-2))
     # Of the 6 ways to deal four ranks to two pairs, 4 pair neighbours and give W = 4; the others give 0.
     assert row["mww_permutation_p"] == pytest.approx(2 / 3, abs=0.02)
+    assert (row["mww_permutations"], row["mww_smallest_p"]) == (9999, row["mww_permutation_p"])
     assert (row["mww_p"], row["mww_q"]) == (row["mww_permutation_p"],) * 2
     assert (row["p_method"], row["smallest_class"]) == ("permutation", 2)
     assert row["effect_size"] == pytest.approx(0.5)

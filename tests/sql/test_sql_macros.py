@@ -6,6 +6,7 @@ import re
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,6 +131,22 @@ def test_wilson_interval_without_trials_is_null(scalar):
     assert scalar("wilson_high(null, 3)") is None
 
 
+@pytest.mark.parametrize(
+    ("p", "draws", "smallest", "level", "told"),
+    [
+        (0.004, 9999, 0.0001, 0.01, 0.004),
+        (0.004, 9998, 0.0001, 0.01, None),  # its standard error is more than a tenth of the level
+        (0.004, 1999, 0.0005, 0.05, 0.004),
+        (1 / 6, 9999, 1 / 6, 0.01, None),  # three classes have six orders: they can't say
+        (0.3, 9999, 0.0001, 0.01, 0.3),
+        (None, 9999, 0.0001, 0.01, None),
+    ],
+)
+def test_a_p_is_told_where_the_draws_can_resolve_the_level(scalar, p, draws, smallest, level, told):
+    given = {"p": p, "draws": draws, "smallest": smallest, "level": level}
+    assert scalar("resolved_p($p::double, $draws, $smallest, $level)", **given) == told
+
+
 def test_label_permutations_are_permutations_and_stay_the_same(scalar):
     orders = [scalar("label_permutation(5, $s)", s=seed) for seed in range(1, 201)]
     assert all(sorted(order) == [1, 2, 3, 4, 5] for order in orders)
@@ -182,6 +199,7 @@ CALLS = {
     "studentised_square": "0.5, 0.5, 0.1, 0.1",
     "bootstrap_half_arc": "1.0, 1.0, 0.5",
     "t_quantile_975": "5",
+    "t_quantile_975_between": "5",
     "mean_half_width": "4, 2.0",
     "flip_count": "3",
     "pairs_needed": "1.0, 1.0",
@@ -192,6 +210,11 @@ CALLS = {
     "chi2_sf_even": "2.0, 4",
     "tie_share": "3, 24",
     "mww_tail_is_trusted": "100, 20, 0.0",
+    "smallest_p": "9999, 24",
+    "resolved_p": "0.004, 9999, 0.0001, 0.01",
+    "mww_null_mean": "12, 3, 0.0",
+    "mww_null_variance": "12, 3, 0.75",
+    "mww_ceiling": "[1.0, 4.0], 5",
     "wilson_half_width": "0.5, 10",
     "wilson_centre": "0.5, 10",
     "wilson_low": "0.5, 10",
@@ -215,7 +238,7 @@ CALLS = {
 }
 LEAVE_NULLS_OUT = {"flipped_sum", "sign_flip_p", "size_of", "exceedance_p"}
 """Macros over lists that do so, as aggregates do."""
-WHOLE = {"benjamini_hochberg", "rows_of_current"}
+WHOLE = {"benjamini_hochberg", "rows_of_current", "two_way_mean"}
 """Macros over relations."""
 COUNTED = {
     "is_turned",
@@ -230,6 +253,7 @@ COUNTED = {
 LIMITS = {
     ("sector_centre", 1, "inf"): -PI,
     ("t_quantile_975", 0, "inf"): stats.norm.ppf(0.975),
+    ("t_quantile_975_between", 0, "inf"): stats.norm.ppf(0.975),
     ("mean_half_width", 0, "inf"): 0,
     ("mean_direction_half_arc", 0, "inf"): 0,
     ("pairs_needed", 1, "inf"): 2,
@@ -243,6 +267,8 @@ LIMITS = {
     ("chi2_sf_even", 0, "inf"): 0,
     ("chi2_sf_even", 0, "-inf"): 1,
     ("tie_share", 0, "inf"): 0,
+    ("smallest_p", 0, "inf"): 1 / 24,
+    ("smallest_p", 1, "inf"): 1e-4,
     ("wilson_half_width", 1, "inf"): 0,
     ("wilson_half_width", 1, "-inf"): 0,
     ("wilson_centre", 1, "inf"): 0.5,
@@ -371,3 +397,50 @@ def test_an_example_holds(scalar, name, example):
     assert [a if isinstance(a, str) else float(a) for a in flat] == [
         b if isinstance(b, str) else pytest.approx(float(b), abs=1e-12) for b in wanted
     ]
+
+
+def two_way(values):
+    """Return the row of `two_way_mean` for {(family, dataset): [value, ...]}."""
+    connection = connect(None, ())
+    rows = [(f, d, float(v)) for (f, d), cells in values.items() for v in cells]
+    names = ("family", "dataset", "value")
+    cells_ = pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))
+    connection.register("cells_", cells_)
+    return connection.sql("select * from two_way_mean(cells_)").to_arrow_table().to_pylist()[0]
+
+
+def test_the_interval_of_a_two_way_mean_by_hand():
+    # Families 0, 3, 6 and data sets -1, 0, 1, no rest: MS_F = 3 * 18 / 2 = 27, MS_D = 3, MS_E = 0; 30 / 9
+    # is the variance of the mean, with 30^2 / (27^2 / 2 + 3^2 / 2) = 2.439 degrees of freedom.
+    row = two_way({(f, d): [3 * int(f) + int(d)] for f in "012" for d in ("-1", "0", "1")})
+    assert (row["families"], row["datasets"], row["mean"]) == (3, 3, pytest.approx(3))
+    assert row["dof"] == pytest.approx(900 / 369)
+    half = stats.t.ppf(0.975, 900 / 369) * math.sqrt(30 / 9)
+    assert row["ci_high"] - row["mean"] == pytest.approx(half, rel=0.02)
+    assert row["mean"] - row["ci_low"] == pytest.approx(half, rel=0.02)
+
+
+def test_three_sizes_of_a_family_are_one_witness_and_two_families_none():
+    once = {(f, d): [int(f) * int(d)] for f in "012" for d in "012"}
+    again = {key: cells * 3 for key, cells in once.items()}
+    assert two_way(once) == two_way(again)
+    lacking = once | {("3", "0"): [9.0], (None, "1"): [9.0]}
+    assert two_way(lacking) == two_way(once)
+    few = two_way({key: cells for key, cells in once.items() if key[0] != "2"})
+    assert (few["families"], few["mean"], few["ci_low"]) == (2, 0.5, None)
+
+
+def test_the_two_way_interval_covers():
+    # docs/method.md has the grid; here 300 worlds, families and data sets mattering as much as the rest.
+    rng = np.random.default_rng(2)
+    connection = connect(None, ())
+    names, covered = [f"{f}" for f in range(5)], 0
+    values = rng.normal(size=(300, 5, 1)) + rng.normal(size=(300, 1, 4)) + rng.normal(size=(300, 5, 4))
+    for world in values:
+        cells_ = pa.table(
+            {"family": np.repeat(names, 4), "dataset": np.tile(names[:4], 5), "value": world.ravel()}
+        )
+        connection.register("cells_", cells_)
+        low, high = connection.sql("select ci_low, ci_high from two_way_mean(cells_)").fetchall()[0]
+        covered += low <= 0 <= high
+    assert 0.91 <= covered / 300 <= 0.99  # 0.96 is expected: four standard errors

@@ -32,6 +32,8 @@ def test_the_current_cell_is_the_done_one_a_sweep_asked_for_last(lake):
         "energy_maps",
         "neighbours",
         "location_neighbours",
+        "shapes",
+        "theta_bits",
         "failures",
     ],
 )
@@ -234,3 +236,69 @@ def test_ambiguous_images_are_the_weakest(lake):
         ("image", 2),
     ]
     assert rows[2]["strength_over_median"] == pytest.approx(0.5)
+
+
+def shape(half, **more):
+    return {
+        "layer": "last",
+        "split": "query",
+        "half": half,
+        "n": 100 + half,
+        "radii": 9,
+        "is_flat": False,
+        "sombrero_r_squared": 0.98,
+        "parabola_r_squared": 0.90,
+        "gaussian_r_squared": 0.95 + 0.01 * half,
+        "trough_radius": 0.8 + 0.1 * half,
+        "rise": 0.2 + 0.1 * half,
+        "rise_se": 0.03 + 0.01 * half,
+    } | more
+
+
+FLAT = dict.fromkeys(
+    ("sombrero_r_squared", "parabola_r_squared", "gaussian_r_squared", "trough_radius", "rise", "rise_se")
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_shaped"),
+    [
+        ({}, {}, True),
+        ({"gaussian_r_squared": 0.99}, {}, False),  # a Gaussian does as well in one half
+        ({}, {"parabola_r_squared": 0.98}, False),  # and a tie is no gain
+        ({}, {"trough_radius": 1.01}, False),  # outside the image
+        ({"trough_radius": None, "rise": None, "rise_se": None}, {}, False),
+        (FLAT | {"is_flat": True}, FLAT | {"is_flat": True}, None),
+        (FLAT | {"radii": 3}, FLAT | {"radii": 3}, None),
+    ],
+)
+def test_a_sombrero_is_judged_on_images_that_it_was_not_fitted_to(lake, one, other, is_shaped):
+    keys = lake.cell()
+    lake.insert("shapes", shape(0, **one), shape(1, **other), **keys)
+    lake.insert("energy_maps", {"anisotropy": 0.2, "sombrero_b": 1.0}, layer="last", split="query", **keys)
+    row = lake.row("select * from sombrero_test")
+    assert row["is_shaped"] is is_shaped
+    if is_shaped:
+        assert (row["n"], row["r_squared_gain"], row["trough_radius"]) == (201, pytest.approx(0.02), 0.9)
+        assert (row["rise"], row["rise_se"]) == (pytest.approx(0.25), pytest.approx(0.025))
+
+
+def test_half_a_split_is_no_test(lake):
+    lake.insert("shapes", shape(0), **lake.cell())
+    assert lake.rows("select * from sombrero_test") == []
+
+
+@pytest.mark.parametrize(("range_", "told"), [(5e-6, ("flat", None)), (1e-3, ("dome", True))])
+def test_a_constant_map_is_flat_and_no_dome_for_certain(lake, range_, told):
+    # Rounding leaves a sign in every image's b, the same one: it is certain, and it is no shape.
+    keys = lake.cell()
+    lake.insert(
+        "energy_maps",
+        {"mean_energy": [0.3, 0.3 * (1 + range_)], "sombrero_b": range_, "sombrero_c": -range_},
+        layer="last", split="query", **keys,
+    )  # fmt: skip
+    for image in range(10):
+        row = {"image_id": image, "sombrero_b": range_ * (1 + image / 100), "sombrero_c": -range_}
+        lake.insert("records", row, layer="last", split="query", **keys)
+    row = lake.row("select shape, shape_is_certain from sombrero")
+    assert tuple(row.values()) == told

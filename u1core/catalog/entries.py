@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +47,8 @@ class ModelEntry:
     where the network's output is the logits, `class_names` what they stand for, by index; empty, those of the
     catalog's data set of the same `label_space`. `objective` is the arm of `u1 train` that the weights were
     trained by, 'onehot' for networks that learned nothing but classes. `code_version` is of the user's own
-    code, filled in too.
+    code, filled in too. `family` is what it is one witness of, whatever its size; left out, `family_of` asks
+    the architecture. It is no part of a cell's key.
     """
 
     id: str
@@ -62,6 +64,7 @@ class ModelEntry:
     description: str = ""
     code_version: str = ""
     class_names: tuple[str, ...] = ()
+    family: str = ""
 
     @property
     def origin(self) -> tuple[str, ...]:
@@ -77,6 +80,31 @@ class ModelEntry:
     def has_weights(self) -> bool:
         """Whether there are trained weights; False for the baseline and for networks left at random."""
         return self.weights != "none"
+
+
+_STEM = re.compile(r"([a-z]+?)(?:v\d|[vxyz]?_|\d|$)")
+_RECIPES = re.compile(r"^(tf|gluon|legacy|wide|cifar)_")
+
+
+def family_of(entry: ModelEntry) -> str | None:
+    """Say which family a network belongs to: sizes, versions and recipes of one design are one witness.
+
+    Returns:
+        What the entry says, else the stem of an architecture of torchvision, timm or this package; None where
+        nobody can know: code of the user's own, and the pictures alone.
+
+    Example:
+        >>> names = ("timm:tf_efficientnetv2_s", "torchvision:wide_resnet50_2", "timm:regnety_002")
+        >>> [family_of(ModelEntry("m", name, "none")) for name in (*names, "cifar_resnet:20", "code:a:B")]
+        ['efficientnet', 'resnet', 'regnet', 'resnet', None]
+    """
+    scheme, _, name = entry.architecture.partition(":")
+    if scheme in ("cifar_resnet", "small_cnn"):
+        name = scheme
+    elif scheme not in ("timm", "torchvision"):
+        return entry.family or None
+    stem = _STEM.match(_RECIPES.sub("", name.lower()))
+    return entry.family or (stem[1] if stem else name)
 
 
 @dataclass(frozen=True)

@@ -167,5 +167,6 @@ FIELDS = {
         "what the weights were trained by: an arm of `u1 train`; left out, onehot",
         required=False,
     ),
+    "family": Field(text, "the design it is one size or recipe of, such as 'resnet'", required=False),
     "description": Field(text, "text", required=False),
 }

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _MEASURES = 3
 """Part of every cell key: raise it when the same inputs give other numbers, or more of them."""
 
+MEMORIES = ("official", "held-out")
+"""Whose images the memory is: of the memory split, or a half of the query split, which no network learned."""
+
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -34,6 +37,7 @@ class Cell:
         precision: Arithmetic of the forward pass.
         limit: Class-balanced images per split; None for all.
         location_limit: Class-balanced images per split for the location memory; 0 for none.
+        memory: One of `MEMORIES`.
     """
 
     model: ModelEntry
@@ -43,6 +47,7 @@ class Cell:
     precision: str = "float32"
     limit: int | None = None
     location_limit: int = 0
+    memory: str = MEMORIES[0]
 
     @cached_property
     def key(self) -> str:
@@ -56,6 +61,8 @@ class Cell:
             "limit": self.limit,
             "location_limit": self.location_limit,
             "schema": _MEASURES,
+            # Said where it is not what it always was: keys of before stay.
+            **({} if self.memory == MEMORIES[0] else {"memory": self.memory}),
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 

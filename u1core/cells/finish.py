@@ -14,8 +14,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from u1core.catalog.entries import family_of
 from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
+from u1core.cells.summaries import write_summaries
 from u1core.common.clock import PHASES
 from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime
@@ -169,6 +171,7 @@ def commit(opened: OpenCell, sums: PartSums, located: Mapping[str, int], runtime
     Raises:
         U1Error: Not every picture that was found is accounted for.
     """
+    write_summaries(opened)
     opened.write_failures(opened.images.failures, DECODING_PART)
     counts = {f"location_{split}": count for split, count in located.items()}
     row = _identity_row(opened.cell) | _result_row(opened, sums, runtime) | counts
@@ -221,6 +224,8 @@ def _identity_row(cell: Cell) -> dict[str, Any]:
         "dataset_fingerprint": cell.fingerprint,
         "image_limit": cell.limit,
         "location_limit": cell.location_limit,
+        "family": family_of(model),
+        "memory": cell.memory,
         "precision": cell.precision,
         "schema_version": SCHEMA_VERSION,
         "u1sweep_version": version("u1sweep"),

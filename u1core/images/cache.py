@@ -42,11 +42,15 @@ from u1core.images.sources.listing import (
 )
 from u1core.images.sources.reading import list_pictures, places_of, read_source, state_of
 from u1core.images.sources.suffixes import is_foreign
+from u1core.measures.shape import mixed
 
 CACHE_FORMAT = 2
 """Part of every cache name: raise it when what is written, or how pictures are made, changes."""
 
 _SCRATCH = ".decoding-"
+_HALVING = 10**12
+"""Added to image ids before they are hashed, so that halves of the query split are not those of shapes."""
+
 _SCRATCH_LIFE_S = 86400.0
 _CHUNK = 4096
 
@@ -75,6 +79,7 @@ class Images:
     unlabelled: int | None = 0  # pictures without a label, in no array
     found: int | None = None  # whatever the source held: rows, failures, unlabelled and ignored
     digests: Digests | None = None  # (n,)
+    withheld: Flags | None = None  # (n,) images that belong to no split
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -438,6 +443,30 @@ def _remove_old_scratch(cache: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def hold_out(images: Images) -> Images:
+    """Return the data set with half of its query split as the memory, and its memory split in neither.
+
+    Networks are trained on the memory split of official data sets, so as a memory it flatters them. Every
+    class is halved, by a hash of image ids: the same halves for every network.
+
+    Args:
+        images: The data set as it is split officially.
+    """
+    asked = np.flatnonzero(images.is_query)
+    order = asked[np.argsort(mixed(images.image_ids[asked] + _HALVING), kind="stable")]
+    second = order[rank_within_class(images.labels[order]) % 2 == 1]
+    is_query = np.zeros_like(images.is_query)
+    is_query[second] = True
+    pictures = images.pictures and replace(images.pictures, is_query=is_query)
+    return replace(images, is_query=is_query, pictures=pictures, withheld=~images.is_query)
+
+
+def _in_split(images: Images, is_query: bool) -> Flags:
+    """Tell which images are in a split, (n,)."""
+    chosen: Flags = images.is_query == is_query
+    return chosen if images.withheld is None else chosen & ~images.withheld
+
+
 def select_images(images: Images, limit: int | None) -> npt.NDArray[np.int64]:
     """Choose at most `limit` images of each split, balanced over the classes, always the same ones.
 
@@ -460,7 +489,7 @@ def select_images(images: Images, limit: int | None) -> npt.NDArray[np.int64]:
         )
     chosen = []
     for flag in (False, True):
-        positions = np.flatnonzero(images.is_query == flag)
+        positions = np.flatnonzero(_in_split(images, flag))
         labels = images.labels[positions]
         order = np.lexsort((labels, rank_within_class(labels)))
         chosen.append(np.sort(positions[order[:limit]]))

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from u1core.measures.focus import Focus
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Of a lake: raise it when columns change, and say in `u1core.lake.migrate` how the last one gets there."""
 
 
@@ -82,6 +82,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("status", _text, "", "'done' or 'failed'; only done cells are readable through the views"),
         _column("error", _text, "", "the one line that says why a failed cell failed; null when done"),
         _column("architecture", _text, "", "constructor of the network"),
+        _column(
+            "family",
+            _text,
+            "",
+            "design that the network is one size or recipe of; null where nobody said, and before schema 7",
+        ),
         _column("weights", _text, "", "where the weights come from; 'random, seed 0' where untrained"),
         _column("weights_sha256", _text, "", "sha256 of the weights file; null for random weights"),
         _column(
@@ -99,6 +105,12 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("image_limit", _int, "images", "class-balanced images per split; null for all"),
         _column(
             "location_limit", _int, "images", "class-balanced images per split asked for the location memory"
+        ),
+        _column(
+            "memory",
+            _text,
+            "",
+            "'official', or 'held-out': half of the query split, the memory split left alone; null: official",
         ),
         _column("location_memory", _int, "images", "memory images of the location memory"),
         _column("location_query", _int, "images", "query images of the location memory"),
@@ -260,6 +272,54 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("memory_image_id", _int, "1", "its nearest memory image of the subset"),
         _column("memory_label", _int, "1", "class of that image"),
         _column("similarity", _real, "1", "cosine"),
+    ),
+    "shapes": (
+        *_LAYER,
+        _column("split", _text, "", "'memory' or 'query'"),
+        _column(
+            "half",
+            _int,
+            "1",
+            "which half of the split, by a hash of image ids, was held out; the other was fitted",
+        ),
+        _column("n", _int, "images", "held out"),
+        _column("radii", _int, "1", "distinct radii of the map's pixels; below five nothing is fitted"),
+        _column("is_flat", _flag, "", "a mean map varies by less than 1e-5 of its mean: it has no shape"),
+        _column(
+            "sombrero_r_squared",
+            _real,
+            "1",
+            "share of the held-out map's variance over pixels that a - b r^2 + c r^4 explains",
+        ),
+        _column("parabola_r_squared", _real, "1", "the same of a - b r^2"),
+        _column("gaussian_r_squared", _real, "1", "the same of a Gaussian and an offset"),
+        _column(
+            "trough_radius", _real, "half image", "of the fitted Sombrero; null where b or c is not positive"
+        ),
+        _column(
+            "rise",
+            _real,
+            "1",
+            "held out: (mean beyond the trough's ring - mean of that ring) / mean of the map; null without a "
+            "trough or a pixel beyond it",
+        ),
+        _column("rise_se", _real, "1", "standard error of rise over the held-out images"),
+    ),
+    "theta_bits": (
+        *_LAYER,
+        _column("plane", _text, "", "'image' or 'feature'"),
+        _column("n_memory", _int, "images", "memory images with an angle"),
+        _column("n", _int, "images", "query images with an angle whose class the memory has"),
+        _column("classes", _int, "1", "classes in the memory"),
+        _column(
+            "kappa",
+            _real,
+            "1",
+            "concentration of the kernel, chosen by leaving memory images out; 0 for none",
+        ),
+        _column("bits", _real, "bit", "mean over query images of log2 p(c | theta) / p(c); null without any"),
+        _column("bits_se", _real, "bit", "standard error of bits over query images"),
+        _column("prior_bits", _real, "bit", "entropy of the memory's classes: the most there is to tell"),
     ),
     "failures": (
         *_CELL,

@@ -24,6 +24,7 @@ identities as (
         dataset_fingerprint,
         image_limit,
         location_limit,
+        memory,
         preprocessing,
         layers,
         "precision",
@@ -98,6 +99,11 @@ explained as (
                     when now.location_limit
                         is distinct from before.location_limit
                         then 'location limit'
+                end,
+                case
+                    when coalesce(now.memory, 'official')
+                        is distinct from coalesce(before.memory, 'official')
+                        then 'memory'
                 end,
                 case
                     when now.preprocessing

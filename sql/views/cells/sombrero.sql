@@ -2,7 +2,9 @@
 -- Grain: split, layer, cell (current), over all images. shape: 'hat' where the
 --   trough lies inside the image (radius <= 1), 'dome' where the energy falls
 --   from the centre without reaching a trough there, 'bowl' where it does not
---   fall from the centre (b <= 0), null without a fit. The fit is linear in the
+--   fall from the centre (b <= 0), 'flat' where the map varies by less than
+--   1e-5 of its mean (rounding of constant pictures has a sign of b, too), null
+--   without a fit. The fit is linear in the
 --   map, so the coefficients are the means of the images' own and their
 --   standard errors are those of means; trough_radius_se by the delta method.
 --   shape_is_certain: the 95 % interval of b leaves out 0, and where the energy
@@ -18,9 +20,10 @@
 --   [activation^2]; trough_radius_se: standard error of trough_radius over
 --   images, by the delta method, null where that is [half image]; shape: 'hat'
 --   (trough_radius <= 1), 'dome' (the energy falls from the centre without such
---   a trough) or 'bowl' (it does not fall, b <= 0), null without a fit;
---   shape_is_certain: the 95 % interval of b leaves out 0, and where b > 0 that
---   of 2c - b does too
+--   a trough), 'bowl' (it does not fall, b <= 0) or 'flat' (the map varies by
+--   less than 1e-5 of its mean), null without a fit; shape_is_certain: the 95 %
+--   interval of b leaves out 0, and where b > 0 that of 2c - b does too, null of
+--   a flat map
 with
 
 maps as (
@@ -44,6 +47,11 @@ maps as (
         ee80_radius,
         centre_density_ratio,
         anisotropy,
+        coalesce(
+            list_max(mean_energy) - list_min(mean_energy)
+            <= 1e-5 * list_avg(mean_energy),
+            false
+        ) as is_flat,
     from energy_maps
     where label is null
 ),
@@ -82,7 +90,7 @@ spread as (
 
 shaped as (
     select
-        maps.*,
+        maps.* exclude (is_flat),
         cell_layers.is_bottleneck,
         cell_layers.is_evidence,
         spread.a_se,
@@ -98,18 +106,23 @@ shaped as (
         case
             when maps.b is null or isnan(maps.b)
                 then null
+            when maps.is_flat
+                then 'flat'
             when maps.b <= 0
                 then 'bowl'
             when maps.trough_radius <= 1
                 then 'hat'
             else 'dome'
         end as shape,
-        abs(maps.b) > 1.959963984540054 * spread.b_se
-            and (
-                maps.b <= 0
-                or abs(2 * maps.c - maps.b)
-                    > 1.959963984540054 * spread.rim_se
-            ) as shape_is_certain,
+        case
+            when not maps.is_flat
+                then abs(maps.b) > 1.959963984540054 * spread.b_se
+                    and (
+                        maps.b <= 0
+                        or abs(2 * maps.c - maps.b)
+                            > 1.959963984540054 * spread.rim_se
+                    )
+        end as shape_is_certain,
     from maps
     left join cell_layers
         using (cell_key, layer)

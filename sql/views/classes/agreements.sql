@@ -6,7 +6,9 @@
 -- Reads: direction_pairs
 -- Params: none
 -- Columns: agreement: mean over classes of cos(direction a - direction b);
---   permutations: label permutations drawn, null with one class; permutation_p:
+--   permutations: label permutations drawn, null with one class; smallest_p:
+--   the smallest permutation_p that they and the orders of the classes allow,
+--   null with one class; permutation_p:
 --   (1 + permutations with an agreement as high) / (1 + permutations),
 --   one-sided, null with one class; permutation_p_two_sided: (1 + permutations
 --   with an |agreement| as large) / (1 + permutations), null with one class
@@ -88,6 +90,9 @@ tested as (
     select
         measured.* exclude (unit_a, unit_b, pair),
         null_draws.permutations,
+        smallest_p(
+            null_draws.permutations, exp(lgamma(measured.classes + 1.0))
+        ) as smallest_p,
         (1 + null_draws.as_high) / (1 + null_draws.permutations)
             as permutation_p,
         (1 + null_draws.as_large) / (1 + null_draws.permutations)

@@ -6,7 +6,8 @@
 --   mww_tail_is_trusted), else the share of label permutations with a W as
 --   high; above 5,000 images nothing is permuted. mww_q is adjusted over every
 --   row of this view; effect_size = W / (2 n) in [0, 1] is the class-weighted
---   mean of the squared resultant lengths of the uniform scores
+--   mean of the squared resultant lengths of the uniform scores;
+--   effect_corrected takes off what W is without any effect
 -- Reads: lake.angles, cells, plane_angles
 -- Params: none
 -- Columns: n: images with an angle [images]; classes: classes with an angle;
@@ -14,8 +15,17 @@
 --   W of the Mardia-Watson-Wheeler test, average ranks on ties, null below two
 --   classes, or when all angles are one; mww_dof: degrees of freedom of W, 2
 --   (classes - 1), null where W is; effect_size: W / (2 n): 0 no bias, 1 each
---   class at a point of its own, null where W is; mww_chi2_p: upper tail of
---   chi-square at W, null where W is; mww_permutation_p: (1 + label
+--   class at a point of its own, null where W is; effect_corrected: (W - nu) /
+--   (2 n - nu), nu the mean of W over label permutations: 0 on average without
+--   an effect, whatever the sizes of classes, below ten classes as a share of
+--   the most that ranks allow, null where W is and where every class is one
+--   image; effect_se: its standard error: the jackknife over images at fixed
+--   ranks, less what it counts twice, and at least that of label permutations,
+--   null where effect_corrected is and with two images; mww_chi2_p: upper tail of
+--   chi-square at W, null where W is; mww_permutations: label permutations
+--   drawn, null where mww_permutation_p is; mww_smallest_p: the
+--   mww_permutation_p of the largest W that was drawn or seen, null where that
+--   is; mww_permutation_p: (1 + label
 --   permutations with a W as high) / (1 + permutations), null where the
 --   chi-square tail is trusted, above 5,000 images, and where W is; mww_p: the
 --   p to read: of chi-square where its tail is trusted, else of label
@@ -169,12 +179,29 @@ class_sums as (
         count(*) as class_n,
         sum(cos(score_rad)) as cosine_sum,
         sum(sin(score_rad)) as sine_sum,
+        sum(cos(score_rad) ** 2) as cosine_squares,
+        sum(cos(score_rad) * sin(score_rad)) as products,
         max(ties) as ties,
         sum(ties::double * ties - 1) as tied,
     from scored
     group by
         test,
         label
+),
+
+-- What W loses with one image z of a class of n at fixed ranks, from its mean:
+-- 2 (|S|^2 + n) / (n (n - 1)) - 4 / (n - 1) Re(conj(S) z). An image alone in its
+-- class loses its share of the null mean, which says nothing.
+class_shifts as (
+    select
+        *,
+        cosine_sum ** 2 + sine_sum ** 2 as square,
+        cosine_sum ** 2 * cosine_squares
+            + 2 * cosine_sum * sine_sum * products
+            + sine_sum ** 2 * (class_n - cosine_squares) as square_sum,
+        case when class_n > 1 then 4.0 / (class_n - 1) else 0 end as slope,
+        slope * (square + class_n) / (2 * class_n) as level,
+    from class_sums
 ),
 
 statistics as (
@@ -187,19 +214,65 @@ statistics as (
         tie_share(sum(class_n)::double, sum(tied)) as tie_share,
         count(*) >= 2 and max(ties) < sum(class_n) as is_testable,
         2 * sum((cosine_sum ** 2 + sine_sum ** 2) / class_n) as total,
-    from class_sums
+        sum(cosine_sum) ** 2 + sum(sine_sum) ** 2 as resultant_square,
+        sum(1.0 / class_n) as reciprocals,
+        sum(class_n * level - slope * square) as shift,
+        sum(
+            class_n * level ** 2
+            - 2 * level * slope * square
+            + slope ** 2 * square_sum
+        ) as shift_squares,
+    from class_shifts
     group by test
+),
+
+-- The jackknife counts what is quadratic in the scatter of the scores twice
+-- (Efron & Stein 1981), under the null that is all: once of it is taken off. It
+-- goes with the square of the scatter, 1 - share, and is null_variance at 1.
+corrected as (
+    select
+        *,
+        mww_null_mean(n, classes, resultant_square) as null_mean,
+        mww_null_variance(n, classes, reciprocals) as null_variance,
+        nullif(greatest(0, 2 * n - null_mean), 0) as room,
+        (total - null_mean) / room as share,
+        (1 - 1.0 / n) * (shift_squares - shift ** 2 / n) as jackknife_variance,
+        greatest(
+            null_variance,
+            jackknife_variance
+            - (1 - least(1, greatest(0, share))) ** 2 * null_variance
+        ) as variance,
+        room * mww_ceiling(class_sizes, n) as headroom,
+    from statistics
 ),
 
 testable as (
     select
-        * exclude (is_testable, total, tie_share),
+        * exclude (
+            is_testable,
+            total,
+            tie_share,
+            resultant_square,
+            reciprocals,
+            shift,
+            shift_squares,
+            null_mean,
+            null_variance,
+            jackknife_variance,
+            variance,
+            room,
+            share,
+            headroom
+        ),
         mww_tail_is_trusted(n, smallest_class, tie_share) as is_trusted,
         case when is_testable then total end as mww_w,
         case when is_testable then 2 * (classes - 1) end as mww_dof,
         case when is_testable then least(1.0, total / (2.0 * n)) end
             as effect_size,
-    from statistics
+        case when is_testable then (total - null_mean) / headroom end
+            as effect_corrected,
+        case when is_testable then sqrt(variance) / headroom end as effect_se,
+    from corrected
 ),
 
 to_permute as materialized (
@@ -345,6 +418,11 @@ tested as (
         tests.* exclude (test, n, images_before),
         testable.* exclude (test, class_sizes),
         chi2_sf_even(testable.mww_w, testable.mww_dof) as mww_chi2_p,
+        len(null_of_test.null_w) as mww_permutations,
+        exceedance_p(
+            null_of_test.null_w,
+            greatest(testable.mww_w, list_max(null_of_test.null_w))
+        ) as mww_smallest_p,
         exceedance_p(null_of_test.null_w, testable.mww_w)
             as mww_permutation_p,
     from testable

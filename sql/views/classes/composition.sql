@@ -28,6 +28,7 @@ tests as (
         classes,
         agreement,
         permutations,
+        smallest_p,
         permutation_p_two_sided as permutation_p,
     from agreements
     where kind = 'pixels'
@@ -100,6 +101,7 @@ compared as (
         tests.classes,
         tests.agreement,
         tests.permutations,
+        tests.smallest_p,
         tests.permutation_p,
         correlations.n,
         correlations.image_correlation,

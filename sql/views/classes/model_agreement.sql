@@ -24,6 +24,7 @@ tests as (
         classes,
         agreement,
         permutations,
+        smallest_p,
         permutation_p,
     from agreements
     where kind = 'models'
@@ -56,6 +57,7 @@ named as (
         tests.classes,
         tests.agreement,
         tests.permutations,
+        tests.smallest_p,
         tests.permutation_p,
         a.is_evidence and b.is_evidence as is_evidence,
     from tests

@@ -16,6 +16,7 @@ tests as (
         classes,
         agreement,
         permutations,
+        smallest_p,
         permutation_p,
     from agreements
     where kind = 'planes'

@@ -15,7 +15,9 @@
 --   deviation of the gain over pairs, null for one; ci_low: lower end of the 95
 --   % t-interval of difference_mean, null below two pairs; ci_high: upper end
 --   of the 95 % t-interval of difference_mean, null below two pairs;
---   permutation_p: one-sided sign-flip permutation p of a gain (Fisher), exact
+--   sign_flips: ways of flipping signs that permutation_p counts, null without
+--   pairs; smallest_p: the smallest permutation_p that they allow, null without
+--   pairs; permutation_p: one-sided sign-flip permutation p of a gain (Fisher), exact
 --   up to 15 pairs, null without pairs; seeds_needed: pairs that a two-sided
 --   t-test at 5 % needs to see half a point with 80 % power (Guenther), null
 --   below two pairs
@@ -83,6 +85,8 @@ effects as (
         * exclude (differences),
         difference_mean - mean_half_width(pairs, difference_sd) as ci_low,
         difference_mean + mean_half_width(pairs, difference_sd) as ci_high,
+        flip_count(len(differences)) as sign_flips,
+        smallest_p(sign_flips, 2.0 ** len(differences)) as smallest_p,
         sign_flip_p(differences) as permutation_p,
         pairs_needed(difference_sd, 0.005) as seeds_needed,
     from arms

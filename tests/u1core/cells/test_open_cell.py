@@ -1,10 +1,15 @@
 """A cell beside its images and its lake: what the steps read and write through it."""
 
+import hashlib
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from u1core.cells.open_cell import OpenCell
 from u1core.images.sources.listing import ImageFailure
+from u1core.networks.identity import identity_of
 
 
 @pytest.fixture
@@ -48,3 +53,20 @@ def test_every_failure_is_a_row_and_none_is_no_file(opened):
     )
     assert (second["image_id"], second["label"]) == (opened.images.image_ids[5], opened.images.labels[5])
     assert (second["stage"], second["error"]) == ("forward", "not finite")
+
+
+def test_another_memory_is_another_cell_and_the_official_one_keeps_its_key(cell):
+    held_out = replace(cell, memory="held-out")
+    assert held_out.key != cell.key
+    assert held_out.id.variant == cell.id.variant
+    identity = {
+        "model": {"id": cell.model.id, **identity_of(cell.model)},
+        "dataset": {"id": cell.dataset.id, "fingerprint": cell.fingerprint},
+        "variant": cell.variant,
+        "precision": cell.precision,
+        "limit": cell.limit,
+        "location_limit": cell.location_limit,
+        "schema": 3,
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    assert cell.key == digest[:16]  # as keys were before there was a choice

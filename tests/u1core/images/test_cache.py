@@ -23,7 +23,7 @@ from u1core.catalog.catalog import load_catalog
 from u1core.catalog.entries import DatasetEntry
 from u1core.common.errors import U1Error
 from u1core.images import cache
-from u1core.images.cache import Images, default_cache, fingerprint, open_images, select_images
+from u1core.images.cache import Images, default_cache, fingerprint, hold_out, open_images, select_images
 from u1core.images.sources import fetch
 from u1core.images.sources.download import download
 from u1core.images.sources.pictures import decode_picture
@@ -518,6 +518,28 @@ def test_selection_is_balanced_and_nested(tmp_path):
         np.testing.assert_array_equal(np.bincount(labels), [20] * 10)
     assert set(select_images(images, 100)) < set(chosen)
     assert not images.is_query[chosen][:200].any() and images.is_query[chosen][200:].all()
+
+
+def test_a_memory_that_no_network_was_trained_on():
+    # 40 memory images; of the query split 11 of class 0, 20 of class 1, 1 of class 2.
+    labels = [0, 1] * 20 + [0] * 11 + [1] * 20 + [2]
+    images = toy(labels, [0] * 40 + [1] * 32)
+    halved = hold_out(images)
+    chosen = select_images(halved, None)
+    assert set(chosen) == set(range(40, 72))  # every query image, none that was memory
+    counts = [np.bincount(halved.labels[chosen][halved.is_query[chosen] == f], minlength=3) for f in (0, 1)]
+    np.testing.assert_array_equal(counts, [[6, 10, 1], [5, 10, 0]])
+    assert not halved.is_query[chosen[:17]].any()  # the memory first
+    assert set(select_images(halved, 4)) < set(chosen)
+    # By ids alone: in another order the same images are halved alike.
+    order = np.random.default_rng(0).permutation(72)
+    shuffled = hold_out(replace(images, labels=images.labels[order], is_query=images.is_query[order],
+                                image_ids=images.image_ids[order]))  # fmt: skip
+    np.testing.assert_array_equal(shuffled.is_query, halved.is_query[order])
+    # Halves follow no order of the ids.
+    first = np.flatnonzero(halved.is_query)
+    assert not (np.diff(first[halved.labels[first] == 1]) == 2).all()
+    assert len(halved) == len(images) and halved.fingerprint == images.fingerprint
 
 
 def test_fingerprint_sees_every_part():
