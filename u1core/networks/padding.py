@@ -24,7 +24,7 @@ from u1core.networks.traits import traits_of
 Sides = tuple[int, int, int, int]
 """Pixels at the left, right, top and bottom."""
 
-Pair = int | Sequence[int]
+Pair = int | tuple[int, ...]
 
 FLAT = 1e-3
 """Largest step of a map that is called flat, as a share of its largest value: rounding makes 1e-5."""
@@ -124,12 +124,10 @@ def _max_pool2d(
     padding: Pair = 0,
     dilation: Pair = 1,
     ceil_mode: bool = False,
-    return_indices: bool = False,
+    return_indices: bool = False,  # never: with indices it goes by another name
 ) -> Tensor:
     sides = _pooled(input, kernel_size, stride, padding, dilation, ceil_mode)
-    return functional.max_pool2d(
-        extend(input, sides), kernel_size, stride or None, 0, dilation, return_indices=return_indices
-    )
+    return functional.max_pool2d(extend(input, sides), kernel_size, stride or None, 0, dilation)
 
 
 def _avg_pool2d(
@@ -191,7 +189,7 @@ def _pad(
     return functional.pad(extended, (0, 0, 0, 0, *others), mode, value) if any(others) else extended
 
 
-def _pair(numbers: Pair) -> Sequence[int]:
+def _pair(numbers: Pair) -> tuple[int, ...]:
     if isinstance(numbers, int):
         return (numbers, numbers)
     return numbers if len(numbers) == 2 else (*numbers, *numbers)

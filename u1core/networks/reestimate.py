@@ -79,8 +79,8 @@ def reestimate(network: nn.Module, pictures: Tensor, of: str) -> int:
         if not bool(torch.isfinite(mean + variance).all()):
             got = f"values that are not finite before {path}"
             raise U1Error(f"statistics of the batch norms of {of}", got, "leave the variant out")
-        norm.running_mean.copy_(mean)  # type: ignore[operator, union-attr]
-        norm.running_var.copy_(variance)  # type: ignore[operator, union-attr]
+        norm.running_mean.copy_(mean)  # type: ignore[operator]
+        norm.running_var.copy_(variance)  # type: ignore[operator]
 
     norms = batch_norms(network)
     if norms:
@@ -114,5 +114,5 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _groups(x: Tensor) -> Iterator[Tensor]:
     """Yield (N, values) in float64, some pictures at a time."""
-    for part in x.split(_GROUP):
-        yield part.transpose(0, 1).flatten(1).double()
+    for start in range(0, len(x), _GROUP):
+        yield x[start : start + _GROUP].transpose(0, 1).flatten(1).double()

@@ -16,7 +16,6 @@ from u1core.cells.open_cell import OpenCell
 from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime, _without_tf32, resolve_device
 from u1core.images.cache import open_images
-from u1core.lake.connect import connect
 from u1core.lake.schema import CELL_TABLES, SCHEMAS
 from u1core.lake.store import Lake
 from u1core.measures.reduce import collapse
@@ -59,18 +58,12 @@ def test_every_image_has_one_row_per_layer(cell, digits, lake):
     assert not lake.work(cell.id).exists()
 
 
-def test_a_seed_is_a_cell_of_its_own_whatever_the_batch(cell, digits, tmp_path):
+def test_a_variant_estimates_over_the_memory_of_its_own_cell(cell, digits, lake):
     seeded = dataclasses.replace(cell, variant="random-init:3", limit=20)
-    lakes = [Lake.open(tmp_path / str(size), create=True) for size in (7, 40)]
-    one, other = (
-        column(run(seeded, digits, lake, Runtime(batch_size=size)), "records", "dipole_x")
-        for lake, size in zip(lakes, (7, 40), strict=True)
-    )
-    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
-    with connect(lakes[0].root) as connection:
-        query = "select count(*) from records where variant = 'random-init:3' and layer = 'layer3'"
-        assert connection.execute(query).fetchone() == (40,)
-        (execution,) = connection.execute("select execution from cells").fetchone()
+    opened = OpenCell(seeded, digits, lake)
+    extract.extract(opened, Runtime(batch_size=40))
+    assert len(rows(lake, "records", "layer3")) == 40
+    execution = extract.load_sums(opened).timing.execution
     assert execution.endswith("19 batch norms re-estimated over 20 pictures")
 
 

@@ -122,6 +122,14 @@ def test_seeds_are_other_networks_and_each_is_itself_again(cell, pixels):
     assert torch.equal(one, again) and not torch.allclose(one, other, rtol=0.1)
 
 
+def test_batches_of_the_memory_make_no_difference(trained, pixels):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    for variant in ("reestimated", "unit-channels"):
+        at_once = changed(trained, variant, lambda count: iter((noise,)))(pixels)
+        in_turn = changed(trained, variant, lambda count: (noise[i : i + 7] for i in range(0, 40, 7)))(pixels)
+        assert deviation(at_once, in_turn) < 1e-5
+
+
 def test_who_gives_no_memory_is_told(trained):
     with pytest.raises(U1Error, match="pictures of the memory split for variant pad-reflect; got none"):
         Extractor(dataclasses.replace(trained, variant="pad-reflect"), Runtime())
@@ -130,7 +138,7 @@ def test_who_gives_no_memory_is_told(trained):
 def test_a_padding_that_cannot_be_changed_fails_the_cell(trained, monkeypatch):
     monkeypatch.setitem(padding._ALWAYS_REFUSED, "relu", "a rectifier, today")
     with pytest.raises(
-        U1Error, match="padding of resnet20_onehot that can be made circular; got .*relu: a rect"
+        U1Error, match=r"padding of resnet20_onehot that can be made circular; got .*relu: a rect"
     ):
         changed(trained, "pad-circular")
 
@@ -144,7 +152,7 @@ def test_the_gauge_brings_channels_to_one_and_leaves_the_head(trained, precision
     plain = changed(of, "original", precision=precision)(torch.from_numpy(noise))
     assert torch.equal(gauged["head"], plain["head"])
     for name in of.model.layers:
-        size = gauged[name].double().square().mean((0, 2, 3)).sqrt()
+        size = gauged[name].transpose(0, 1).flatten(1).double().square().mean(1).sqrt()
         heard = size > 0
         rounding = {"float32": 1e-5, "bfloat16": 1e-2}[precision]
         torch.testing.assert_close(size[heard], torch.ones_like(size[heard]), rtol=rounding, atol=0)
