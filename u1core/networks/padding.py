@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 
 from u1core.common.errors import U1Error
 from u1core.networks.trace import Arguments, Follower, Value, record
-from u1core.networks.traits import traits_of
+from u1core.networks.traits import REARRANGEMENTS, traits_of
 
 Sides = tuple[int, int, int, int]
 """Pixels at the left, right, top and bottom."""
@@ -317,17 +317,22 @@ class _Flatness(Follower):
         tensors = [t for t in pytree.tree_leaves(arguments) if isinstance(t, Tensor)]
         known = [self._kept[id(t)][1] for t in tensors if id(t) in self._kept]
         others = [t for t in tensors if id(t) not in self._kept]
-        places = operation in _PLACED and any(max(t.shape[-2:], default=1) > 1 for t in others)
+        is_free = operation in _MOVED or (
+            operation in _PLACED and any(max(t.shape[-2:], default=1) > 1 for t in others)
+        )
         for made in pytree.tree_leaves(result):
             if isinstance(made, Tensor):
                 is_flat = made.ndim == 4 and _is_flat(made)
-                if known and all(known) and made.ndim == 4 and not is_flat and not places:
+                if known and all(known) and made.ndim == 4 and not is_flat and not is_free:
                     self.uneven = self.uneven or (name, operation)
                 self._kept[id(made)] = (made, is_flat)
 
 
 _PLACED = {"add", "sub", "mul"}
 """How a position embedding comes in."""
+
+_MOVED = REARRANGEMENTS - {"pad", "roll", "interpolate", "upsample"}
+"""What says nothing new: behind it a tensor may be no map, or one with other axes."""
 
 
 def _is_flat(x: Tensor) -> bool:

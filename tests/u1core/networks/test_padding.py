@@ -210,6 +210,19 @@ def test_position_embeddings_are_no_padding():
     assert check_padding(Embedded(), 8, "circular", "it") == 0
 
 
+def test_heads_of_an_attention_are_no_places():
+    class Attention(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.qkv = nn.Conv2d(3, 24, 1)
+
+        def forward(self, x):
+            q, k, v = self.qkv(x).view(len(x), 2, 12, -1).chunk(3, dim=2)  # (B, heads, channels, places)
+            return (v @ (q.transpose(2, 3) @ k).softmax(2)).reshape(len(x), 8, *x.shape[2:])
+
+    assert check_padding(Attention(), 4, "circular", "it") == 0
+
+
 def test_folding_holds_under_it():
     network = CifarResNet(20).eval()
     picture = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
