@@ -94,7 +94,9 @@ class What:
     variants: Annotated[
         str,
         Option(
-            "--variants", "original, controls, jitter, or single ones such as hflip; separated by commas."
+            "--variants",
+            "original; groups: controls, jitter, attribution, population, gauge; or single ones such as "
+            "hflip, pad-circular, random-init:7; commas between.",
         ),
     ] = "original"
     memory: Annotated[

@@ -18,11 +18,13 @@ from u1core.cells.batch_size import default_batch_size
 from u1core.cells.cell import Cell
 from u1core.cells.extract import PART_IMAGES
 from u1core.cells.search import BLOCK_ROWS
+from u1core.cells.variants import VARIANTS
 from u1core.common.runtime import Runtime
 from u1core.measures.nearest import TILES
 from u1core.measures.reduce import GROUP_IMAGES
 from u1core.networks.build import shapes_of
 from u1core.networks.preprocess import preprocessing_of
+from u1core.networks.reestimate import LARGEST_MAP_BYTES, MOST_PICTURES
 from u1core.networks.taps import Taps
 from u1core.networks.weights import own_tag
 
@@ -44,6 +46,9 @@ NEIGHBOUR_BYTES = 460
 
 LOCATION_BYTES = 6
 """Compressed bytes of the nearest image of one query at one place; measured on CIFAR-10."""
+
+ALIVE_MAPS = 4
+"""Values of the network's largest size that are alive together while batch norms are re-estimated."""
 
 VECTOR_COMPRESSION = 0.6
 """Compressed over raw size of float32 vectors, measured on CIFAR-10."""
@@ -124,17 +129,18 @@ def estimate(cell: Cell, images: int, runtime: Runtime, history: Iterable[Mappin
     located = min(cell.location_limit, images / 2) * (map_pixels + 2) * LOCATION_BYTES
     rate = _measured_rate(cell, runtime, history)
     nominal = NOMINAL_FLOPS.get(runtime.device.split(":")[0], NOMINAL_FLOPS["cpu"])
-    seconds = images / rate if rate else images * shape.flops / nominal
+    passes = images + _estimated_over(cell, images)
+    seconds = passes / rate if rate else passes * shape.flops / nominal
     memory = _peak_memory(cell, shape, images, runtime)
     return Cost(shape.flops, images * per_image + located, memory, seconds, rate is not None)
 
 
 def _peak_memory(cell: Cell, shape: Shape, images: int, runtime: Runtime) -> float:
-    """Return the peak memory of a cell's process: what is there all the time, and the larger of two steps.
+    """Return the peak memory of a cell's process: what is there all the time, and the largest step.
 
     Extraction holds the activations that are tapped and the two largest besides, a group of energy maps with
     what is computed of them, and two parts of rows, one of them as Arrow too. The search holds a block of
-    queries, a block of memory, and their products.
+    queries, a block of memory, and their products. Batch norms are re-estimated over many pictures at once.
     """
     layers = list(shape.layers.values())
     sizes = [n * h * w for n, h, w in layers]
@@ -146,7 +152,18 @@ def _peak_memory(cell: Cell, shape: Shape, images: int, runtime: Runtime) -> flo
     block = min(images / 2, BLOCK_ROWS)
     search = 3 * block * max(channels, height * width) + TILES["cpu"].queries * TILES["cpu"].memory
     extraction = 4.0 * activations + 3 * 8.0 * maps + 3 * 4.0 * rows
-    return PROCESS_BYTES + 4.0 * shape.parameters + max(extraction, 4.0 * search)
+    estimation = 0.0
+    if VARIANTS[cell.variant].reestimated and runtime.kind == "cpu":  # all of its pictures at once
+        largest = 4.0 * max(*sizes, 3 * shape.input_pixels)
+        estimation = ALIVE_MAPS * min(_estimated_over(cell, images) * largest, LARGEST_MAP_BYTES)
+    return PROCESS_BYTES + 4.0 * shape.parameters + max(extraction, 4.0 * search, estimation)
+
+
+def _estimated_over(cell: Cell, images: int) -> int:
+    """Return how many pictures of the memory split pass once more, before the cell's own."""
+    variant = VARIANTS[cell.variant]
+    is_estimated = variant.reestimated or variant.unit_channels
+    return min(images // 2, MOST_PICTURES) if is_estimated else 0
 
 
 def _measured_rate(cell: Cell, runtime: Runtime, history: Iterable[Mapping[str, Any]]) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Self
@@ -30,8 +30,9 @@ from u1core.common.clock import PHASES, Clock
 from u1core.common.errors import U1Error
 from u1core.common.heap import kept_heap
 from u1core.common.runtime import Runtime
+from u1core.images.cache import select_images
 from u1core.images.pixel_source import PixelBatch, PixelSource
-from u1core.images.sources.listing import ImageFailure
+from u1core.images.sources.listing import ImageFailure, Pixels
 from u1core.measures.reduce import PartReducer
 from u1core.measures.sums import PartSums, Timing
 from u1core.networks.optical_path import check_path
@@ -40,6 +41,9 @@ from u1core.networks.preprocess import preprocessing_of
 
 PART_IMAGES = 2048
 """Images per part, the unit that a crash can cost."""
+
+MEMORY_BATCH = 64
+"""Pictures at a time where a variant estimates, whatever --batch-size: a cell resumed estimates the same."""
 
 CellProgress = Callable[[int, int, Mapping[str, float]], None]
 """Called with images done, images in all, and seconds so far by phase (`clock.PHASES`)."""
@@ -108,7 +112,7 @@ class _Loop:
 
     def __init__(self, opened: OpenCell, runtime: Runtime, source: PixelSource) -> None:
         self.opened, self.source = opened, source
-        self.extractor = Extractor(opened.cell, runtime, is_prepared=source.is_prepared)
+        self.extractor = Extractor(opened.cell, runtime, is_prepared=source.is_prepared, memory=self._memory)
         self.extractor.check_head(opened.head_classes)
         self.canary: float | None = None
         self.maps = LocationMaps(opened)
@@ -131,6 +135,14 @@ class _Loop:
                     done += len(batch)
                     report(done)
                 writer.submit(part.finish(run))
+
+    def _memory(self, count: int) -> Iterator[Pixels]:
+        """Yield at most so many pictures of the cell's memory split, class-balanced, some at a time."""
+        images, limit = self.opened.images, self.opened.cell.limit
+        chosen = select_images(images, min(count, limit or count))
+        chosen = chosen[~images.is_query[chosen]]
+        parts = [chosen[i : i + MEMORY_BATCH] for i in range(0, len(chosen), MEMORY_BATCH)]
+        yield from (batch.pixels for batch in self.source.batches(parts) if len(batch.positions))
 
     def _pixels(self, wanted: list[np.ndarray]) -> Generator[PixelBatch]:
         """Yield one batch for each array of positions; on a CPU in turn with its network."""

@@ -1,9 +1,11 @@
-"""The network of a cell, ready to run: truncated, folded, laid out for the device, compiled where it pays.
+"""The network of a cell, ready to run: changed as its variant says, truncated, folded, laid out, compiled.
 
 Shape legend: B images, N channels, H x W pixels, C colours.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -12,16 +14,24 @@ from u1core.cells.cell import Cell
 from u1core.cells.variants import VARIANTS
 from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime, arithmetic
+from u1core.images.sources.listing import Pixels
+from u1core.measures.gauge import ChannelSizes, scaled
 from u1core.networks.build import build_network
 from u1core.networks.fold import TOLERANCE, deviation, fold_batch_norms
+from u1core.networks.padding import check_padding, padded
 from u1core.networks.preprocess import preprocessing_of, preprocessor
 from u1core.networks.proof import prove
+from u1core.networks.reestimate import MOST_PICTURES, batch_norms, pictures_for, reestimate
 from u1core.networks.resolve import describe_path
 from u1core.networks.taps import Taps
 
 COMPILED_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.3, "float16": 0.05}
 """Largest deviation of compiled from eager layers, relative to a layer's root mean square: fused kernels
 round once where eager ones round after every operation, so the reduced precisions differ by their noise."""
+
+
+Memory = Callable[[int], Iterator[Pixels]]
+"""Gives at most so many pictures of the memory split, always the same ones, in batches (B, H, W, C)."""
 
 
 class Extractor:
@@ -34,26 +44,35 @@ class Extractor:
         classes: K of the network's head; None where no logits are asked for.
         folded: Batch normalisations folded into convolutions.
         is_compiled: Whether torch.compile made the kernels.
+        changes: What the variant changed in the network, in words.
         note: Why something faster was not used; empty where nothing stood against it.
 
     Args:
         cell: What to run.
         runtime: Where.
         is_prepared: The pixels are resized and cropped already.
+        memory: Pictures that variants estimate with.
 
     Raises:
-        U1Error: The network can't be built, a layer is none of its values, or `prove` refuses it.
+        U1Error: The network can't be built or changed, a layer is none of its values, or `prove` refuses it.
     """
 
-    def __init__(self, cell: Cell, runtime: Runtime, *, is_prepared: bool = False) -> None:
+    def __init__(
+        self, cell: Cell, runtime: Runtime, *, is_prepared: bool = False, memory: Memory | None = None
+    ) -> None:
         self.cell, self.runtime, self.variant = cell, runtime, VARIANTS[cell.variant]
         # Refuses layers that are not there or are overwritten, before any work.
         self.signed = {layer.path: not layer.non_negative for layer in describe_path(cell.model)}
         self.preprocess = preprocessor(cell.model, is_prepared=is_prepared)
-        self.is_compiled, self.note = False, ""
-        self.network, self.folded = self._folded()
+        self.is_compiled, self.note, self.changes = False, "", ""
+        self._memory = memory
+        with padded(self.variant.padding):
+            self.network, self.folded = self._folded()
         _cast_weights(self.network, getattr(torch, cell.precision))
         self._run: nn.Module = self.network
+        self._scales: dict[str, Tensor] = {}
+        if self.variant.unit_channels:
+            self._scales = self._unit_scales()
 
     def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
         """Map pixels (B, H, W, C) uint8 on the device to layers (B, N, H, W), and 'head' to logits (B, K)."""
@@ -64,18 +83,26 @@ class Extractor:
         return self._answer(pixels, self.network)
 
     def _answer(self, pixels: Tensor, run: nn.Module) -> dict[str, Tensor]:
-        with arithmetic(self.runtime.device, self.cell.precision):
-            inputs = self.variant.inputs(self.preprocess(self.variant.pixels(pixels)))
-            outputs = run(inputs.contiguous(memory_format=torch.channels_last))
-            changed = {name: self.variant.activations(outputs[name]) for name in self.cell.model.layers}
+        with arithmetic(self.runtime.device, self.cell.precision), padded(self.variant.padding):
+            outputs = run(self._inputs(pixels))
+            changed = {name: self._read(name, outputs[name]) for name in self.cell.model.layers}
             return {**changed, **({"head": outputs["head"]} if "head" in outputs else {})}
+
+    def _inputs(self, pixels: Tensor) -> Tensor:
+        inputs = self.variant.inputs(self.preprocess(self.variant.pixels(pixels)))
+        return inputs.contiguous(memory_format=torch.channels_last)
+
+    def _read(self, name: str, activations: Tensor) -> Tensor:
+        if name in self._scales:
+            activations = scaled(activations, self._scales[name])
+        return self.variant.activations(activations)
 
     @property
     def execution(self) -> str:
         """Say how forward passes run: eager or compiled, what was folded, and why not more."""
         kernels = "compiled" if self.is_compiled else "eager"
         folded = f", {self.folded} batch normalisations folded" if self.folded else ""
-        return f"{kernels}{folded}{f'; {self.note}' if self.note else ''}"
+        return "; ".join(filter(None, (f"{kernels}{folded}", self.changes, self.note)))
 
     def check_head(self, classes: int | None) -> None:
         """Raise U1Error where the head predicts another number of classes than it is said to."""
@@ -105,7 +132,8 @@ class Extractor:
     def _folded(self) -> tuple[Taps, int]:
         """Build the network with batch norms folded, unless that changes a layer beyond rounding."""
         network = self._build()
-        self.classes = prove(network, self.cell.model, self._head, trained=self.variant.trained)
+        trained, is_changed = self.variant.trained, self.variant.changes_network
+        self.classes = prove(network, self.cell.model, self._head, trained=trained, is_changed=is_changed)
         if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
             return self._taps(network), 0
         picture = self._picture()
@@ -123,8 +151,45 @@ class Extractor:
 
     def _build(self) -> nn.Module:
         trained, models_dir = self.variant.trained, self.runtime.models_dir
-        network = build_network(self.cell.model, trained=trained, models_dir=models_dir)
-        return _laid_out(network.to(self.runtime.device))
+        network = build_network(
+            self.cell.model, trained=trained, models_dir=models_dir, seed=self.variant.seed
+        )
+        return self._changed(_laid_out(network.to(self.runtime.device)))
+
+    def _changed(self, network: nn.Module) -> nn.Module:
+        """Change a network as the variant says, and write down what was changed."""
+        changes, model = [], self.cell.model
+        size = preprocessing_of(model).size
+        with arithmetic(self.runtime.device, "float32"):
+            if mode := self.variant.padding:
+                changes.append(f"{check_padding(network, size, mode, model.id)} paddings {mode}")
+            if self.variant.reestimated and batch_norms(network):
+                pictures = torch.cat([*self._remembered(pictures_for(network, size))])
+                count = reestimate(network, pictures, model.id)
+                changes.append(f"{count} batch norms re-estimated over {len(pictures)} pictures")
+        self.changes = ", ".join(changes)
+        return network
+
+    def _remembered(self, count: int) -> Iterator[Tensor]:
+        """Yield the network's inputs (B, 3, H, W) of at most so many pictures of the memory split."""
+        if self._memory is None:
+            wanted = f"pictures of the memory split for variant {self.cell.variant}"
+            raise U1Error(wanted, "none", "give the extractor its `memory`")
+        for pixels in self._memory(count):
+            yield self._inputs(torch.from_numpy(pixels).to(self.runtime.device))
+
+    def _unit_scales(self) -> dict[str, Tensor]:
+        """Estimate the size of every layer's channels as the cell runs them."""
+        sizes = {name: ChannelSizes() for name in self.cell.model.layers}
+        pictures = 0
+        with arithmetic(self.runtime.device, self.cell.precision), padded(self.variant.padding):
+            for inputs in self._remembered(MOST_PICTURES):
+                outputs = self.network(inputs)
+                for name, size in sizes.items():
+                    size.add(outputs[name])
+                pictures += len(inputs)
+        self.changes = ", ".join(filter(None, (self.changes, f"unit channels over {pictures} pictures")))
+        return {name: size.unit_scales() for name, size in sizes.items()}
 
     def _taps(self, network: nn.Module) -> Taps:
         return Taps(network, self.cell.model.layers, self._head)

@@ -1,8 +1,9 @@
 """Variants: the same cell with one thing changed, so that every control runs through the same pipeline.
 
 Controls change what the answer must follow (a mirrored picture, shuffled channels, untrained weights);
-jitter changes what it should ignore (a pixel's shift, the precision). What each is expected to do to theta
-stands in sql/views/rows/variant_transforms.sql. Shape legend: B images, C colours, N channels, H x W pixels.
+jitter changes what it should ignore (a pixel's shift, the precision); attribution takes a cheap explanation
+away (zeros at the edge, the sizes of channels). What each is expected to do to theta stands in
+sql/views/rows/variant_transforms.sql. Shape legend: B images, C colours, N channels, H x W pixels.
 """
 
 from __future__ import annotations
@@ -34,12 +35,17 @@ class Variant:
     """What is changed, and where.
 
     Attributes:
-        group: 'original', 'controls' or 'jitter'.
+        group: 'original', or what `--variants` calls it with others: 'controls', 'jitter', 'attribution', ...
         pixels: Applied to decoded pictures (B, H, W, C), uint8.
         inputs: Applied to the network's input (B, 3, H, W).
         activations: Applied to every layer's activations (B, N, H, W).
-        trained: Whether the network keeps its weights; else they are random, seeded.
+        trained: Whether the network keeps its weights; else they are random.
         precision: Arithmetic of the forward pass; None leaves the sweep's.
+        seed: Of random weights.
+        padding: 'circular' or 'reflect', what stands beyond the edge of every map; '' leaves the network's.
+        reestimated: Whether its batch norms take their statistics from this cell's memory split.
+        unit_channels: Whether every layer's channels are brought to root mean square 1 over that split.
+        asks_head: Whether the network's own answers are scored, too.
     """
 
     group: str
@@ -48,11 +54,53 @@ class Variant:
     activations: Change = _same
     trained: bool = True
     precision: str | None = None
+    seed: int = 0
+    padding: str = ""
+    reestimated: bool = False
+    unit_channels: bool = False
+    asks_head: bool = False
+
+    @property
+    def changes_network(self) -> bool:
+        """Whether another network answers, not the same one to other pictures."""
+        return not self.trained or self.reestimated or bool(self.padding)
 
     @property
     def shows_in_pictures(self) -> bool:
         """Whether a model without a network (`pixels`) can show it."""
-        return self.group == "original" or self.pixels is not _same or self.inputs is not _same
+        changes_pictures = self.pixels is not _same or self.inputs is not _same
+        return self.group == "original" or (changes_pictures and not self.changes_network)
+
+
+def joined(first: Variant, second: Variant, group: str) -> Variant:
+    """Return the variant that changes what both do, `first` before `second` where both change the same.
+
+    Raises:
+        U1Error: Both ask for another padding, precision or seed.
+    """
+    for name in ("padding", "precision", "seed"):
+        ours, theirs = getattr(first, name), getattr(second, name)
+        if ours and theirs and ours != theirs:
+            raise U1Error(f"one {name} in a joined variant", f"{ours} and {theirs}", "join others")
+    return Variant(
+        group,
+        pixels=_then(first.pixels, second.pixels),
+        inputs=_then(first.inputs, second.inputs),
+        activations=_then(first.activations, second.activations),
+        trained=first.trained and second.trained,
+        precision=first.precision or second.precision,
+        seed=first.seed or second.seed,
+        padding=first.padding or second.padding,
+        reestimated=first.reestimated or second.reestimated,
+        unit_channels=first.unit_channels or second.unit_channels,
+        asks_head=first.asks_head and second.asks_head,
+    )
+
+
+def _then(first: Change, second: Change) -> Change:
+    if first is _same or second is _same:
+        return second if first is _same else first
+    return lambda x: second(first(x))
 
 
 def _rotate(quarter_turns: int, pictures: Tensor) -> Tensor:
@@ -86,9 +134,25 @@ def _shift(right: int, down: int, inputs: Tensor) -> Tensor:
     return padded[:, :, 1 - down : 1 - down + height, 1 - right : 1 - right + width]
 
 
+POPULATION = range(20)
+"""Seeds of random weights: the spread of one figure over networks that nobody trained."""
+
+_NETWORK_CHANGES = {
+    "reestimated": Variant("attribution", reestimated=True, asks_head=True),
+    "pad-circular": Variant("attribution", padding="circular", reestimated=True, asks_head=True),
+    "pad-reflect": Variant("attribution", padding="reflect", reestimated=True, asks_head=True),
+    "unit-channels": Variant("gauge", unit_channels=True, asks_head=True),
+    **{
+        f"random-init:{seed}": Variant("population", trained=False, seed=seed, reestimated=True)
+        for seed in POPULATION
+    },
+}
+"""What changes the network, or how its layers are read. `reestimated` is the control of the other two: what
+the batch norms alone do."""
+
 VARIANTS = MappingProxyType(
     {
-        "original": Variant("original"),
+        "original": Variant("original", asks_head=True),
         "random-init": Variant("controls", trained=False),
         "hflip": Variant("controls", pixels=_mirror),
         "rot90": Variant("controls", pixels=partial(_rotate, 1)),
@@ -101,13 +165,21 @@ VARIANTS = MappingProxyType(
         "shift-up": Variant("jitter", inputs=partial(_shift, 0, -1)),
         "shift-down": Variant("jitter", inputs=partial(_shift, 0, 1)),
         "bfloat16": Variant("jitter", precision="bfloat16"),
+        **_NETWORK_CHANGES,
     }
 )
 """Every variant by name."""
 
 
+GROUPS = tuple(dict.fromkeys(v.group for v in VARIANTS.values() if v.group != "original"))
+"""What `--variants` takes for several at once."""
+
+SEEDED = tuple(name for name, v in VARIANTS.items() if v.group == "population")
+"""Random weights, seed by seed."""
+
+
 def select_variants(patterns: str) -> tuple[str, ...]:
-    """Choose variants by names, globs or groups ('controls', 'jitter'), each once, in the order asked for.
+    """Choose variants by names, globs or groups ('controls', ...), each once, in the order asked for.
 
     Raises:
         U1Error: A pattern matches nothing.
@@ -122,7 +194,9 @@ def select_variants(patterns: str) -> tuple[str, ...]:
             name for name, v in VARIANTS.items() if v.group == pattern or fnmatch.fnmatchcase(name, pattern)
         ]
         if not found:
-            valid = f"groups controls, jitter; variants {', '.join(VARIANTS)}"
+            names = [name for name in VARIANTS if name not in SEEDED]
+            seeds = f"{SEEDED[0]} to {SEEDED[-1]}"
+            valid = f"groups {', '.join(GROUPS)}; variants {', '.join(names)}, {seeds}"
             raise U1Error(
                 "--variants to name variants, globs or groups", repr(pattern), f"choose from {valid}"
             )

@@ -6,4 +6,5 @@ build, preprocess: the module, its input. trace: a forward pass written down; tr
 optical_path: the layers the whole signal passes; head: the classes it predicts.
 taps: activations out of a network that is left as it is; outputs: which of what it returns are logits;
 proof: what it must show before any cell; fold: batch norms into convolutions.
+padding: maps that go on beyond their edge; reestimate: batch norms that fit what a changed network sees.
 """

@@ -31,7 +31,12 @@ _proven: dict[Hashable, int | None] = {}
 
 
 def prove(
-    network: nn.Module, entry: ModelEntry, head: str | None = None, *, trained: bool = True
+    network: nn.Module,
+    entry: ModelEntry,
+    head: str | None = None,
+    *,
+    trained: bool = True,
+    is_changed: bool = False,
 ) -> int | None:
     """Prove a network once for its entry, its head and this process.
 
@@ -40,6 +45,7 @@ def prove(
         entry: Resolved.
         head: As for `Taps`: the logits are proven where they are asked for.
         trained: Whether its weights are the entry's.
+        is_changed: Whether it is another network than its entry says: then it is proven each time.
 
     Returns:
         K; None where no logits are asked for.
@@ -50,9 +56,12 @@ def prove(
     """
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     key = (json.dumps(identity_of(entry), sort_keys=True), head, trained, str(device))
-    if key not in _proven:
+    if key not in _proven or is_changed:
         shapes = {layer.path: (layer.channels, layer.height, layer.width) for layer in describe_path(entry)}
-        _proven[key] = prove_layers(network, shapes, preprocessing_of(entry).size, head, of=entry.id)
+        classes = prove_layers(network, shapes, preprocessing_of(entry).size, head, of=entry.id)
+        if is_changed:
+            return classes
+        _proven[key] = classes
     return _proven[key]
 
 

@@ -23,7 +23,7 @@ _POOLS = {
     *("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "lp_pool2d", "mean", "amax"),
     *("boolean_dispatch", "fractional_max_pool2d"),
 }
-_REARRANGEMENTS = {
+REARRANGEMENTS = {
     *("dropout", "dropout2d", "feature_dropout", "alpha_dropout", "flatten", "view", "reshape", "permute"),
     *(
         "transpose",
@@ -66,7 +66,7 @@ def traits_of(values: Sequence[Value]) -> list[Trait]:
     resolutions: set[tuple[int, ...]] = {value.shape[2:] for value in convolved}
     for value in values:
         nonlinearity, non_negative = _sign(value, values, traits)
-        rearranged = value.operation in _REARRANGEMENTS and value.inputs
+        rearranged = value.operation in REARRANGEMENTS and value.inputs
         made_by = traits[value.inputs[0]].made_by if rearranged else value.operation
         axis = _channel_axis(value, values, traits, resolutions)
         traits.append(Trait(made_by, axis, nonlinearity, non_negative))
@@ -117,7 +117,7 @@ def _sign(value: Value, values: Sequence[Value], traits: Sequence[Trait]) -> tup
         return _clipped(value)
     if operation in _PRODUCTS:
         return _product(value, values, traits)
-    carries = operation in _REARRANGEMENTS | _POOLS | _SUMS and len(known) == len(_tensors(value))
+    carries = operation in REARRANGEMENTS | _POOLS | _SUMS and len(known) == len(_tensors(value))
     if not carries or not known:
         return None, False
     names = [trait.nonlinearity for trait in known]

@@ -1,7 +1,8 @@
 -- Question: what does each variant do to theta, in both planes?
 -- Grain: variant. The expected angle is turn_rad + theta, or turn_rad - theta
 --   where it mirrors; is_jitter: once undone, it is one more reading of the
---   same angle. Nothing is expected of 'random-init': it is compared with theta
+--   same angle. Nothing is expected of random weights, seed by seed: they are
+--   compared with theta
 -- Reads: nothing
 -- Params: none
 -- Columns: variant: 'original', a control or a jitter; expected: angle expected
@@ -27,8 +28,28 @@ transforms as (
             ('shift-up', 'theta', false, 0.0, true),
             ('shift-down', 'theta', false, 0.0, true),
             ('bfloat16', 'theta', false, 0.0, true),
-            ('random-init', 'none', false, 0.0, false)
+            ('random-init', 'none', false, 0.0, false),
+            ('reestimated', 'theta', false, 0.0, false),
+            ('pad-circular', 'theta', false, 0.0, false),
+            ('pad-reflect', 'theta', false, 0.0, false),
+            ('unit-channels', 'theta', false, 0.0, false)
     ) as listed(variant, expected, mirror, turn_rad, is_jitter)
+),
+
+population as (
+    select
+        'random-init:' || seed as variant,
+        'none' as expected,
+        false as mirror,
+        0.0::double as turn_rad,
+        false as is_jitter,
+    from range(20) as seeds(seed)
+),
+
+all_variants as (
+    select * from transforms
+    union all
+    select * from population
 )
 
-select * from transforms
+select * from all_variants

@@ -58,6 +58,15 @@ def test_every_image_has_one_row_per_layer(cell, digits, lake):
     assert not lake.work(cell.id).exists()
 
 
+def test_a_variant_estimates_over_the_memory_of_its_own_cell(cell, digits, lake):
+    seeded = dataclasses.replace(cell, variant="random-init:3", limit=20)
+    opened = OpenCell(seeded, digits, lake)
+    extract.extract(opened, Runtime(batch_size=40))
+    assert len(rows(lake, "records", "layer3")) == 40
+    execution = extract.load_sums(opened).timing.execution
+    assert execution.endswith("19 batch norms re-estimated over 20 pictures")
+
+
 def test_every_column_of_a_cell_is_filled_somewhere(cell, digits, lake):
     """A column that nobody fills is null in every row, and no query says so."""
     run(dataclasses.replace(cell, location_limit=20), digits, lake)

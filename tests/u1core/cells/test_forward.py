@@ -2,11 +2,14 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 from u1core.cells.forward import Extractor, _cast_weights, deviation
+from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime, arithmetic
+from u1core.networks import padding
 
 
 @pytest.fixture
@@ -87,3 +90,77 @@ def test_only_plain_layers_are_cast():
     assert [p.weight.dtype for p in network] == [torch.float32, torch.bfloat16]
     with arithmetic("cpu", "bfloat16"):
         assert network(torch.zeros(1, 3, 2, 2)).dtype == torch.bfloat16
+
+
+# -- variants that change the network -----------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(catalog, cell):
+    """A cell of a network whose weights come with this package."""
+    return dataclasses.replace(cell, model=catalog.models["resnet20_onehot"], variant="original")
+
+
+def changed(cell, variant, memory=None, **fields):
+    """Return the extractor of a cell's variant; its memory is noise unless told."""
+    noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    of = dataclasses.replace(cell, variant=variant, **fields)
+    return Extractor(of, Runtime(), memory=memory or (lambda count: iter((noise[:25], noise[25:]))))
+
+
+def test_what_a_variant_changed_is_said(trained):
+    circular = changed(trained, "pad-circular")
+    assert circular.execution == (
+        "eager, 19 batch normalisations folded; 19 paddings circular, "
+        "19 batch norms re-estimated over 40 pictures"
+    )
+    assert changed(trained, "unit-channels").execution.endswith("folded; unit channels over 40 pictures")
+
+
+def test_seeds_are_other_networks_and_each_is_itself_again(cell, pixels):
+    one, again, other = (changed(cell, f"random-init:{seed}")(pixels)["mean"] for seed in (1, 1, 2))
+    assert torch.equal(one, again) and not torch.allclose(one, other, rtol=0.1)
+
+
+def test_batches_of_the_memory_make_no_difference(trained, pixels):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    for variant in ("reestimated", "unit-channels"):
+        at_once = changed(trained, variant, lambda count: iter((noise,)))(pixels)
+        in_turn = changed(trained, variant, lambda count: (noise[i : i + 7] for i in range(0, 40, 7)))(pixels)
+        assert deviation(at_once, in_turn) < 1e-5
+
+
+def test_who_gives_no_memory_is_told(trained):
+    with pytest.raises(U1Error, match="pictures of the memory split for variant pad-reflect; got none"):
+        Extractor(dataclasses.replace(trained, variant="pad-reflect"), Runtime())
+
+
+def test_a_padding_that_cannot_be_changed_fails_the_cell(trained, monkeypatch):
+    monkeypatch.setitem(padding._ALWAYS_REFUSED, "relu", "a rectifier, today")
+    with pytest.raises(
+        U1Error, match=r"padding of resnet20_onehot that can be made circular; got .*relu: a rect"
+    ):
+        changed(trained, "pad-circular")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_gauge_brings_channels_to_one_and_leaves_the_head(trained, precision):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    model = dataclasses.replace(trained.model, label_space="digits")
+    of = dataclasses.replace(trained, model=model)
+    gauged = changed(of, "unit-channels", precision=precision)(torch.from_numpy(noise))
+    plain = changed(of, "original", precision=precision)(torch.from_numpy(noise))
+    assert torch.equal(gauged["head"], plain["head"])
+    for name in of.model.layers:
+        size = gauged[name].transpose(0, 1).flatten(1).double().square().mean(1).sqrt()
+        heard = size > 0
+        rounding = {"float32": 1e-5, "bfloat16": 1e-2}[precision]
+        torch.testing.assert_close(size[heard], torch.ones_like(size[heard]), rtol=rounding, atol=0)
+        assert heard.double().mean() > 0.9
+
+
+def test_a_padding_holds_in_bfloat16(trained, pixels):
+    exact, rough = (
+        changed(trained, "pad-circular", precision=name)(pixels) for name in ("float32", "bfloat16")
+    )
+    assert 0 < deviation(exact, {n: v.float() for n, v in rough.items()}) < 1

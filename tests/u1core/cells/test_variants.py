@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from u1core.catalog.catalog import load_catalog
-from u1core.cells.variants import VARIANTS, select_variants
+from u1core.cells.variants import GROUPS, VARIANTS, Variant, joined, select_variants
 from u1core.common.errors import U1Error
 from u1core.images.resize import luminance
 from u1core.lake.connect import connect
@@ -96,17 +96,47 @@ def test_selection_by_name_group_and_glob():
     assert select_variants("original, shift-*,original")[1:] == (
         *("shift-left", "shift-right", "shift-up", "shift-down"),
     )
-    assert set(select_variants("original,controls,jitter")) == set(VARIANTS) == set(select_variants("*"))
+    assert {"original", *select_variants(",".join(GROUPS))} == set(VARIANTS) == set(select_variants("*"))
+    assert select_variants("population") == tuple(f"random-init:{seed}" for seed in range(20))
+    assert {"pad-circular", "pad-reflect"} < set(select_variants("attribution"))
+
+
+def test_plain_random_weights_are_what_they_were():
+    plain, first = VARIANTS["random-init"], VARIANTS["random-init:0"]
+    assert plain == Variant("controls", trained=False)
+    assert (first.seed, first.reestimated, VARIANTS["random-init:19"].seed) == (0, True, 19)
+
+
+def test_joined_variants_do_what_both_do():
+    both = joined(VARIANTS["shift-left"], VARIANTS["pad-circular"], "attribution")
+    both = joined(both, VARIANTS["hflip"], "attribution")
+    x = torch.rand(1, 3, 5, 5)
+    assert both.inputs is VARIANTS["shift-left"].inputs and both.pixels is VARIANTS["hflip"].pixels
+    assert (both.padding, both.reestimated, both.trained, both.asks_head) == ("circular", True, True, False)
+    assert both.changes_network and not both.shows_in_pictures
+    twice = joined(VARIANTS["shift-left"], VARIANTS["shift-up"], "jitter")
+    in_turn = VARIANTS["shift-up"].inputs(VARIANTS["shift-left"].inputs(x))
+    assert torch.equal(twice.inputs(x), in_turn) and twice.shows_in_pictures
+
+
+def test_what_contradicts_itself_is_not_joined():
+    with pytest.raises(U1Error, match="one padding in a joined variant; got circular and reflect"):
+        joined(VARIANTS["pad-circular"], VARIANTS["pad-reflect"], "attribution")
 
 
 def test_an_unknown_variant_is_one_clear_line():
-    with pytest.raises(U1Error, match=r"'rot45'.*controls, jitter.*rot90"):
+    with pytest.raises(U1Error, match=r"'rot45'.*controls, jitter, attr.*rot90.*random-init:0 to"):
         select_variants("original,rot45")
 
 
 def test_variants_that_pictures_alone_show():
     shown = {name for name, variant in VARIANTS.items() if variant.shows_in_pictures}
-    assert set(VARIANTS) - shown == {"random-init", "channel-permuted", "bfloat16"}
+    of_networks = {"random-init", "channel-permuted", "bfloat16", "reestimated", "unit-channels"}
+    assert set(VARIANTS) - shown == of_networks | {
+        "pad-circular",
+        "pad-reflect",
+        *select_variants("population"),
+    }
 
 
 def test_the_baseline_is_the_luminance_of_the_picture():

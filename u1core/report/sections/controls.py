@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from u1core.cells.variants import SEEDED
 from u1core.report.blocks import Card, Note, Subject, Table, Value, anchor
 from u1core.report.data import CellName, Row
 from u1core.report.figures.agreement import Dot, dots
@@ -30,9 +31,10 @@ TURNS: dict[str, Callable[[float], float]] = {
 """Where a turned picture carries theta."""
 VARIANTS = (
     *TURNS, "channel-permuted", "gray", "shift-left", "shift-right", "shift-up", "shift-down", "bfloat16",
-    "random-init",
+    "unit-channels", "reestimated", "pad-reflect", "pad-circular", "random-init", *SEEDED,
 )  # fmt: skip
-"""The order of the rows: turned pictures, what should change nothing, what has no reason to agree."""
+"""The order of the rows: turned pictures, what should change nothing, another padding, what has no reason to
+agree."""
 
 
 def subject(scene: Scene) -> Subject:
