@@ -16,6 +16,7 @@ import torch
 
 from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
+from u1core.cells.planes import compare_planes
 from u1core.common.clock import PHASES
 from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime
@@ -34,11 +35,15 @@ DECODING_PART = 99999
 
 
 def fit_frames(opened: OpenCell, sums: PartSums) -> None:
-    """Write the frames (memory split, no labels), the mean energy maps and every image's angles of a cell."""
+    """Write the frames (memory split, no labels), the mean energy maps and every image's angles of a cell.
+
+    Beside them stands what other frames give, and the null of the planes' agreement: those do use labels.
+    """
     frames = {layer: fit_frame(sums.layers[layer].moments) for layer in opened.model.layers}
     floors = {layer: _write_angles(opened, layer, frame) for layer, frame in frames.items()}
     _write_energy_maps(opened, sums)
     _write_frames(opened, sums, frames, floors)
+    compare_planes(opened, frames)
 
 
 def _write_angles(opened: OpenCell, layer: str, frame: Frame) -> np.ndarray:
