@@ -219,7 +219,8 @@ class Comparison:
     def _points(self, frames: np.ndarray, chroma: np.ndarray) -> np.ndarray:
         """Return the points (n, F, 2) of images in frames (F, N, 2)."""
         flat = frames.transpose(1, 0, 2).reshape(len(frames[0]), -1)
-        return ((chroma - self.frame.mean_chroma) @ flat).reshape(len(chroma), -1, 2)
+        points: np.ndarray = ((chroma - self.frame.mean_chroma) @ flat).reshape(len(chroma), -1, 2)
+        return points
 
     def accuracies(self) -> dict[str, np.ndarray]:
         """Return how often the memory image nearest by theta names the class, (F,) by kind."""

@@ -63,7 +63,7 @@ def test_the_coupled_row_says_what_the_views_say(finished, found):
     accuracy = "select accuracy from memory_report where scheme = 'theta' and k = 1"
     by_frame = "select accuracy from memory_by_frame where frame = 'coupled'"
     assert connection.sql(accuracy).fetchall() == connection.sql(by_frame).fetchall()
-    assert connection.sql("select count(*) from plane_agreement_by_frame").fetchone() == (len(found),)
+    assert connection.sql("select count(*) from plane_agreement_by_frame").fetchall() == [(len(found),)]
 
 
 def test_pieces_do_not_show(found, again, monkeypatch):
