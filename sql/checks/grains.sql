@@ -1,11 +1,11 @@
 -- Question: is any row of a table or view there twice?
 -- Grain: relation, dataset, cell with more rows than keys; healthy: no row
--- Reads: records, vectors, angles, frames, energy_maps, neighbours,
+-- Reads: records, vectors, angles, frames, planes, energy_maps, neighbours,
 --   location_neighbours, shapes, theta_bits, failures, concentration_by_layer,
---   sombrero, sombrero_test,
---   class_bias, class_directions, plane_agreement, controls, composition,
---   theta_uncertainty, theta_sectors, theta_spread, theta_summary, weak_angles,
---   memory_report, location_accuracy, location_report, model_agreement,
+--   sombrero, sombrero_test, class_bias, class_directions, plane_agreement,
+--   plane_agreement_by_frame, controls, composition, theta_uncertainty,
+--   theta_sectors, theta_spread, theta_summary, weak_angles, memory_report,
+--   memory_by_frame, location_accuracy, location_report, model_agreement,
 --   class_agreement
 -- Params: none
 with
@@ -77,6 +77,36 @@ counts as (
         cell_key,
         count(*) - count(distinct layer) as repeats,
     from frames
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'planes' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (layer, frame)) as repeats,
+    from planes
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'plane_agreement_by_frame' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (layer, frame)) as repeats,
+    from plane_agreement_by_frame
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'memory_by_frame' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (layer, frame)) as repeats,
+    from memory_by_frame
     group by
         dataset,
         cell_key

@@ -1,8 +1,8 @@
 -- Question: does every row name the dataset, model, variant and layer of its
 --   cell?
 -- Grain: relation, cell, layer that a row names otherwise; healthy: no row
--- Reads: layers, records, vectors, angles, frames, energy_maps, neighbours,
---   location_neighbours
+-- Reads: layers, records, vectors, angles, frames, planes, energy_maps,
+--   neighbours, location_neighbours
 -- Params: none
 with
 
@@ -46,6 +46,15 @@ named as (
         variant,
         layer,
     from frames
+    union all by name
+    select distinct
+        'planes' as relation,
+        cell_key,
+        dataset,
+        model,
+        variant,
+        layer,
+    from planes
     union all by name
     select distinct
         'energy_maps' as relation,

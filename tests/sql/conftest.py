@@ -157,6 +157,8 @@ def make_healthy(lake):
     for image in range(6):
         _insert_image(lake, keys, image)
     lake.insert("frames", _frame(), **keys)
+    frames = ("coupled", "loco", "within", "swapped", "random", "principal")
+    lake.insert("planes", *({"frame": frame} for frame in frames), **_planes(), **keys)
     for split in ("memory", "query"):
         lake.insert("energy_maps", _energy_map(None, 3), split=split, **keys)
         for label in range(3):
@@ -246,6 +248,23 @@ def _frame():
         "coupling_2": 0.1,
         "floor_image": 0.01,
         "floor_feature": 0.02,
+    }
+
+
+def _planes():
+    """What is the same of every frame."""
+    return {
+        "layer": "last",
+        "classes": 3,
+        "agreement": 0.9,
+        "agreement_p": 0.05,
+        "null_agreement_low": -0.5,
+        "null_agreement_high": 0.5,
+        "joint_effect": 0.2,
+        "joint_effect_p": 0.05,
+        "draws": 200,
+        "accuracy": 0.4,
+        "accuracy_high": 0.4,
     }
 
 

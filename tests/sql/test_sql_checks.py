@@ -22,6 +22,7 @@ BREAK = {
     "neighbours_from_memory": "update lake.neighbours set memory_image_id = 5 where rank = 1",
     "neighbours_ranked": "update lake.neighbours set similarity = 2 where rank = 2 and image_id = 3",
     "pictures_accounted": "update lake.cells set pictures_unlabelled = 1",
+    "planes_possible": "update lake.planes set agreement_p = 0 where frame = 'loco'",
     "records_possible": "update lake.records set energy_total = -1 where image_id = 1",
     "sombrero_is_mean": "update lake.records set sombrero_b = 2.2 where image_id = 0",
     "training_complete": "delete from lake.training_epochs where epoch = 1",
@@ -48,12 +49,14 @@ BREAK_CONTROL = {
 """By check: a statement that breaks a lake with a control, whose view `controls` is a table."""
 
 TWICE = [
-    "records", "vectors", "angles", "frames", "energy_maps", "neighbours", "location_neighbours", "failures"
+    "records", "vectors", "angles", "frames", "planes", "energy_maps", "neighbours", "location_neighbours",
+    "failures",
 ]  # fmt: skip
 TWICE_VIEW = [
     "concentration_by_layer", "sombrero", "class_bias", "class_directions", "plane_agreement", "controls",
     "composition", "theta_uncertainty", "theta_sectors", "theta_spread", "theta_summary", "weak_angles",
     "memory_report", "location_accuracy", "location_report", "model_agreement", "class_agreement",
+    "plane_agreement_by_frame", "memory_by_frame",
 ]  # fmt: skip
 
 
@@ -134,6 +137,20 @@ def test_check_catches_a_broken_view(healthy_lake, check):
 def test_every_query_image_needs_all_its_ranks(healthy_lake, damage):
     healthy_lake.connection.execute(damage)
     assert offending(healthy_lake, "neighbours_ranked")
+
+
+@pytest.mark.parametrize(
+    ("damage", "is_found"),
+    [
+        ("delete from lake.planes where frame = 'within'", True),
+        ("update lake.planes set joint_effect = 1.1 where frame = 'random'", True),
+        ("update lake.planes set accuracy_high = null, agreement = null, draws = null", False),
+        ("delete from lake.planes", False),  # as in cells that were committed before the table was
+    ],
+)
+def test_frames_that_cannot_be_are_found(healthy_lake, damage, is_found):
+    healthy_lake.connection.execute(damage)
+    assert bool(offending(healthy_lake, "planes_possible")) == is_found
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,11 @@ CONTRACT = {
     "model_agreement": "dataset plane split model_a variant_a model_b variant_b classes agreement "
     "permutation_p permutation_q is_evidence",
     "plane_agreement": LAYER_KEYS + "split classes agreement permutation_p permutation_q",
+    "plane_agreement_by_frame": LAYER_KEYS + "split frame fits classes n_query agreement agreement_low "
+    "agreement_high agreement_p null_agreement_low null_agreement_median null_agreement_high joint_effect "
+    "joint_effect_low joint_effect_high joint_effect_p draws is_bottleneck is_evidence",
+    "memory_by_frame": MEMORY_KEYS + "frame fits n_memory n_query accuracy accuracy_low accuracy_high chance "
+    "beyond_swapped",
     "class_agreement": "dataset plane split label class_name models mean_direction_rad resultant_length "
     "rayleigh_p rayleigh_q",
     "composition": LAYER_KEYS + "plane split classes agreement permutation_p permutation_q image_correlation",
@@ -88,7 +93,15 @@ CONTRACT = {
     "cells": " ".join(SCHEMAS["cells"].names) + " is_current is_evidence is_from_training",
     **{
         table: " ".join(SCHEMAS[table].names)
-        for table in ("vectors", "frames", "energy_maps", "neighbours", "location_neighbours", "failures")
+        for table in (
+            "vectors",
+            "frames",
+            "planes",
+            "energy_maps",
+            "neighbours",
+            "location_neighbours",
+            "failures",
+        )
     },
 }
 """What docs/lake.md promises of every view; more columns may be added."""

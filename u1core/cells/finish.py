@@ -17,6 +17,7 @@ import torch
 from u1core.catalog.entries import family_of
 from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
+from u1core.cells.planes import compare_planes
 from u1core.cells.summaries import write_summaries
 from u1core.common.clock import PHASES
 from u1core.common.errors import U1Error
@@ -36,11 +37,15 @@ DECODING_PART = 99999
 
 
 def fit_frames(opened: OpenCell, sums: PartSums) -> None:
-    """Write the frames (memory split, no labels), the mean energy maps and every image's angles of a cell."""
+    """Write the frames (memory split, no labels), the mean energy maps and every image's angles of a cell.
+
+    Beside them stands what other frames give, and the null of the planes' agreement: those do use labels.
+    """
     frames = {layer: fit_frame(sums.layers[layer].moments) for layer in opened.model.layers}
     floors = {layer: _write_angles(opened, layer, frame) for layer, frame in frames.items()}
     _write_energy_maps(opened, sums)
     _write_frames(opened, sums, frames, floors)
+    compare_planes(opened, frames)
 
 
 def _write_angles(opened: OpenCell, layer: str, frame: Frame) -> np.ndarray:

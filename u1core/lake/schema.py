@@ -76,6 +76,30 @@ _SWEEP = (
     _column("concluded_at", pa.timestamp("us", tz="UTC"), "UTC", "when it came to its end"),
 )
 
+
+def _with_spread(name: str, description: str) -> tuple[Column, ...]:
+    """A figure and its quantiles over several fits."""
+    return (
+        _column(name, _real, "1", description),
+        _column(f"{name}_low", _real, "1", f"5 % quantile of {name} over the fits; null where there is one"),
+        _column(
+            f"{name}_high", _real, "1", f"95 % quantile of {name} over the fits; null where there is one"
+        ),
+    )
+
+
+def _with_null(name: str) -> tuple[Column, ...]:
+    """How a figure stands in its null, and the null's quantiles."""
+    return (
+        _column(
+            f"{name}_p", _real, "1", f"share of draws whose {name} is as high, the observed one included"
+        ),
+        _column(f"null_{name}_low", _real, "1", f"5 % quantile of {name} over the draws"),
+        _column(f"null_{name}_median", _real, "1", f"median of {name} over the draws"),
+        _column(f"null_{name}_high", _real, "1", f"95 % quantile of {name} over the draws"),
+    )
+
+
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "cells": (
         *_CELL,
@@ -246,6 +270,31 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("theta_feature_rad", _real, "rad", "arg(z_1 + i z_2), z = Q^T (h - mean h), in (-pi, pi]"),
         _column("strength_image", _real, "half image", "|d - mean d|"),
         _column("strength_feature", _real, "1", "|z|"),
+    ),
+    "planes": (
+        *_LAYER,
+        _column("frame", _text, "", "'coupled', 'loco', 'within', 'swapped', 'random' or 'principal'"),
+        _column("fits", _int, "1", "frames of this kind: where there are several, figures are their medians"),
+        _column("classes", _int, "1", "classes that have query images"),
+        _column("n_memory", _int, "images", "memory images with chroma and dipole"),
+        _column("n_query", _int, "images", "query images with chroma and dipole"),
+        *_with_spread(
+            "agreement", "A: mean over classes of cos(image direction - feature direction), query split"
+        ),
+        *_with_spread("joint_effect", "J: mean over classes of Re(conj(r_image) r_feature), query split"),
+        _column(
+            "draws",
+            _int,
+            "1",
+            "what the null holds: permutations of classes or swapped frames, and what is observed; null "
+            "where classes or images are too few to test",
+        ),
+        *_with_null("agreement"),
+        *_with_null("joint_effect"),
+        *_with_spread(
+            "accuracy",
+            "share of query images whose nearest memory image by theta has their class; bottleneck only",
+        ),
     ),
     "neighbours": (
         *_LAYER,

@@ -1,0 +1,59 @@
+-- Question: are the figures of frames possible, and is there one row for each?
+-- Grain: frame, layer, cell with a figure that cannot be, or without one that
+--   must be; healthy: no row. Cells that were committed before the table was
+--   have no rows, which is none missing
+-- Reads: planes, layers
+-- Params: none
+with
+
+figures as (
+    select * from planes
+),
+
+cell_layers as (
+    select cell_key, layer from layers
+),
+
+expected as (
+    select
+        cell_layers.cell_key,
+        cell_layers.layer,
+        unnest([
+            'coupled',
+            'loco',
+            'within',
+            'swapped',
+            'random',
+            'principal',
+        ]) as frame,
+    from cell_layers
+    where cell_key in (select cell_key from figures)
+),
+
+compared as (
+    select
+        expected.*,
+        figures.* exclude (cell_key, layer, frame),
+        figures.frame is null as is_missing,
+    from expected
+    left join figures
+        using (cell_key, layer, frame)
+),
+
+impossible as (
+    select *
+    from compared
+    where is_missing
+        or abs(agreement) > 1 + 1e-9
+        or abs(joint_effect) > 1 + 1e-9
+        or agreement_p not between 1 / draws and 1
+        or joint_effect_p not between 1 / draws and 1
+        or accuracy not between 0 and 1
+        or agreement_low > agreement_high
+        or joint_effect_low > joint_effect_high
+        or null_agreement_low > null_agreement_high
+        or null_joint_effect_low > null_joint_effect_high
+)
+
+select * from impossible
+order by cell_key, layer, frame
