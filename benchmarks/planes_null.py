@@ -30,6 +30,17 @@ Split = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Labels (n,), chroma (n, N), dipoles (n, 2)."""
 
 
+DESIGNS: tuple[tuple[float, dict[str, float]], ...] = (
+    (0.05, {}),
+    (0.05, {"within": 1.0}),
+    (0.05, {"within": 1.0, "spread": 0.3}),
+    (0.05, {"within": 1.0, "spread": 0.0}),
+    (0.01, {"coupling": 0.3}),
+    (0.01, {"coupling": 0.3, "within": 0.3}),
+)
+"""Level, and what differs from a world of two planes that share nothing."""
+
+
 class World:
     """Images of K classes in both splits; scatter about the classes' means has a standard deviation of 1.
 
@@ -116,17 +127,11 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=400)
     parser.add_argument("--draws", type=int, default=999)
     options = parser.parse_args()
-    designs = [(0.0, 0.0, 0.05), (0.0, 1.0, 0.05), (0.3, 0.0, 0.01), (0.3, 0.3, 0.01)]
-    for coupling, within, level in designs:
-        found = [
-            p_values(
-                World(seed, 10, 64, lambda _: np.full(10, 50), coupling=coupling, within=within),
-                options.draws,
-            )
-            for seed in range(options.worlds)
-        ]
+    for level, design in DESIGNS:
+        worlds = (World(seed, 10, 64, lambda _: np.full(10, 50), **design) for seed in range(options.worlds))
+        found = [p_values(world, options.draws) for world in worlds]
         shares = {name: float(np.mean([p[name] <= level for p in found])) for name in found[0]}
-        print(f"coupling {coupling}, within {within}, at {level}: {shares}", flush=True)
+        print(f"{design}, at {level}: {shares}", flush=True)
 
 
 if __name__ == "__main__":
