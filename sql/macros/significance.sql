@@ -95,9 +95,9 @@ create macro mww_tail_is_trusted(n, smallest_class, tie_share) as
     abs(tie_share) * sqrt(n) <= 0.1
     and (smallest_class between 20 and n or n > 5000);
 
--- Mean of W when labels are dealt at random to n fixed uniform scores, exact for
--- any class sizes: each class has E|S_k|^2 = n_k + n_k (n_k - 1) (T^2 / n - 1) /
--- (n - 1), T the resultant of all scores. Without ties T is 0 and this is
+-- Mean of W when labels are dealt at random to n fixed uniform scores, exact
+-- for any class sizes: each class has E|S_k|^2 = n_k + n_k (n_k - 1) (T^2 / n -
+-- 1) / (n - 1), T the resultant of all scores. Without ties T is 0 and this is
 -- 2 (K - 1) n / (n - 1).
 -- Example: mww_null_mean(4, 2, 0) = 8 / 3
 create macro mww_null_mean(n, classes, resultant_square) as
@@ -173,8 +173,8 @@ create macro smallest_p(draws, orders) as
 
 -- A permutation p, to be compared with a level: null where the smallest p that
 -- could have come lies above the level, or the draws are too few to tell p from
--- it: at p = level the standard error of p is a tenth of it from 100 / level - 1
--- draws on, 9,999 for 0.01.
+-- it: at p = level the standard error of p is a tenth of it from 100 / level -
+-- 1 draws on, 9,999 for 0.01.
 -- Example: resolved_p(0.3, 9999, 0.0001, 0.01) = 0.3
 create macro resolved_p(p, draws, smallest, level) as
     case

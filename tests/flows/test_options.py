@@ -40,6 +40,7 @@ DEFAULTS = {
     "models": "*",
     "models_dir": None,
     "only": [],
+    "memory": "official",
     "precision": "float32",
     "report": "report",
     "runner": "local",
@@ -158,6 +159,7 @@ def test_the_catalog_of_the_folder_is_taken_where_none_is_named(typed, tmp_path,
 
 def test_the_choices_are_those_of_the_science():
     assert choices(Options, "precision") == cell.PRECISIONS
+    assert choices(Options, "memory") == cell.MEMORIES
     assert choices(TrainOptions, "precision") == ("auto", *run.PRECISIONS)
     assert choices(TrainOptions, "angles") == arms.ANGLES
     assert choices(TrainOptions, "site") == objective.SITES

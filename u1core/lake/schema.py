@@ -366,7 +366,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
             "1",
             "concentration of the kernel, chosen by leaving memory images out; 0 for none",
         ),
-        _column("bits", _real, "bit", "mean over query images of log2 p(c | theta) / p(c); null without any"),
+        _column(
+            "bits", _real, "bit", "mean over query images of log2 p(c given theta) / p(c); null without any"
+        ),
         _column("bits_se", _real, "bit", "standard error of bits over query images"),
         _column("prior_bits", _real, "bit", "entropy of the memory's classes: the most there is to tell"),
     ),

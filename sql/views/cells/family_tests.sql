@@ -1,16 +1,16 @@
 -- Question: which tests are one family, and what is the q of each in it?
--- Grain: question, cell, other cell (null but of pairs of models). One family of
---   tests per question, the same whatever else the lake holds: cells that are
---   evidence (original, no phantom, no repeat) at their bottleneck, query split.
---   The q of other views are adjusted over every row of theirs, so that a
---   control that is added changes them
+-- Grain: question, cell, other cell (null but of pairs of models). One family
+--   of tests per question, the same whatever else the lake holds: cells that
+--   are evidence (original, no phantom, no repeat) at their bottleneck, query
+--   split. The q of other views are adjusted over every row of theirs, so that
+--   a control that is added changes them
 -- Reads: class_bias, plane_agreement, model_agreement, layers
 -- Params: none
--- Columns: question: 'class bias, image', 'class bias, feature', 'planes agree',
---   'models agree, image' or 'models agree, feature'; cell_key_b: the other cell
---   of a pair of models, null else; p: mww_p or permutation_p, null where that
---   is; tests: of this question with a p; q: p after Benjamini-Hochberg over the
---   tests of this question
+-- Columns: question: 'class bias, image', 'class bias, feature', 'planes
+--   agree', 'models agree, image' or 'models agree, feature'; cell_key_b: the
+--   other cell of a pair of models, null else; p: mww_p or permutation_p, null
+--   where that is; tests: of this question with a p; q: p after
+--   Benjamini-Hochberg over the tests of this question
 with
 
 bottlenecks as (

@@ -22,8 +22,8 @@
 --   (trough_radius <= 1), 'dome' (the energy falls from the centre without such
 --   a trough), 'bowl' (it does not fall, b <= 0) or 'flat' (the map varies by
 --   less than 1e-5 of its mean), null without a fit; shape_is_certain: the 95 %
---   interval of b leaves out 0, and where b > 0 that of 2c - b does too, null of
---   a flat map
+--   interval of b leaves out 0, and where b > 0 that of 2c - b does too, null
+--   of a flat map
 with
 
 maps as (

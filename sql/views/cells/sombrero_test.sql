@@ -9,12 +9,12 @@
 --   held-out R^2 of the Sombrero less the better one of parabola and Gaussian
 --   with offset, the smaller of both halves; trough_radius: of the curve fitted
 --   to one half, the larger of both, null where one has none [half image];
---   rise: held out, mean beyond the trough's ring less that ring's over the mean
---   of the map, mean of both halves, null where one has none; rise_se: standard
---   error of rise over images; anisotropy: of the mean map of all images;
---   is_shaped: at least five radii, R^2 above both other curves in both halves,
---   both troughs inside the image (radius <= 1) and anisotropy at most 0.25,
---   null where a map is flat or has fewer radii
+--   rise: held out, mean beyond the trough's ring less that ring's over the
+--   mean of the map, mean of both halves, null where one has none; rise_se:
+--   standard error of rise over images; anisotropy: of the mean map of all
+--   images; is_shaped: at least five radii, R^2 above both other curves in both
+--   halves, both troughs inside the image (radius <= 1) and anisotropy at most
+--   0.25, null where a map is flat or has fewer radii
 with
 
 halves as (

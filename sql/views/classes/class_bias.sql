@@ -21,17 +21,16 @@
 --   the most that ranks allow, null where W is and where every class is one
 --   image; effect_se: its standard error: the jackknife over images at fixed
 --   ranks, less what it counts twice, and at least that of label permutations,
---   null where effect_corrected is and with two images; mww_chi2_p: upper tail of
---   chi-square at W, null where W is; mww_permutations: label permutations
+--   null where effect_corrected is and with two images; mww_chi2_p: upper tail
+--   of chi-square at W, null where W is; mww_permutations: label permutations
 --   drawn, null where mww_permutation_p is; mww_smallest_p: the
 --   mww_permutation_p of the largest W that was drawn or seen, null where that
---   is; mww_permutation_p: (1 + label
---   permutations with a W as high) / (1 + permutations), null where the
---   chi-square tail is trusted, above 5,000 images, and where W is; mww_p: the
---   p to read: of chi-square where its tail is trusted, else of label
---   permutations, null above 5,000 images with many ties, and where W is;
---   p_method: 'chi-square' or 'permutation', null where mww_p is; mww_q: mww_p
---   after Benjamini-Hochberg over every row of this view
+--   is; mww_permutation_p: (1 + label permutations with a W as high) / (1 +
+--   permutations), null where the chi-square tail is trusted, above 5,000
+--   images, and where W is; mww_p: the p to read: of chi-square where its tail
+--   is trusted, else of label permutations, null above 5,000 images with many
+--   ties, and where W is; p_method: 'chi-square' or 'permutation', null where
+--   mww_p is; mww_q: mww_p after Benjamini-Hochberg over every row of this view
 with
 
 images as not materialized (
@@ -190,8 +189,8 @@ class_sums as (
 ),
 
 -- What W loses with one image z of a class of n at fixed ranks, from its mean:
--- 2 (|S|^2 + n) / (n (n - 1)) - 4 / (n - 1) Re(conj(S) z). An image alone in its
--- class loses its share of the null mean, which says nothing.
+-- 2 (|S|^2 + n) / (n (n - 1)) - 4 / (n - 1) Re(conj(S) z). An image alone in
+-- its class loses its share of the null mean, which says nothing.
 class_shifts as (
     select
         *,

@@ -1,6 +1,6 @@
 -- Question: is the mean energy a Sombrero to images that it was not fitted to?
--- Grain: half held out, split, cell (current) at its bottleneck; none for cells of
---   before schema 7
+-- Grain: half held out, split, cell (current) at its bottleneck; none for cells
+--   of before schema 7
 -- Reads: lake.shapes, cells
 -- Params: none
 with

@@ -17,10 +17,10 @@
 --   of the 95 % t-interval of difference_mean, null below two pairs;
 --   sign_flips: ways of flipping signs that permutation_p counts, null without
 --   pairs; smallest_p: the smallest permutation_p that they allow, null without
---   pairs; permutation_p: one-sided sign-flip permutation p of a gain (Fisher), exact
---   up to 15 pairs, null without pairs; seeds_needed: pairs that a two-sided
---   t-test at 5 % needs to see half a point with 80 % power (Guenther), null
---   below two pairs
+--   pairs; permutation_p: one-sided sign-flip permutation p of a gain (Fisher),
+--   exact up to 15 pairs, null without pairs; seeds_needed: pairs that a
+--   two-sided t-test at 5 % needs to see half a point with 80 % power
+--   (Guenther), null below two pairs
 with
 
 runs as (
