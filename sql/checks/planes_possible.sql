@@ -6,7 +6,7 @@
 -- Params: none
 with
 
-figures as (
+framed as (
     select * from planes
 ),
 
@@ -27,16 +27,16 @@ expected as (
             'principal',
         ]) as frame,
     from cell_layers
-    where cell_key in (select cell_key from figures)
+    where cell_key in (select cell_key from framed)
 ),
 
 compared as (
     select
         expected.*,
-        figures.* exclude (cell_key, layer, frame),
-        figures.frame is null as is_missing,
+        framed.* exclude (cell_key, layer, frame),
+        framed.frame is null as is_missing,
     from expected
-    left join figures
+    left join framed
         using (cell_key, layer, frame)
 ),
 

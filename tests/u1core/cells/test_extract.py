@@ -72,11 +72,12 @@ def test_every_column_of_a_cell_is_filled_somewhere(cell, digits, lake):
     run(dataclasses.replace(cell, location_limit=20), digits, lake)
     of_networks_own_heads = {"head_label", "head_correct"}  # random weights know no class
     of_failed_cells = {"error", "weights_sha256", "objective"}
+    of_troughs = {"rise", "rise_se"}  # random weights draw none on digits
     for table in CELL_TABLES:
         found = rows(lake, table)
         empty = {column for column in SCHEMAS[table].names if all(row[column] is None for row in found)}
         assert found or table == "failures", table
-        assert not found or empty <= of_networks_own_heads | of_failed_cells, table
+        assert not found or empty <= of_networks_own_heads | of_failed_cells | of_troughs, table
 
 
 def test_records_agree_with_the_activations(cell, digits, lake):
