@@ -7,7 +7,25 @@
 with
 
 framed as (
-    select * from planes
+    select
+        cell_key,
+        layer,
+        frame,
+        agreement,
+        agreement_low,
+        agreement_high,
+        joint_effect,
+        joint_effect_low,
+        joint_effect_high,
+        draws,
+        agreement_p,
+        null_agreement_low,
+        null_agreement_high,
+        joint_effect_p,
+        null_joint_effect_low,
+        null_joint_effect_high,
+        accuracy,
+    from planes
 ),
 
 cell_layers as (
