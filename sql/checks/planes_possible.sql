@@ -32,6 +32,10 @@ cell_layers as (
     select cell_key, layer from layers
 ),
 
+cells_compared as (
+    select distinct cell_key from figures
+),
+
 expected as (
     select
         cell_layers.cell_key,
@@ -45,7 +49,8 @@ expected as (
             'principal',
         ]) as frame,
     from cell_layers
-    where cell_key in (select cell_key from framed)
+    semi join cells_compared
+        on cell_layers.cell_key = cells_compared.cell_key
 ),
 
 compared as (

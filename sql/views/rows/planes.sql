@@ -1,4 +1,5 @@
--- Question: how far do the planes agree in other frames, and under the null?
+-- Question: how far do the two planes agree in other frames, and under the
+--   null?
 -- Grain: frame, layer, cell (current); cells committed before there was such a
 --   table have no rows
 -- Reads: lake.planes, cells
