@@ -33,7 +33,7 @@ cell_layers as (
 ),
 
 cells_compared as (
-    select distinct cell_key from figures
+    select distinct cell_key from framed
 ),
 
 expected as (
