@@ -4,5 +4,6 @@ cell: what it is, its key; variants: what a control changes; open_cell: it besid
 forward, batches, batch_size: the network over batches; canary: two pictures, alone and in a batch.
 own_head: its answers, on the classes that it has by name. extract, parts: rows into the lake, part by part.
 location_maps: kept for the search by place; search: neighbours; finish: frames, angles, energy maps, commit.
-cost: what a cell will take; examine: whether a network can be looked at.
+cost: what a cell will take; examine: whether a network can be looked at. residual: theta_image beyond the
+pixel bank.
 """

@@ -74,8 +74,8 @@ class Cell:
     @property
     def head_matches(self) -> bool:
         """Whether the head and the data set say that they are of one label space: then names are compared."""
-        is_original = self.variant == "original" and self.is_trained
-        return is_original and self.model.label_space == self.dataset.label_space
+        is_asked = VARIANTS[self.variant].asks_head and self.is_trained
+        return is_asked and self.model.label_space == self.dataset.label_space
 
     def __str__(self) -> str:
         return str(self.id)

@@ -155,10 +155,12 @@ class _Part:
         self.undecoded.extend(batch.failures)
         if not len(batch.positions):
             return
-        answer, opened, clock = run(batch.pixels), self.loop.opened, self.loop.clock
+        opened, clock = self.loop.opened, self.loop.clock
+        image_ids = opened.images.image_ids[batch.positions].tolist()
+        answer = run(batch.pixels, image_ids)
         if self.loop.canary is None:
             with clock.phase("forward"):
-                self.loop.canary = canary(run.extractor, batch.pixels, answer.layers)
+                self.loop.canary = canary(run.extractor, batch.pixels, image_ids, answer.layers)
         with clock.phase("reduce"):
             if self.rows.is_empty:
                 sizes = {name: tuple(c.energy.shape[1:]) for name, c in answer.layers.items()}

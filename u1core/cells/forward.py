@@ -5,6 +5,8 @@ Shape legend: B images, N channels, H x W pixels, C colours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +16,7 @@ from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime, arithmetic
 from u1core.networks.build import build_network
 from u1core.networks.fold import TOLERANCE, deviation, fold_batch_norms
-from u1core.networks.preprocess import preprocessing_of, preprocessor
+from u1core.networks.preprocess import fitter, preprocessing_of, preprocessor
 from u1core.networks.proof import prove
 from u1core.networks.resolve import describe_path
 from u1core.networks.taps import Taps
@@ -50,22 +52,33 @@ class Extractor:
         # Refuses layers that are not there or are overwritten, before any work.
         self.signed = {layer.path: not layer.non_negative for layer in describe_path(cell.model)}
         self.preprocess = preprocessor(cell.model, is_prepared=is_prepared)
+        self._fit = fitter(cell.model, is_prepared=is_prepared)
+        self._scale = preprocessor(cell.model, is_prepared=True)
         self.is_compiled, self.note = False, ""
         self.network, self.folded = self._folded()
         _cast_weights(self.network, getattr(torch, cell.precision))
         self._run: nn.Module = self.network
 
-    def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Map pixels (B, H, W, C) uint8 on the device to layers (B, N, H, W), and 'head' to logits (B, K)."""
-        return self._answer(pixels, self._run)
+    def __call__(self, pixels: Tensor, image_ids: Sequence[int] | None = None) -> dict[str, Tensor]:
+        """Map pixels (B, H, W, C) uint8 on the device to layers (B, N, H, W), and 'head' to logits (B, K).
 
-    def eager(self, pixels: Tensor) -> dict[str, Tensor]:
+        Args:
+            pixels: The pictures.
+            image_ids: Their ids (B,), which seed what a variant draws; None for pictures of no data set.
+        """
+        return self._answer(pixels, image_ids, self._run)
+
+    def eager(self, pixels: Tensor, image_ids: Sequence[int] | None = None) -> dict[str, Tensor]:
         """Do the same without compiled kernels, which are made for batches of one size."""
-        return self._answer(pixels, self.network)
+        return self._answer(pixels, image_ids, self.network)
 
-    def _answer(self, pixels: Tensor, run: nn.Module) -> dict[str, Tensor]:
+    def _answer(self, pixels: Tensor, image_ids: Sequence[int] | None, run: nn.Module) -> dict[str, Tensor]:
+        ids = range(len(pixels)) if image_ids is None else image_ids
         with arithmetic(self.runtime.device, self.cell.precision):
-            inputs = self.variant.inputs(self.preprocess(self.variant.pixels(pixels)))
+            pictures = self._fit(self.variant.pixels(pixels))
+            for alter in self.variant.fed:
+                pictures = alter(pictures, ids)
+            inputs = self.variant.inputs(self._scale(pictures))
             outputs = run(inputs.contiguous(memory_format=torch.channels_last))
             changed = {name: self.variant.activations(outputs[name]) for name in self.cell.model.layers}
             return {**changed, **({"head": outputs["head"]} if "head" in outputs else {})}

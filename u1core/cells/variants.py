@@ -18,6 +18,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from u1core.common.errors import U1Error
+from u1core.images import altered
+from u1core.images.altered import Alteration
 from u1core.images.resize import luminance
 
 Change = Callable[[Tensor], Tensor]
@@ -34,8 +36,9 @@ class Variant:
     """What is changed, and where.
 
     Attributes:
-        group: 'original', 'controls' or 'jitter'.
+        group: 'original', or what selects it: see `VARIANTS`.
         pixels: Applied to decoded pictures (B, H, W, C), uint8.
+        fed: Applied in order to pictures resized and cropped (B, S, S, C), uint8, and told their ids (B,).
         inputs: Applied to the network's input (B, 3, H, W).
         activations: Applied to every layer's activations (B, N, H, W).
         trained: Whether the network keeps its weights; else they are random, seeded.
@@ -44,6 +47,7 @@ class Variant:
 
     group: str
     pixels: Change = _same
+    fed: tuple[Alteration, ...] = ()
     inputs: Change = _same
     activations: Change = _same
     trained: bool = True
@@ -52,7 +56,18 @@ class Variant:
     @property
     def shows_in_pictures(self) -> bool:
         """Whether a model without a network (`pixels`) can show it."""
-        return self.group == "original" or self.pixels is not _same or self.inputs is not _same
+        shown = self.pixels is not _same or self.inputs is not _same or bool(self.fed)
+        return self.group == "original" or shown
+
+    @property
+    def asks_head(self) -> bool:
+        """Whether the network's own head is asked: where the question is what becomes of it."""
+        return self.group in ("original", "attribution", "occlusion")
+
+    @property
+    def is_rolled(self) -> bool:
+        """Whether every picture is rolled by the shift that `records` tells."""
+        return altered.roll in self.fed
 
 
 def _rotate(quarter_turns: int, pictures: Tensor) -> Tensor:
@@ -101,13 +116,19 @@ VARIANTS = MappingProxyType(
         "shift-up": Variant("jitter", inputs=partial(_shift, 0, -1)),
         "shift-down": Variant("jitter", inputs=partial(_shift, 0, 1)),
         "bfloat16": Variant("jitter", precision="bfloat16"),
+        "roll": Variant("attribution", fed=(altered.roll,)),
+        "constant": Variant("template", fed=(altered.flatten,)),
+        "phase-noise": Variant("template", fed=(altered.scramble_phases,)),
+        "white": Variant("template", fed=(altered.shuffle_pixels,)),
+        "occlude-centre": Variant("occlusion", fed=(altered.hide_centre,)),
+        "occlude-ring": Variant("occlusion", fed=(altered.hide_ring,)),
     }
 )
 """Every variant by name."""
 
 
 def select_variants(patterns: str) -> tuple[str, ...]:
-    """Choose variants by names, globs or groups ('controls', 'jitter'), each once, in the order asked for.
+    """Choose variants by names, globs or groups ('controls', 'jitter', ...), each once, in their order.
 
     Raises:
         U1Error: A pattern matches nothing.
@@ -122,7 +143,8 @@ def select_variants(patterns: str) -> tuple[str, ...]:
             name for name, v in VARIANTS.items() if v.group == pattern or fnmatch.fnmatchcase(name, pattern)
         ]
         if not found:
-            valid = f"groups controls, jitter; variants {', '.join(VARIANTS)}"
+            groups = ", ".join(dict.fromkeys(v.group for v in VARIANTS.values() if v.group != "original"))
+            valid = f"groups {groups}; variants {', '.join(VARIANTS)}"
             raise U1Error(
                 "--variants to name variants, globs or groups", repr(pattern), f"choose from {valid}"
             )

@@ -74,6 +74,11 @@ def _add_accounts(lake: Lake) -> int:
     return complete_columns(lake, "cells")
 
 
+def _add_places(lake: Lake) -> int:
+    """6 to 7: `records` says by how much a picture was rolled and where its object lies."""
+    return complete_columns(lake, "records")
+
+
 def complete_columns(lake: Lake, table: str) -> int:
     """Give every file of a table all columns of its schema, null where nothing is known; and its sums anew.
 
@@ -117,5 +122,10 @@ def _rows(lake: Lake, table: str) -> list[index.Row]:
     return index.read_files(lake.storage, [n for n in lake.storage.names(table) if n.endswith(".parquet")])
 
 
-_STEPS: dict[int, Callable[[Lake], int]] = {3: _add_objectives, 4: _add_checksums, 5: _add_accounts}
+_STEPS: dict[int, Callable[[Lake], int]] = {
+    3: _add_objectives,
+    4: _add_checksums,
+    5: _add_accounts,
+    6: _add_places,
+}
 """By the version that each starts from."""

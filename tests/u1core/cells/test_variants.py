@@ -96,11 +96,13 @@ def test_selection_by_name_group_and_glob():
     assert select_variants("original, shift-*,original")[1:] == (
         *("shift-left", "shift-right", "shift-up", "shift-down"),
     )
-    assert set(select_variants("original,controls,jitter")) == set(VARIANTS) == set(select_variants("*"))
+    groups = "original,controls,jitter,attribution,template,occlusion"
+    assert set(select_variants(groups)) == set(VARIANTS) == set(select_variants("*"))
+    assert select_variants("template") == ("constant", "phase-noise", "white")
 
 
 def test_an_unknown_variant_is_one_clear_line():
-    with pytest.raises(U1Error, match=r"'rot45'.*controls, jitter.*rot90"):
+    with pytest.raises(U1Error, match=r"'rot45'.*controls, jitter, attribution.*rot90"):
         select_variants("original,rot45")
 
 

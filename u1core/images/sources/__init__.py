@@ -6,8 +6,9 @@ kind with an entry point of group `u1sweep.datasets`: a function like `u1core.im
 
 reading: which reader for which entry; listing: what they give; splits, labels: what those are
 called and what they mean, for all readers; folder, parquet, csv_table, official, arrays:
-readers by kind; phantom: drawn pictures; fetch, download: what is missing; pictures: one picture decoded,
-whatever its format; index: pictures that stay in their files; suffixes: what files are by their names.
+readers by kind; phantom: drawn pictures; placed: objects anywhere on texture; fetch, download: what is
+missing; pictures: one picture decoded, whatever its format; index: pictures that stay in their files;
+suffixes: what files are by their names.
 """
 
 from u1core.images.sources.listing import Listing, Picture, PictureError, SourceError

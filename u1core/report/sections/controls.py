@@ -17,7 +17,8 @@ from u1core.report.words import cosine, count, degrees
 TEXT = (
     "The same pictures turned, shifted, grey, or seen with other weights, through the same pipeline. "
     "Every image's θ is compared with what the change should do to it (turned with the picture, or left "
-    "alone) at the bottleneck, query images. Nothing is expected of random weights."
+    "alone) at the bottleneck, query images. Nothing is expected of random weights, or where a part of the "
+    "picture is left."
 )
 MAX_TURNED = 3
 """Models whose turned class directions are drawn."""
@@ -30,9 +31,10 @@ TURNS: dict[str, Callable[[float], float]] = {
 """Where a turned picture carries theta."""
 VARIANTS = (
     *TURNS, "channel-permuted", "gray", "shift-left", "shift-right", "shift-up", "shift-down", "bfloat16",
-    "random-init",
+    "roll", "occlude-centre", "occlude-ring", "random-init", "phase-noise", "white", "constant",
 )  # fmt: skip
-"""The order of the rows: turned pictures, what should change nothing, what has no reason to agree."""
+"""The order of the rows: turned pictures, what should change nothing, pictures moved or hidden in part, what
+has no reason to agree."""
 
 
 def subject(scene: Scene) -> Subject:
