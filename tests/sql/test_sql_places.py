@@ -58,7 +58,12 @@ def test_figures_equal_numpy(lake):
 
 @pytest.mark.parametrize(
     ("variant", "moved"),
-    [("hflip", lambda a: PI - a), ("rot90", lambda a: a + PI / 2), ("gray", lambda a: a)],
+    [
+        ("hflip", lambda a: PI - a),
+        ("rot90", lambda a: a + PI / 2),
+        ("gray", lambda a: a),
+        ("random-init", lambda a: a),
+    ],
 )
 def test_the_object_moves_with_the_picture(lake, variant, moved):
     places, angle = circle()

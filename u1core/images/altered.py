@@ -47,7 +47,8 @@ def scramble_phases(pictures: Tensor, image_ids: Sequence[int]) -> Tensor:
     """
     turns = torch.from_numpy(picture_phases(image_ids, pictures.shape[1])).to(pictures.device)
     spectrum = torch.fft.fft2(pictures.double(), dim=(1, 2)) * turns[..., None]
-    return torch.fft.ifft2(spectrum, dim=(1, 2)).real.round().clamp(0, 255).to(torch.uint8)
+    noise: Tensor = torch.fft.ifft2(spectrum, dim=(1, 2)).real
+    return noise.round().clamp(0, 255).to(torch.uint8)
 
 
 def shuffle_pixels(pictures: Tensor, image_ids: Sequence[int]) -> Tensor:

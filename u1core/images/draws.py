@@ -33,7 +33,8 @@ def rolls(image_ids: Ids, size: int) -> npt.NDArray[np.int64]:
         To the right and up, (B, 2), px, in [-S/2, S/2).
     """
     shares = np.array([_generator(_ROLL, i).random(2) for i in image_ids]).reshape(-1, 2)
-    return np.floor(shares * size).astype(np.int64) - size // 2
+    shifts: npt.NDArray[np.int64] = np.floor(shares * size).astype(np.int64) - size // 2
+    return shifts
 
 
 def random_phases(rng: np.random.Generator, size: int) -> npt.NDArray[np.complex128]:

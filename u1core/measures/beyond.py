@@ -11,8 +11,10 @@ import numpy as np
 
 from u1core.measures.frames import direction
 
-RANK = 1e-10
-"""Singular values below this share of the largest are rounding: their directions get no coefficient."""
+ROUNDING = 1e-5
+"""Dipoles come from float32 activations: 1e-7 of an energy is 1e-6 of a dipole's spread, and this share is
+surely rounding. Singular values below this share of the largest get no coefficient, and a residual below this
+share of the dipoles' spread no angle: else the red and the luminance of grey pictures would be two terms."""
 
 IMAGES_PER_TERM = 2
 """Memory images per determined term below which nothing is fitted. Of noise, a fit to n images with r terms
@@ -26,6 +28,7 @@ class QuadraticFit:
     Attributes:
         n: Memory images it was fitted on.
         rank: Terms that they determine, of P = (2M + 1)(2M + 2) / 2.
+        floor: Strength below which a residual is rounding, half images.
         centre: Mean of the bank's coordinates over memory, (2M,), half images.
         scale: Their standard deviation, 1 for a constant one, (2M,).
         coefficients: By term and axis, (P, 2).
@@ -33,6 +36,7 @@ class QuadraticFit:
 
     n: int
     rank: int
+    floor: float
     centre: np.ndarray
     scale: np.ndarray
     coefficients: np.ndarray
@@ -71,11 +75,12 @@ def fit_quadratic(bank: np.ndarray, dipole: np.ndarray) -> QuadraticFit | None:
     if not len(flat):
         return None
     centre, spread = flat.mean(axis=0), flat.std(axis=0)
-    scale = np.where(spread > RANK, spread, 1.0)
-    coefficients, _, rank, _ = np.linalg.lstsq(_terms((flat - centre) / scale), d, rcond=RANK)
+    scale = np.where(spread > ROUNDING, spread, 1.0)
+    coefficients, _, rank, _ = np.linalg.lstsq(_terms((flat - centre) / scale), d, rcond=ROUNDING)
     if len(flat) < IMAGES_PER_TERM * int(rank):
         return None
-    return QuadraticFit(len(flat), int(rank), centre, scale, coefficients)
+    floor = ROUNDING * float(np.sqrt(d.var(axis=0).sum()))
+    return QuadraticFit(len(flat), int(rank), floor, centre, scale, coefficients)
 
 
 def beyond_bank(fit: QuadraticFit, bank: np.ndarray, dipole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -87,10 +92,10 @@ def beyond_bank(fit: QuadraticFit, bank: np.ndarray, dipole: np.ndarray) -> tupl
         dipole: d, (B, 2).
 
     Returns:
-        Angles (B,), radians in (-pi, pi], NaN where nothing is left (`frames.MIN_STRENGTH`); strengths (B,),
-        half images.
+        Angles (B,), radians in (-pi, pi], NaN where only rounding is left; strengths (B,), half images.
     """
-    return direction(dipole - fit.predict(bank))
+    angle, strength = direction(dipole - fit.predict(bank))
+    return np.where(strength > fit.floor, angle, np.nan), strength
 
 
 def _flat(bank: np.ndarray) -> np.ndarray:

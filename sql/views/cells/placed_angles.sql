@@ -1,8 +1,8 @@
 -- Question: does theta point at the object, where objects lie anywhere?
 -- Grain: object_radius, is_whole, plane, split, layer, cell (current) of a
---   'placed' data set, variants that say what they do to theta, and 'roll'. The
---   object's angle is that of its centre about the optical axis, moved as the
---   variant moves the picture. is_whole: it lies in the picture in one piece;
+--   'placed' data set, of every variant that leaves the object. The object's
+--   angle is that of its centre about the optical axis, moved as the variant
+--   moves the picture. is_whole: it lies in the picture in one piece;
 --   one that an edge cuts in two has half of itself at another angle. Where a
 --   network crops its pictures, objects near the edge are cut that are called
 --   whole here. circular_correlation is Fisher and Lee's rho_T (Fisher 1993,
@@ -23,7 +23,6 @@ transforms as (
         if(mirror, -1, 1) as sense,
         turn_rad,
     from variant_transforms
-    where expected <> 'none' or variant = 'roll'
 ),
 
 seen_layers as (
@@ -66,6 +65,9 @@ circle as (
         theta_rad,
     from plane_angles
     where theta_rad is not null
+        and not regexp_matches(
+            variant, '(^|[+])(constant|phase-noise|white)($|[+])'
+        )
 ),
 
 pairs as (
@@ -75,15 +77,16 @@ pairs as (
         greatest(abs(on_the_torus.x), abs(on_the_torus.y))
             + on_the_torus.object_radius <= 1 as is_whole,
         wrap_angle(
-            transforms.turn_rad
-            + transforms.sense * atan2(on_the_torus.y, on_the_torus.x)
+            coalesce(transforms.turn_rad, 0)
+            + coalesce(transforms.sense, 1)
+            * atan2(on_the_torus.y, on_the_torus.x)
         ) as object_rad,
     from circle
     inner join on_the_torus
         on circle.cell_key = on_the_torus.cell_key
         and circle.layer = on_the_torus.layer
         and circle.image_id = on_the_torus.image_id
-    inner join transforms
+    left join transforms
         on circle.variant = transforms.variant
     where on_the_torus.x ** 2 + on_the_torus.y ** 2 > 1e-24
 ),

@@ -69,6 +69,20 @@ def test_a_map_twice_or_without_energy_is_no_further_term():
     np.testing.assert_allclose(both.predict(wider(query)), alone.predict(query), atol=1e-12)
 
 
+def test_float32_rounding_between_two_maps_is_no_further_term():
+    """Red and luminance of grey pictures are one map but for rounding."""
+    memory, query = bank_of(300, 2), bank_of(50, 2)
+
+    def twice(bank):
+        rounded = bank[:, :1].astype(np.float32).astype(float)
+        return np.concatenate([bank, rounded], axis=1)
+
+    fit = fit_quadratic(twice(memory), memory[:, 0])
+    assert fit.rank == 15
+    angle, strength = beyond_bank(fit, twice(query), query[:, 0])
+    assert 0 < strength.max() < fit.floor and np.isnan(angle).all()
+
+
 def test_too_few_images_fit_nothing_rather_than_everything():
     terms = 15
     enough = bank_of(IMAGES_PER_TERM * terms, 2)

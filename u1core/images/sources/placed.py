@@ -129,7 +129,8 @@ def _objects_in_turn(given: Labels, labels: Labels, turn: Labels) -> Labels:
         raise SourceError(f"no object of class {int(np.argmin(count))} to place")
     order = np.lexsort((rank_within_class(given), given))
     first = np.concatenate([[0], np.cumsum(count)[:-1]])
-    return order[first[labels] + turn % count[labels]]
+    chosen: Labels = order[first[labels] + turn % count[labels]]
+    return chosen
 
 
 def _texture(entry: DatasetEntry, rng: np.random.Generator) -> Reals:
