@@ -144,7 +144,7 @@ class Loop:
         for start in range(0, n, self.batches.size):
             chosen = self.pixels[start : start + self.batches.size]
             positions = np.arange(start, start + len(chosen))
-            answer = self.batches(chosen)
+            answer = self.batches(chosen, positions.tolist())
             reducer.add(answer.layers, None, positions, positions >= n // 2)
         self.batches.wait()
         return reducer.finish()

@@ -19,12 +19,13 @@ from u1core.cells import extract, forward
 extract.PART_IMAGES = 10
 flag = Path({flag!r})
 
-def call(self, pixels, whole=forward.Extractor.__call__):  # bound here: Dask may import this file twice
+# Bound here: Dask may import this file twice.
+def call(self, pixels, image_ids=None, whole=forward.Extractor.__call__):
     if self.cell.model.id == "resnet20_onehot" and flag.exists():
         if flag.read_text() == "once":
             flag.unlink()
         time.sleep(3600)
-    return whole(self, pixels)
+    return whole(self, pixels, image_ids)
 
 forward.Extractor.__call__ = call
 """

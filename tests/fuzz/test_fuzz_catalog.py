@@ -1,5 +1,7 @@
 """Whatever a catalog file holds: entries, or a U1Error of one line."""
 
+from itertools import chain
+
 import tomlkit
 from fuzzing import answer, damaged, fuzzed, words
 from hypothesis import example, given
@@ -72,7 +74,7 @@ def fields(form, special):
 MODEL = fields(models, {"preprocessing": PREPROCESSING, "layers": st.lists(words, max_size=3)})
 OPTIONS = st.dictionaries(
     st.one_of(
-        st.sampled_from(("path", "size", "class", "arguments", "image", *datasets.PHANTOM_OPTIONS)), words
+        st.sampled_from(("path", "class", "arguments", "image", *chain(*datasets.GENERATED.values()))), words
     ),
     st.one_of(st.just("EuroSAT"), ANYTHING),
     max_size=12,

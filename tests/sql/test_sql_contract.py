@@ -55,6 +55,11 @@ CONTRACT = {
     "controls": LAYER_KEYS
     + "is_bottleneck plane split expected n complex_correlation turn_rad mean_cosine median_error_rad "
     "class_agreement",
+    "placed_angles": LAYER_KEYS
+    + "is_bottleneck plane split object_radius is_whole n mean_cosine mean_cosine_se circular_correlation "
+    "median_error_rad",
+    "occlusion": "cell_key dataset model variant original_key energy_share head_accuracy "
+    "head_accuracy_original memory_accuracy memory_accuracy_original",
     "theta_uncertainty": IMAGE_KEYS + "readings theta_image_sd_rad theta_feature_sd_rad",
     "plane_uncertainty": IMAGE_KEYS + "plane readings sd_rad",
     "theta_sectors": LAYER_KEYS + "plane split label class_name sectors sector n",

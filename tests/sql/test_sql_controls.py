@@ -11,7 +11,12 @@ from u1core.lake.views import analysis
 
 PI = math.pi
 EXPECTED = {
-    "random-init": ("none", lambda z: z),
+    **{
+        name: ("none", lambda z: z)
+        for name in (
+            "random-init", "roll", "constant", "phase-noise", "white", "occlude-centre", "occlude-ring"
+        )
+    },
     "hflip": ("pi - theta", lambda z: -z.conjugate()),
     "rot90": ("theta + pi/2", lambda z: 1j * z),
     "rot180": ("theta + pi", lambda z: -z),

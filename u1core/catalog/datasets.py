@@ -26,7 +26,7 @@ from u1core.catalog.torchvision_sets import CLASSIFICATION, LABEL_SPACES, OTHERS
 LISTED_KINDS = ("folder", "parquet", "csv", "torchvision")
 """Kinds whose pictures are listed and decoded one by one; the classes come with them."""
 
-WHOLE_KINDS = ("cifar10", "fashion_mnist", "digits", "phantom")
+WHOLE_KINDS = ("cifar10", "fashion_mnist", "digits", "phantom", "placed")
 """Kinds that are read whole or not at all: no picture is left out."""
 
 KINDS = (*WHOLE_KINDS, *LISTED_KINDS)
@@ -43,20 +43,14 @@ _SOURCES_VALID = (
     "sklearn:load_digits, generated"
 )
 
-PHANTOM_OPTIONS = (
-    *(
-        "planted",
-        "kappa",
-        "offset_deg",
-        "seed",
-        "size",
-        "radius",
-        "radius_spread",
-        "sigma_long",
-        "sigma_short",
+GENERATED = {
+    "phantom": (
+        *("planted", "kappa", "offset_deg", "seed", "size", "radius", "radius_spread"),
+        *("sigma_long", "sigma_short", "background", "contrast", "noise"),
     ),
-    *("background", "contrast", "noise"),
-)
+    "placed": ("seed", "size", "side_small", "side_large", "background", "spread"),
+}
+"""By kind whose pictures are made here: the options that each needs, all numbers."""
 
 _NAME = Field(text, "the name of a column", required=False)
 _PATH = Field(text, "a path", required=False)
@@ -132,15 +126,25 @@ def _built_in_problems(where: str, fields: Mapping[str, Any]) -> list[str]:
     if "class_names" not in fields:
         found.append(f"{where}.class_names: missing; a list of at least two names, by label")
     options = fields.get("options", {})
-    if fields["kind"] != "phantom" or not isinstance(options, dict):
+    kind = fields["kind"]
+    if kind not in GENERATED or not isinstance(options, dict):
         return found
     missing = [name for name in ("images_memory", "images_query") if name not in fields]
     found += [f"{where}.{name}: missing; how many to generate" for name in missing]
-    for name in PHANTOM_OPTIONS:
+    taken = ", ".join(GENERATED[kind])
+    for name in GENERATED[kind]:
         if not finite(options.get(name)):
-            taken = ", ".join(PHANTOM_OPTIONS)
-            found.append(f"{where}.options.{name}: a number is needed; a phantom takes {taken}")
-    return found
+            found.append(f"{where}.options.{name}: a number is needed; kind '{kind}' takes {taken}")
+    return found if found or kind != "placed" else _placed_problems(where, options)
+
+
+def _placed_problems(where: str, options: Mapping[str, Any]) -> list[str]:
+    size = options["size"]
+    return [
+        f"{where}.options.{name}: {options[name]!r} is not valid; a whole number of pixels, at most the size"
+        for name in ("size", "side_small", "side_large")
+        if not positive(options[name]) or options[name] > size
+    ]
 
 
 def _path_problems(where: str, fields: Mapping[str, Any], options: Mapping[str, Any]) -> list[str]:

@@ -24,7 +24,7 @@ _REFERENCE = re.compile(r"(?P<scheme>[a-z][a-z0-9_]*):(?P<name>\S(.*\S)?)")
 _ARCHITECTURES = {
     "timm": re.compile(r"[A-Za-z0-9_]+"),
     "torchvision": re.compile(r"[a-z0-9_]+"),
-    "pixels": re.compile(r"luminance"),
+    "pixels": re.compile(r"luminance|bank"),
     "code": re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"),
 }
 _WEIGHTS = {
@@ -140,7 +140,7 @@ FIELDS = {
     "architecture": Field(
         _is_architecture,
         "timm:<name>, torchvision:<name>, cifar_resnet:<6n+2>, small_cnn:<channels>, pixels:luminance, "
-        "code:<module>:<function> or <scheme>:<name> of a plugin",
+        "pixels:bank, code:<module>:<function> or <scheme>:<name> of a plugin",
     ),
     "weights": Field(
         _is_weights,

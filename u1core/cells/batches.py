@@ -6,7 +6,7 @@ Shape legend: B images, N channels, H x W pixels, C colours, K classes.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,8 +57,8 @@ class Batches:
         if self.runtime.compile and self.runtime.kind == "cuda":
             self._compile_if_it_pays(images)
 
-    def __call__(self, pixels: np.ndarray) -> Output:
-        """Run pixels (B, H, W, C) uint8.
+    def __call__(self, pixels: np.ndarray, image_ids: Sequence[int]) -> Output:
+        """Run pixels (B, H, W, C) uint8 of images (B,).
 
         Raises:
             U1Error: There is no memory even for one image.
@@ -67,7 +67,8 @@ class Batches:
         start = 0
         while start < len(pixels):
             try:
-                outputs.append(self._run(pixels[start : start + self.size]))
+                some = slice(start, start + self.size)
+                outputs.append(self._run(pixels[some], image_ids[some]))
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
@@ -82,11 +83,12 @@ class Batches:
             with self.clock.phase("forward"):
                 torch.cuda.synchronize(self.runtime.device)
 
-    def _run(self, pixels: np.ndarray) -> Output:
+    def _run(self, pixels: np.ndarray, image_ids: Sequence[int]) -> Output:
         """Run one batch; a short one is filled up, so that every image meets the same kernels."""
         n, model = len(pixels), self.cell.model
         with self.clock.phase("forward"):
-            outputs = self.extractor(self._to_device(pixels))
+            filled = [*image_ids, *[image_ids[-1]] * (self.size - n)]
+            outputs = self.extractor(self._to_device(pixels), filled)
         with self.clock.phase("reduce"):
             layers = {
                 name: Collapsed(*(t[:n] for t in self._collapse(name, outputs))) for name in model.layers

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -24,12 +24,15 @@ float32, 1e-4 in deep networks with random weights; 1e-2 in bfloat16, 1e-3 in fl
 PICTURES = 2
 
 
-def canary(extractor: Extractor, pixels: np.ndarray, together: Mapping[str, Collapsed]) -> float | None:
+def canary(
+    extractor: Extractor, pixels: np.ndarray, image_ids: Sequence[int], together: Mapping[str, Collapsed]
+) -> float | None:
     """Compare the rows of two pictures of a batch with those that they give alone.
 
     Args:
         extractor: Of the cell.
         pixels: The batch, (B, H, W, C) uint8. Where it has one picture, its negative stands in for another.
+        image_ids: Of the batch, (B,).
         together: What the batch gave, by layer.
 
     Returns:
@@ -39,13 +42,13 @@ def canary(extractor: Extractor, pixels: np.ndarray, together: Mapping[str, Coll
     Raises:
         U1Error: It is more than rounding, or a picture alone does not give the same twice.
     """
-    pixels = pixels[:PICTURES]
+    pixels, ids = pixels[:PICTURES], list(image_ids[:PICTURES])
     if len(pixels) < PICTURES:
-        pixels = np.concatenate([pixels, 255 - pixels])
-        together = _rows(extractor, pixels)
+        pixels, ids = np.concatenate([pixels, 255 - pixels]), ids * PICTURES
+        together = _rows(extractor, pixels, ids)
     differences = []
     for index, picture in enumerate(pixels):
-        alone, again = _rows(extractor, picture[None]), _rows(extractor, picture[None])
+        alone, again = (_rows(extractor, picture[None], ids[index : index + 1]) for _ in range(2))
         for layer, rows in alone.items():
             _check_twice(extractor, layer, rows, again[layer])
             differences.append((_difference(rows, together[layer], index), layer))
@@ -58,8 +61,8 @@ def canary(extractor: Extractor, pixels: np.ndarray, together: Mapping[str, Coll
     return worst
 
 
-def _rows(extractor: Extractor, pixels: np.ndarray) -> dict[str, Collapsed]:
-    outputs = extractor.eager(torch.from_numpy(pixels).to(extractor.runtime.device))
+def _rows(extractor: Extractor, pixels: np.ndarray, image_ids: Sequence[int]) -> dict[str, Collapsed]:
+    outputs = extractor.eager(torch.from_numpy(pixels).to(extractor.runtime.device), image_ids)
     return {name: collapse(outputs[name], signed=False) for name in extractor.cell.model.layers}
 
 

@@ -136,13 +136,15 @@ class _Loop:
                     report(done)
                 writer.submit(part.finish(run))
 
-    def _memory(self, count: int) -> Iterator[Pixels]:
-        """Yield at most so many pictures of the cell's memory split, class-balanced, some at a time."""
+    def _memory(self, count: int) -> Iterator[tuple[Pixels, Sequence[int]]]:
+        """Yield at most so many pictures of the memory split and their ids, class-balanced, some at a time."""
         images, limit = self.opened.images, self.opened.cell.limit
         chosen = select_images(images, min(count, limit or count))
         chosen = chosen[~images.is_query[chosen]]
         parts = [chosen[i : i + MEMORY_BATCH] for i in range(0, len(chosen), MEMORY_BATCH)]
-        yield from (batch.pixels for batch in self.source.batches(parts) if len(batch.positions))
+        for batch in self.source.batches(parts):
+            if len(batch.positions):
+                yield batch.pixels, images.image_ids[batch.positions].tolist()
 
     def _pixels(self, wanted: list[np.ndarray]) -> Generator[PixelBatch]:
         """Yield one batch for each array of positions; on a CPU in turn with its network."""
@@ -167,10 +169,12 @@ class _Part:
         self.undecoded.extend(batch.failures)
         if not len(batch.positions):
             return
-        answer, opened, clock = run(batch.pixels), self.loop.opened, self.loop.clock
+        opened, clock = self.loop.opened, self.loop.clock
+        image_ids = opened.images.image_ids[batch.positions].tolist()
+        answer = run(batch.pixels, image_ids)
         if self.loop.canary is None:
             with clock.phase("forward"):
-                self.loop.canary = canary(run.extractor, batch.pixels, answer.layers)
+                self.loop.canary = canary(run.extractor, batch.pixels, image_ids, answer.layers)
         with clock.phase("reduce"):
             if self.rows.is_empty:
                 sizes = {name: tuple(c.energy.shape[1:]) for name, c in answer.layers.items()}

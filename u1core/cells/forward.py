@@ -5,7 +5,7 @@ Shape legend: B images, N channels, H x W pixels, C colours.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from u1core.measures.gauge import ChannelSizes, scaled
 from u1core.networks.build import build_network
 from u1core.networks.fold import TOLERANCE, deviation, fold_batch_norms
 from u1core.networks.padding import check_padding, padded
-from u1core.networks.preprocess import preprocessing_of, preprocessor
+from u1core.networks.preprocess import fitter, preprocessing_of, preprocessor
 from u1core.networks.proof import prove
 from u1core.networks.reestimate import MOST_PICTURES, batch_norms, pictures_for, reestimate
 from u1core.networks.resolve import describe_path
@@ -30,8 +30,9 @@ COMPILED_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.3, "float16": 0.05}
 round once where eager ones round after every operation, so the reduced precisions differ by their noise."""
 
 
-Memory = Callable[[int], Iterator[Pixels]]
-"""Gives at most so many pictures of the memory split, always the same ones, in batches (B, H, W, C)."""
+Memory = Callable[[int], Iterator[tuple[Pixels, Sequence[int]]]]
+"""Gives at most so many pictures of the memory split, always the same ones, in batches (B, H, W, C), and
+their ids (B,)."""
 
 
 class Extractor:
@@ -64,6 +65,8 @@ class Extractor:
         # Refuses layers that are not there or are overwritten, before any work.
         self.signed = {layer.path: not layer.non_negative for layer in describe_path(cell.model)}
         self.preprocess = preprocessor(cell.model, is_prepared=is_prepared)
+        self._fit = fitter(cell.model, is_prepared=is_prepared)
+        self._scale = preprocessor(cell.model, is_prepared=True)
         self.is_compiled, self.note, self.changes = False, "", ""
         self._memory = memory
         with padded(self.variant.padding):
@@ -74,23 +77,31 @@ class Extractor:
         if self.variant.unit_channels:
             self._scales = self._unit_scales()
 
-    def __call__(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Map pixels (B, H, W, C) uint8 on the device to layers (B, N, H, W), and 'head' to logits (B, K)."""
-        return self._answer(pixels, self._run)
+    def __call__(self, pixels: Tensor, image_ids: Sequence[int] | None = None) -> dict[str, Tensor]:
+        """Map pixels (B, H, W, C) uint8 on the device to layers (B, N, H, W), and 'head' to logits (B, K).
 
-    def eager(self, pixels: Tensor) -> dict[str, Tensor]:
+        Args:
+            pixels: The pictures.
+            image_ids: Their ids (B,), which seed what a variant draws; None for pictures of no data set.
+        """
+        return self._answer(pixels, image_ids, self._run)
+
+    def eager(self, pixels: Tensor, image_ids: Sequence[int] | None = None) -> dict[str, Tensor]:
         """Do the same without compiled kernels, which are made for batches of one size."""
-        return self._answer(pixels, self.network)
+        return self._answer(pixels, image_ids, self.network)
 
-    def _answer(self, pixels: Tensor, run: nn.Module) -> dict[str, Tensor]:
+    def _answer(self, pixels: Tensor, image_ids: Sequence[int] | None, run: nn.Module) -> dict[str, Tensor]:
+        ids = range(len(pixels)) if image_ids is None else image_ids
         with arithmetic(self.runtime.device, self.cell.precision), padded(self.variant.padding):
-            outputs = run(self._inputs(pixels))
+            outputs = run(self._inputs(pixels, ids))
             changed = {name: self._read(name, outputs[name]) for name in self.cell.model.layers}
             return {**changed, **({"head": outputs["head"]} if "head" in outputs else {})}
 
-    def _inputs(self, pixels: Tensor) -> Tensor:
-        inputs = self.variant.inputs(self.preprocess(self.variant.pixels(pixels)))
-        return inputs.contiguous(memory_format=torch.channels_last)
+    def _inputs(self, pixels: Tensor, image_ids: Sequence[int]) -> Tensor:
+        pictures = self._fit(self.variant.pixels(pixels))
+        for alter in self.variant.fed:
+            pictures = alter(pictures, image_ids)
+        return self.variant.inputs(self._scale(pictures)).contiguous(memory_format=torch.channels_last)
 
     def _read(self, name: str, activations: Tensor) -> Tensor:
         if name in self._scales:
@@ -175,8 +186,8 @@ class Extractor:
         if self._memory is None:
             wanted = f"pictures of the memory split for variant {self.cell.variant}"
             raise U1Error(wanted, "none", "give the extractor its `memory`")
-        for pixels in self._memory(count):
-            yield self._inputs(torch.from_numpy(pixels).to(self.runtime.device))
+        for pixels, image_ids in self._memory(count):
+            yield self._inputs(torch.from_numpy(pixels).to(self.runtime.device), image_ids)
 
     def _unit_scales(self) -> dict[str, Tensor]:
         """Estimate the size of every layer's channels as the cell runs them."""

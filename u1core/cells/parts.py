@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 
 from u1core.cells.open_cell import OpenCell
+from u1core.cells.variants import VARIANTS
+from u1core.images.draws import rolls
 from u1core.images.sources.listing import ImageFailure
+from u1core.images.sources.placed import places_of
 from u1core.lake.store import list_column
 from u1core.measures import medial
 from u1core.measures.reduce import PartRows, Reduced
 from u1core.measures.sums import LayerSums, PartSums, Timing
+from u1core.networks.preprocess import preprocessing_of
 
 
 def state_name(number: int) -> str:
@@ -43,14 +47,14 @@ def write_part(
         timing: What the part took.
     """
     keys = opened.image_columns(rows.positions)
-    heads = _head_columns(opened, rows.head, keys["label"])
+    of_pictures = _head_columns(opened, rows.head, keys["label"]) | _place_columns(opened, keys["image_id"])
     sums = {}
     for layer, reduced in rows.layers.items():
         parted = medial.decompose(reduced.pooled)
         sums[layer] = _layer_sums(opened, rows, layer, parted.chroma)
         if len(rows.positions):
             opened.write("vectors", keys | _vectors(reduced), layer=layer, part=number)
-            opened.write("records", keys | _records(reduced, parted) | heads, layer=layer, part=number)
+            opened.write("records", keys | _records(reduced, parted) | of_pictures, layer=layer, part=number)
     what = "activations" if rows.head is None else "activations or logits"
     not_finite = [
         opened.images.failure(position, "forward", f"{what} that are not finite") for position in rows.failed
@@ -65,6 +69,17 @@ def _head_columns(opened: OpenCell, predicted: np.ndarray | None, label: np.ndar
     if predicted is None or opened.own_head is None:
         return {}
     return opened.own_head.columns(predicted, label)
+
+
+def _place_columns(opened: OpenCell, image_ids: np.ndarray) -> dict[str, Any]:
+    """Return by how much the variant rolled each picture, and where the data set placed its object."""
+    columns: dict[str, Any] = {}
+    if VARIANTS[opened.cell.variant].is_rolled:
+        size = preprocessing_of(opened.model).size
+        columns["roll_x"], columns["roll_y"] = rolls(image_ids, size).T * (2 / size)
+    if (places := places_of(opened.cell.dataset)) is not None:
+        columns |= {f"object_{name}": values[image_ids] for name, values in places._asdict().items()}
+    return columns
 
 
 def _records(reduced: Reduced, parted: medial.Medial) -> dict[str, Any]:

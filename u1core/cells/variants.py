@@ -19,6 +19,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from u1core.common.errors import U1Error
+from u1core.images import altered
+from u1core.images.altered import Alteration
 from u1core.images.resize import luminance
 
 Change = Callable[[Tensor], Tensor]
@@ -35,8 +37,9 @@ class Variant:
     """What is changed, and where.
 
     Attributes:
-        group: 'original', or what `--variants` calls it with others: 'controls', 'jitter', 'attribution', ...
+        group: 'original', or what selects it: see `VARIANTS`.
         pixels: Applied to decoded pictures (B, H, W, C), uint8.
+        fed: Applied in order to pictures resized and cropped (B, S, S, C), uint8, and told their ids (B,).
         inputs: Applied to the network's input (B, 3, H, W).
         activations: Applied to every layer's activations (B, N, H, W).
         trained: Whether the network keeps its weights; else they are random.
@@ -50,6 +53,7 @@ class Variant:
 
     group: str
     pixels: Change = _same
+    fed: tuple[Alteration, ...] = ()
     inputs: Change = _same
     activations: Change = _same
     trained: bool = True
@@ -68,8 +72,13 @@ class Variant:
     @property
     def shows_in_pictures(self) -> bool:
         """Whether a model without a network (`pixels`) can show it."""
-        changes_pictures = self.pixels is not _same or self.inputs is not _same
+        changes_pictures = self.pixels is not _same or self.inputs is not _same or bool(self.fed)
         return self.group == "original" or (changes_pictures and not self.changes_network)
+
+    @property
+    def is_rolled(self) -> bool:
+        """Whether every picture is rolled by the shift that `records` tells."""
+        return altered.roll in self.fed
 
 
 def joined(first: Variant, second: Variant, group: str) -> Variant:
@@ -85,6 +94,7 @@ def joined(first: Variant, second: Variant, group: str) -> Variant:
     return Variant(
         group,
         pixels=_then(first.pixels, second.pixels),
+        fed=first.fed + second.fed,
         inputs=_then(first.inputs, second.inputs),
         activations=_then(first.activations, second.activations),
         trained=first.trained and second.trained,
@@ -150,6 +160,8 @@ _NETWORK_CHANGES = {
 """What changes the network, or how its layers are read. `reestimated` is the control of the other two: what
 the batch norms alone do."""
 
+_ROLL = Variant("attribution", fed=(altered.roll,), asks_head=True)
+
 VARIANTS = MappingProxyType(
     {
         "original": Variant("original", asks_head=True),
@@ -166,6 +178,13 @@ VARIANTS = MappingProxyType(
         "shift-down": Variant("jitter", inputs=partial(_shift, 0, 1)),
         "bfloat16": Variant("jitter", precision="bfloat16"),
         **_NETWORK_CHANGES,
+        "roll": _ROLL,
+        "pad-circular+roll": joined(_ROLL, _NETWORK_CHANGES["pad-circular"], "attribution"),
+        "constant": Variant("template", fed=(altered.flatten,)),
+        "phase-noise": Variant("template", fed=(altered.scramble_phases,)),
+        "white": Variant("template", fed=(altered.shuffle_pixels,)),
+        "occlude-centre": Variant("occlusion", fed=(altered.hide_centre,), asks_head=True),
+        "occlude-ring": Variant("occlusion", fed=(altered.hide_ring,), asks_head=True),
     }
 )
 """Every variant by name."""

@@ -75,8 +75,11 @@ def _add_accounts(lake: Lake) -> int:
 
 
 def _add_summaries(lake: Lake) -> int:
-    """6 to 7: `cells` says whose images the memory is; tables are new, which cells of before do without."""
-    return complete_columns(lake, "cells")
+    """6 to 7: `cells` says whose the memory is, `records` how a picture was rolled and where its object lies.
+
+    Tables of summaries are new, which cells of before do without.
+    """
+    return complete_columns(lake, "cells") + complete_columns(lake, "records")
 
 
 def complete_columns(lake: Lake, table: str) -> int:

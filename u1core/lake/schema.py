@@ -209,6 +209,21 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
             "head_label", _int, "1", "class predicted by the model's own head; null where label spaces differ"
         ),
         _column("head_correct", _flag, "", "head_label = label; null where label spaces differ"),
+        _column(
+            "roll_x",
+            _real,
+            "half image",
+            "by how much the variant rolled the picture to the right, as fed; null where it rolls nothing",
+        ),
+        _column("roll_y", _real, "half image", "by how much it rolled it up"),
+        _column(
+            "object_x",
+            _real,
+            "half image",
+            "centre of the object in the picture of a 'placed' data set, before any variant; null elsewhere",
+        ),
+        _column("object_y", _real, "half image", "the same, y up"),
+        _column("object_radius", _real, "half image", "half the side of the square that holds the object"),
     ),
     "vectors": (
         *_LAYER,

@@ -39,10 +39,15 @@ def preprocessor(entry: ModelEntry, *, is_prepared: bool = False) -> Callable[[T
         A function from uint8 (B, H, W, C), C = 1 (grey, replicated) or 3, to float32 (B, 3, h, w), laid out
         with the channels last.
     """
-    numbers = preprocessing_of(entry)
+    fit, numbers = fitter(entry, is_prepared=is_prepared), preprocessing_of(entry)
+    return lambda pictures: _scale(fit(pictures), numbers)
+
+
+def fitter(entry: ModelEntry, *, is_prepared: bool = False) -> Callable[[Tensor], Tensor]:
+    """Give the first half of `preprocessor`: pictures (B, H, W, C) to what is fed, uint8 (B, S, S, C)."""
     if is_prepared:
-        return functools.partial(_scale, numbers=numbers)
-    return lambda pictures: _scale(resize(pictures, numbers), numbers)
+        return lambda pictures: pictures
+    return functools.partial(resize, numbers=preprocessing_of(entry))
 
 
 def _scale(pictures: Tensor, numbers: Preprocessing) -> Tensor:

@@ -2,16 +2,17 @@
 -- Grain: cell; per (dataset, model, variant) the current one is the done cell
 --   that a sweep asked for last. is_evidence: the claims are judged by it, that
 --   is, no control: an original network whose weights were trained for classes
---   and nothing else, no phantom, and not is_repeated: the same network (of one
---   architecture, weights and preprocessing) under another id counts once
+--   and nothing else, no phantom or placed data set, and not is_repeated: the
+--   same network (of one architecture, weights and preprocessing) under another
+--   id counts once
 -- Reads: lake.cells, lake.training_runs
 -- Params: none
 -- Columns: is_current: the done cell of its dataset, model and variant that a
 --   sweep asked for last; is_evidence: the claims are judged by the cell:
---   variant 'original', objective 'onehot', no phantom, not is_repeated;
---   is_repeated: a current cell of the same dataset and variant has the same
---   network under an id before this one; is_from_training: the weights are
---   those of a training run of this lake
+--   variant 'original', objective 'onehot', no phantom, no placed objects, not
+--   is_repeated; is_repeated: a current cell of the same dataset and variant
+--   has the same network under an id before this one; is_from_training: the
+--   weights are those of a training run of this lake
 with
 
 all_cells as (
@@ -69,6 +70,7 @@ judged as (
         variant = 'original'
             and objective is not distinct from 'onehot'
             and not starts_with(dataset, 'phantom')
+            and not starts_with(dataset || '_', 'placed_')
             and not is_repeated
             as is_evidence,
     from recognised

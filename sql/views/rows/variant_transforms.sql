@@ -1,8 +1,8 @@
 -- Question: what does each variant do to theta, in both planes?
 -- Grain: variant. The expected angle is turn_rad + theta, or turn_rad - theta
 --   where it mirrors; is_jitter: once undone, it is one more reading of the
---   same angle. Nothing is expected of random weights, seed by seed: they are
---   compared with theta
+--   same angle. Where 'none' is expected the variant's is compared with theta:
+--   random weights, and pictures of which a control leaves only a part
 -- Reads: nothing
 -- Params: none
 -- Columns: variant: 'original', a control or a jitter; expected: angle expected
@@ -32,7 +32,14 @@ transforms as (
             ('reestimated', 'theta', false, 0.0, false),
             ('pad-circular', 'theta', false, 0.0, false),
             ('pad-reflect', 'theta', false, 0.0, false),
-            ('unit-channels', 'theta', false, 0.0, false)
+            ('unit-channels', 'theta', false, 0.0, false),
+            ('pad-circular+roll', 'none', false, 0.0, false),
+            ('roll', 'none', false, 0.0, false),
+            ('constant', 'none', false, 0.0, false),
+            ('phase-noise', 'none', false, 0.0, false),
+            ('white', 'none', false, 0.0, false),
+            ('occlude-centre', 'none', false, 0.0, false),
+            ('occlude-ring', 'none', false, 0.0, false)
     ) as listed(variant, expected, mirror, turn_rad, is_jitter)
 ),
 

@@ -44,10 +44,13 @@ def test_built_in_ids():
             "resnet20_onehot",
             "resnet20_onehot_u1",
             "pixels",
+            "bank",
         ),
         *("resnet50", "vgg16", "densenet201", "mobilenet_v3_large", "convnext_tiny", "inception_v3"),
     }
-    assert set(CATALOG.datasets) == {"cifar10", "fashion_mnist", "digits", "phantom", "phantom_null"}
+    assert set(CATALOG.datasets) == {
+        *("cifar10", "fashion_mnist", "digits", "phantom", "phantom_null", "placed", "placed_fashion")
+    }
 
 
 def test_entries_are_frozen():

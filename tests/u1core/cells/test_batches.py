@@ -30,28 +30,28 @@ def run(cell, digits, own_cache):
     return run
 
 
-def out_of_memory(self, pixels, at_most, real=Extractor.__call__):
+def out_of_memory(self, pixels, image_ids, at_most, real=Extractor.__call__):
     if len(pixels) > at_most:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
-    return real(self, pixels)
+    return real(self, pixels, image_ids)
 
 
 def test_a_short_batch_is_filled_up_and_cut_again(run, digits):
     seen = []
     batches = run(16)
     real = batches.extractor
-    batches.extractor = lambda pixels: (seen.append(len(pixels)), real(pixels))[1]
+    batches.extractor = lambda *batch: (seen.append([len(each) for each in batch]), real(*batch))[1]
     batches.extractor.signed = real.signed
-    answer = batches(np.array(digits.pixels[:5]))
-    assert seen == [16]
+    answer = batches(np.array(digits.pixels[:5]), range(5))
+    assert seen == [[16, 16]]
     assert {len(layer.energy) for layer in answer.layers.values()} == {5} and len(answer.bottleneck) == 5
 
 
 def test_running_out_of_memory_halves_until_it_fits_and_loses_nothing(run, cell, digits, monkeypatch):
-    whole = run(16)(np.array(digits.pixels[:16]))
-    monkeypatch.setattr(Extractor, "__call__", lambda self, pixels: out_of_memory(self, pixels, 5))
+    whole = run(16)(np.array(digits.pixels[:16]), range(16))
+    monkeypatch.setattr(Extractor, "__call__", lambda self, *batch: out_of_memory(self, *batch, 5))
     batches = run(16)
-    answer = batches(np.array(digits.pixels[:16]))
+    answer = batches(np.array(digits.pixels[:16]), range(16))
     assert batches.size == 4
     for name, layer in whole.layers.items():
         np.testing.assert_allclose(answer.layers[name].pooled, layer.pooled, rtol=1e-4, atol=1e-5)
@@ -60,18 +60,18 @@ def test_running_out_of_memory_halves_until_it_fits_and_loses_nothing(run, cell,
 
 
 def test_no_memory_for_one_image_is_one_line(run, digits, monkeypatch):
-    monkeypatch.setattr(Extractor, "__call__", lambda self, pixels: out_of_memory(self, pixels, 0))
+    monkeypatch.setattr(Extractor, "__call__", lambda self, *batch: out_of_memory(self, *batch, 0))
     with pytest.raises(U1Error, match="memory for one image of cifar10_resnet20"):
-        run(4)(np.array(digits.pixels[:4]))
+        run(4)(np.array(digits.pixels[:4]), range(4))
 
 
 def test_another_error_is_no_lack_of_memory(run, digits, monkeypatch):
-    def broken(self, pixels):
+    def broken(self, pixels, image_ids):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     monkeypatch.setattr(Extractor, "__call__", broken)
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
-        run(4)(np.array(digits.pixels[:4]))
+        run(4)(np.array(digits.pixels[:4]), range(4))
 
 
 def test_what_was_found_is_remembered_for_this_network_and_precision(cell, own_cache):

@@ -107,8 +107,8 @@ def test_pictures_that_give_nothing_finite_are_left_to_the_failures(cell, digits
 def test_rounding_stays_below_the_tolerance(cell, precision):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     extractor = Extractor(dataclasses.replace(cell, precision=precision), Runtime())
-    together = module._rows(extractor, pixels)
-    assert module.canary(extractor, pixels, together) < 0.1 * module.TOLERANCE[precision]
+    together = module._rows(extractor, pixels, [0, 1])
+    assert module.canary(extractor, pixels, [0, 1], together) < 0.1 * module.TOLERANCE[precision]
 
 
 def test_what_it_costs(cell, digits, lake, monkeypatch):
@@ -116,7 +116,7 @@ def test_what_it_costs(cell, digits, lake, monkeypatch):
     calls = []
     real = Extractor.eager
     monkeypatch.setattr(
-        Extractor, "eager", lambda self, pixels: (calls.append(len(pixels)), real(self, pixels))[1]
+        Extractor, "eager", lambda self, *batch: (calls.append(len(batch[0])), real(self, *batch))[1]
     )
     monkeypatch.setattr(extract, "PART_IMAGES", 40)
     run(cell, digits, lake)

@@ -98,7 +98,8 @@ def test_selection_by_name_group_and_glob():
     )
     assert {"original", *select_variants(",".join(GROUPS))} == set(VARIANTS) == set(select_variants("*"))
     assert select_variants("population") == tuple(f"random-init:{seed}" for seed in range(20))
-    assert {"pad-circular", "pad-reflect"} < set(select_variants("attribution"))
+    assert select_variants("template") == ("constant", "phase-noise", "white")
+    assert {"pad-circular", "pad-reflect", "roll"} < set(select_variants("attribution"))
 
 
 def test_plain_random_weights_are_what_they_were():

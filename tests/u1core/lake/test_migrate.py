@@ -181,3 +181,19 @@ def test_every_version_has_a_way_to_the_next():
 def test_a_migrated_lake_is_as_it_was_committed(old_lake):
     migrate(old_lake.root)
     assert verify(Lake.open(old_lake.root)) == []
+
+
+def test_a_lake_of_version_6_says_of_no_record_where_its_object_lies(old_lake):
+    migrate(old_lake.root)
+    lake = Lake.open(old_lake.root)
+    cell, *_ = CELLS
+    lake.write("records", cell, {"image_id": [1, 2], "dipole_x": [0.5, None]}, layer="a")
+    new = ["roll_x", "roll_y", "object_x", "object_y", "object_radius"]
+    as_version_5_wrote(lake, "records", *new)
+    set_version(lake, 6)
+    assert migrate(lake.root) == 1
+    found = Lake.open(lake.root).read("records", cell, layer="a")
+    assert found.schema.equals(SCHEMAS["records"], check_metadata=True)
+    assert found["dipole_x"].to_pylist() == [0.5, None]
+    assert all(found[name].to_pylist() == [None, None] for name in new)
+    assert verify(Lake.open(lake.root)) == []

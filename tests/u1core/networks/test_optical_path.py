@@ -14,7 +14,7 @@ from u1core.networks.optical_path import describe_layers, find_path
 from u1core.networks.trace import on_meta
 
 CATALOG = load_catalog()
-NETWORKS = [name for name, entry in CATALOG.models.items() if name != "pixels"]
+NETWORKS = [name for name, entry in CATALOG.models.items() if not entry.is_baseline]
 SIZES = {"cifar10_resnet20": 32, "cifar10_resnet32": 32, "inception_v3": 299}
 
 

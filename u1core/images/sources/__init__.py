@@ -7,8 +7,9 @@ What it reads nobody else can count: it has to list whatever it finds, or to nam
 
 reading: which reader for which entry; listing: what they give; counts: whether that is all there is; splits,
 labels: what those are called and what they mean, for all readers; folder, parquet, csv_table, official,
-arrays: readers by kind; phantom: drawn pictures; fetch, download: what is missing; pictures: one picture
-decoded, whatever its format; index: pictures in their files; suffixes: what files are by their names.
+arrays: readers by kind; phantom: drawn pictures; placed: objects anywhere on texture; fetch, download: what
+is missing; pictures: one picture decoded, whatever its format; index: pictures in their files; suffixes: what
+files are by their names.
 """
 
 from u1core.images.sources.listing import Listing, Picture, PictureError, SourceError

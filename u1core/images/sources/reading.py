@@ -14,7 +14,7 @@ from u1core.catalog.datasets import plugin_kinds
 from u1core.catalog.entries import DatasetEntry
 from u1core.common.paths import at_home, stamp
 from u1core.common.progress import Progress, untold
-from u1core.images.sources import arrays, folder, phantom
+from u1core.images.sources import arrays, folder, phantom, placed
 from u1core.images.sources.counts import check_count
 from u1core.images.sources.fetch import FETCHERS
 from u1core.images.sources.index import index_listing
@@ -60,6 +60,10 @@ def read_source(
     Raises:
         SourceError: Nothing there, not reachable, or not what was expected.
     """
+    if entry.kind == "placed":
+        of = placed.objects_entry(entry, source)
+        objects = read_source(source, of, data_dir, work_dir, progress)
+        return placed.place(entry, objects, is_drawn=of.kind == placed.DRAWN)
     scheme, _, name = source.partition(":")
     if scheme == "generated":
         return arrays.complete(*phantom.generate(entry), entry)

@@ -18,7 +18,8 @@ from u1core.report.words import cosine, count, degrees
 TEXT = (
     "The same pictures turned, shifted, grey, or seen with other weights, through the same pipeline. "
     "Every image's θ is compared with what the change should do to it (turned with the picture, or left "
-    "alone) at the bottleneck, query images. Nothing is expected of random weights."
+    "alone) at the bottleneck, query images. Nothing is expected of random weights, or where a part of the "
+    "picture is left."
 )
 MAX_TURNED = 3
 """Models whose turned class directions are drawn."""
@@ -31,10 +32,11 @@ TURNS: dict[str, Callable[[float], float]] = {
 """Where a turned picture carries theta."""
 VARIANTS = (
     *TURNS, "channel-permuted", "gray", "shift-left", "shift-right", "shift-up", "shift-down", "bfloat16",
-    "unit-channels", "reestimated", "pad-reflect", "pad-circular", "random-init", *SEEDED,
+    "unit-channels", "reestimated", "pad-reflect", "pad-circular", "pad-circular+roll", "roll",
+    "occlude-centre", "occlude-ring", "random-init", *SEEDED, "phase-noise", "white", "constant",
 )  # fmt: skip
-"""The order of the rows: turned pictures, what should change nothing, another padding, what has no reason to
-agree."""
+"""The order of the rows: turned pictures, what should change nothing, another padding, pictures moved or
+hidden in part, what has no reason to agree."""
 
 
 def subject(scene: Scene) -> Subject:
