@@ -140,6 +140,9 @@ def test_focus_is_judged_from_the_first_layer_to_the_bottleneck(lake, ee50, pola
         ({"objective": "onehot+u1"}, False),
         ({"variant": "hflip"}, False),
         ({"dataset": "phantom_null"}, False),
+        ({"dataset": "placed"}, False),
+        ({"dataset": "placed_fashion"}, False),
+        ({"dataset": "places365"}, True),
     ],
 )
 def test_controls_are_no_evidence(lake, cell, is_evidence):
