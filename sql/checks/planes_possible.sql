@@ -6,8 +6,26 @@
 -- Params: none
 with
 
-figures as (
-    select * from planes
+frame_rows as (
+    select
+        cell_key,
+        layer,
+        frame,
+        agreement,
+        agreement_low,
+        agreement_high,
+        agreement_p,
+        joint_effect,
+        joint_effect_low,
+        joint_effect_high,
+        joint_effect_p,
+        null_agreement_low,
+        null_agreement_high,
+        null_joint_effect_low,
+        null_joint_effect_high,
+        draws,
+        accuracy,
+    from planes
 ),
 
 cell_layers as (
@@ -15,7 +33,7 @@ cell_layers as (
 ),
 
 cells_compared as (
-    select distinct cell_key from figures
+    select distinct cell_key from frame_rows
 ),
 
 expected as (
@@ -38,10 +56,10 @@ expected as (
 compared as (
     select
         expected.*,
-        figures.* exclude (cell_key, layer, frame),
-        figures.frame is null as is_missing,
+        frame_rows.* exclude (cell_key, layer, frame),
+        frame_rows.frame is null as is_missing,
     from expected
-    left join figures
+    left join frame_rows
         using (cell_key, layer, frame)
 ),
 
