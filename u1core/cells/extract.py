@@ -137,7 +137,7 @@ class _Loop:
                 writer.submit(part.finish(run))
 
     def _memory(self, count: int) -> Iterator[tuple[Pixels, Sequence[int]]]:
-        """Yield at most so many pictures of the memory split and their ids, class-balanced, some at a time."""
+        """Yield at most so many pictures of the memory split and their ids, class-balanced, in batches."""
         images, limit = self.opened.images, self.opened.cell.limit
         chosen = select_images(images, min(count, limit or count))
         chosen = chosen[~images.is_query[chosen]]
