@@ -395,6 +395,7 @@ nulls as (
         designs.class_sizes,
         designs.ranks,
         list(null_statistics.null_w order by null_statistics.null_w) as null_w,
+        max(null_statistics.null_w) as largest_w,
     from null_statistics
     inner join designs
         using (design)
@@ -407,6 +408,7 @@ null_of_test as (
     select
         test_ranks.test,
         nulls.null_w,
+        nulls.largest_w,
     from test_ranks
     inner join nulls
         using (class_sizes, ranks)
@@ -420,7 +422,7 @@ tested as (
         len(null_of_test.null_w) as mww_permutations,
         exceedance_p(
             null_of_test.null_w,
-            greatest(testable.mww_w, list_max(null_of_test.null_w))
+            greatest(testable.mww_w, null_of_test.largest_w)
         ) as mww_smallest_p,
         exceedance_p(null_of_test.null_w, testable.mww_w)
             as mww_permutation_p,
