@@ -19,6 +19,7 @@ from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
 from u1core.cells.planes import compare_planes
 from u1core.cells.summaries import write_summaries
+from u1core.cells.variants import VARIANTS
 from u1core.common.clock import PHASES
 from u1core.common.errors import U1Error
 from u1core.common.runtime import Runtime
@@ -219,9 +220,10 @@ def fail(cell: Cell, lake: Lake, error: str) -> None:
 
 def _identity_row(cell: Cell) -> dict[str, Any]:
     identity, model = identity_of(cell.model), cell.model
+    random_weights = f"random, seed {VARIANTS[cell.variant].seed}"
     return {
         **{name: identity[name] for name in ("architecture", "preprocessing")},
-        "weights": model.weights if cell.is_trained or model.is_baseline else "random, seed 0",
+        "weights": model.weights if cell.is_trained or model.is_baseline else random_weights,
         "weights_sha256": model.sha256 or None if cell.is_trained else None,
         "objective": model.objective if cell.is_trained else None,
         "layers": list(model.layers),

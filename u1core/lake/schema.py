@@ -112,7 +112,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
             "",
             "design that the network is one size or recipe of; null where nobody said, and before schema 7",
         ),
-        _column("weights", _text, "", "where the weights come from; 'random, seed 0' where untrained"),
+        _column("weights", _text, "", "where the weights come from; 'random, seed N' where untrained"),
         _column("weights_sha256", _text, "", "sha256 of the weights file; null for random weights"),
         _column(
             "objective",

@@ -65,6 +65,8 @@ def test_a_variant_estimates_over_the_memory_of_its_own_cell(cell, digits, lake)
     assert len(rows(lake, "records", "layer3")) == 40
     execution = extract.load_sums(opened).timing.execution
     assert execution.endswith("19 batch norms re-estimated over 20 pictures")
+    finish.fail(seeded, lake, "why")
+    assert [row["weights"] for row in lake.cells().values()] == ["random, seed 3"]
 
 
 def test_every_column_of_a_cell_is_filled_somewhere(cell, digits, lake):
