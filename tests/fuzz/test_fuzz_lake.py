@@ -13,7 +13,7 @@ from u1core.lake import index, views
 from u1core.lake.connect import connect
 from u1core.lake.guard import run_query
 from u1core.lake.schema import SCHEMAS
-from u1core.lake.store import CellId, Lake
+from u1core.lake.store import CellId, Lake, SweepId
 
 CELLS = [CellId(f"key{number}", "digits", f"model{number}", "original") for number in range(3)]
 
@@ -25,7 +25,9 @@ def lake(tmp_path_factory):
     made = Lake.open(root, create=True)
     for cell in CELLS:
         for table in SCHEMAS:
-            if table != "cells" and not table.startswith("training"):
+            if table == "sweeps":
+                made.write(table, SweepId.draw(), {"computed": [1]})
+            elif table != "cells" and not table.startswith("training"):
                 made.write(table, cell, {"dataset": [cell.dataset] * 2})
         made.commit(cell, {"status": "done"})
     written = made.storage.modified("cells")
