@@ -27,6 +27,8 @@ EXPECTED = {
         "channel-permuted", "gray", "shift-left", "shift-right", "shift-up", "shift-down", "bfloat16",
         "reestimated", "pad-circular", "pad-reflect", "unit-channels",
     )
+} | {
+    "pad-circular+roll": ("none", lambda z: z),
 } | {f"random-init:{seed}": ("none", lambda z: z) for seed in range(20)}  # fmt: skip
 """By variant: what docs/method.md expects of theta, and the same as an operation on z."""
 

@@ -177,11 +177,11 @@ def commit(opened: OpenCell, sums: PartSums, located: Mapping[str, int], runtime
     Raises:
         U1Error: Not every picture that was found is accounted for.
     """
-    write_summaries(opened)
     opened.write_failures(opened.images.failures, DECODING_PART)
     counts = {f"location_{split}": count for split, count in located.items()}
     row = _identity_row(opened.cell) | _result_row(opened, sums, runtime) | counts
     row |= account(opened, row["rows"], row["failures"])
+    write_summaries(opened)
     opened.lake.commit(opened.cell.id, row)
 
 

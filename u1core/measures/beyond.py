@@ -93,6 +93,13 @@ def beyond_bank(fit: QuadraticFit, bank: np.ndarray, dipole: np.ndarray) -> tupl
 
     Returns:
         Angles (B,), radians in (-pi, pi], NaN where only rounding is left; strengths (B,), half images.
+
+    Example:
+        >>> bank = np.random.default_rng(0).normal(size=(40, 1, 2))
+        >>> fit = fit_quadratic(bank, bank[:, 0] ** 2)
+        >>> angle, strength = beyond_bank(fit, bank[:1], bank[:1, 0] ** 2 + [0.0, 1.0])
+        >>> round(float(angle[0]), 6), round(float(strength[0]), 6)
+        (1.570796, 1.0)
     """
     angle, strength = direction(dipole - fit.predict(bank))
     return np.where(strength > fit.floor, angle, np.nan), strength

@@ -38,5 +38,10 @@ class ChannelSizes:
 
 
 def scaled(activations: Tensor, scales: Tensor) -> Tensor:
-    """Multiply every channel of (B, N, ...) by its factor (N,)."""
+    """Multiply every channel of (B, N, ...) by its factor (N,).
+
+    Example:
+        >>> scaled(torch.ones(1, 2, 1, 2), torch.tensor([0.5, 2.0])).flatten().tolist()
+        [0.5, 0.5, 2.0, 2.0]
+    """
     return activations * scales.to(activations.dtype).view(-1, *[1] * (activations.ndim - 2))

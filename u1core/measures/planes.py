@@ -165,7 +165,12 @@ def classes_to_test(memory: np.ndarray, query: np.ndarray) -> np.ndarray:
 
 
 def nearest_orthonormal(comoments: np.ndarray) -> np.ndarray:
-    """Return the frames (F, N, 2) nearest to co-moments (F, N, 2), as `frames.fit_frame` does one."""
+    """Return the frames (F, N, 2) nearest to co-moments (F, N, 2), as `frames.fit_frame` does one.
+
+    Example:
+        >>> nearest_orthonormal(np.array([[[3.0, 0.0], [0.0, 0.5]]])).tolist()
+        [[[1.0, 0.0], [0.0, 1.0]]]
+    """
     U, _, Vt = np.linalg.svd(comoments, full_matrices=False)
     frames: np.ndarray = U @ Vt
     return frames
@@ -175,20 +180,36 @@ def turned(planes: np.ndarray, comoment: np.ndarray) -> np.ndarray:
     """Return planes (F, N, 2) with axes turned, and mirrored, within them to follow a co-moment (N, 2) best.
 
     A plane that was not fitted to the dipole has no axes of its own; two numbers' worth of fit gives it some.
+
+    Example:
+        >>> plane = np.array([[[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]])
+        >>> turned(plane, np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]])).tolist()
+        [[[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]]
     """
     frames: np.ndarray = planes @ nearest_orthonormal(planes.transpose(0, 2, 1) @ comoment)
     return frames
 
 
 def random_planes(channels: int, count: int = RANDOM_PLANES, seed: int = 0) -> np.ndarray:
-    """Return planes (count, N, 2) drawn uniformly, orthogonal to the medial vector as chroma is."""
+    """Return planes (count, N, 2) drawn uniformly, orthogonal to the medial vector as chroma is.
+
+    Example:
+        >>> plane = random_planes(5, count=1)[0]
+        >>> np.allclose(plane.T @ plane, np.eye(2)), np.allclose(plane.sum(axis=0), 0)
+        (True, True)
+    """
     drawn = np.random.default_rng(seed).normal(size=(count, channels, 2))
     planes: np.ndarray = np.linalg.qr(drawn - drawn.mean(axis=1, keepdims=True))[0]
     return planes
 
 
 def principal_plane(scatter: np.ndarray) -> np.ndarray:
-    """Return the two directions (N, 2) of largest variance, of a scatter matrix (N, N)."""
+    """Return the two directions (N, 2) of largest variance, of a scatter matrix (N, N).
+
+    Example:
+        >>> np.abs(principal_plane(np.diag([1.0, 9.0, 4.0]))).tolist()
+        [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    """
     vectors: np.ndarray = np.linalg.eigh(scatter)[1]
     return vectors[:, :-3:-1]
 
@@ -220,7 +241,12 @@ def agree(image: np.ndarray, feature: np.ndarray) -> Agreement:
 
 
 def resultants(vectors: np.ndarray) -> np.ndarray:
-    """Return the mean of e^(i theta) over the directions of vectors (n, F, 2): (F,), complex."""
+    """Return the mean of e^(i theta) over the directions of vectors (n, F, 2): (F,), complex.
+
+    Example:
+        >>> resultants(np.array([[[2.0, 0.0]], [[0.0, 5.0]]])).tolist()
+        [(0.5+0.5j)]
+    """
     sums = _unit_sums(vectors[..., 0], vectors[..., 1]) / max(len(vectors), 1)
     return sums
 

@@ -99,6 +99,12 @@ def compare_shapes(fitted: np.ndarray, held_out: np.ndarray) -> Shape:
 
     Returns:
         The shape. R^2 is over pixels of equal weight, as everywhere; below 0 a constant would do better.
+
+    Example:
+        >>> y, x = np.mgrid[-3:4, -3:4] / 3
+        >>> found = compare_shapes(3 - x**2 - y**2, 3 - x**2 - y**2)
+        >>> found.is_flat, round(found.parabola_r_squared, 6), found.trough_radius
+        (False, 1.0, None)
     """
     radius, profile = radial_profile(fitted)
     flat = is_flat(fitted) or is_flat(held_out)

@@ -105,7 +105,14 @@ def changed(cell, variant, memory=None, **fields):
     """Return the extractor of a cell's variant; its memory is noise unless told."""
     noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     of = dataclasses.replace(cell, variant=variant, **fields)
-    return Extractor(of, Runtime(), memory=memory or (lambda count: iter((noise[:25], noise[25:]))))
+    return Extractor(of, Runtime(), memory=memory or remembered(noise, 25))
+
+
+def remembered(pictures, size):
+    """Return what gives pictures and their ids, some at a time."""
+    parts = [slice(start, start + size) for start in range(0, len(pictures), size)]
+    ids = list(range(len(pictures)))
+    return lambda count: ((pictures[part], ids[part]) for part in parts)
 
 
 def test_what_a_variant_changed_is_said(trained):
@@ -125,8 +132,8 @@ def test_seeds_are_other_networks_and_each_is_itself_again(cell, pixels):
 def test_batches_of_the_memory_make_no_difference(trained, pixels):
     noise = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
     for variant in ("reestimated", "unit-channels"):
-        at_once = changed(trained, variant, lambda count: iter((noise,)))(pixels)
-        in_turn = changed(trained, variant, lambda count: (noise[i : i + 7] for i in range(0, 40, 7)))(pixels)
+        at_once = changed(trained, variant, remembered(noise, 40))(pixels)
+        in_turn = changed(trained, variant, remembered(noise, 7))(pixels)
         assert deviation(at_once, in_turn) < 1e-5
 
 

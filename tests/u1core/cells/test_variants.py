@@ -136,6 +136,7 @@ def test_variants_that_pictures_alone_show():
     assert set(VARIANTS) - shown == of_networks | {
         "pad-circular",
         "pad-reflect",
+        "pad-circular+roll",
         *select_variants("population"),
     }
 

@@ -70,6 +70,15 @@ def _order(row: Row) -> tuple[int, str]:
     return (VARIANTS.index(row["variant"]) if known else len(VARIANTS), row["variant"])
 
 
+def _drawn(row: Row) -> str:
+    """Name the line of the picture that shows a variant: seeds of random weights share one."""
+    return "random-init, by seed" if row["variant"] in SEEDED else str(row["variant"])
+
+
+def _label(row: Row) -> str:
+    return _drawn(row) if row["expected"] == "none" else f"{_drawn(row)}  {_expected(row)}"
+
+
 def _expected(row: Row) -> str:
     """Return the transform in the report's letters, such as 'θ + π/2'."""
     words = row["expected"].replace("theta", "θ").replace("pi", "π").replace("-", "−")
@@ -79,11 +88,11 @@ def _expected(row: Row) -> str:
 def _correlations(scene: Scene, rows: list[Row]) -> Card | None:
     if not rows:
         return None
-    labels = {row["variant"]: f"{row['variant']}  {_expected(row)}" for row in sorted(rows, key=_order)}
+    labels = {_drawn(row): _label(row) for row in sorted(rows, key=_order)}
     scores = [
         Score(
             scene.marks[CellName(scene.dataset, r["model"], "original")],
-            r["variant"],
+            _drawn(r),
             r["plane"],
             r["complex_correlation"],
         )
@@ -94,8 +103,8 @@ def _correlations(scene: Scene, rows: list[Row]) -> Card | None:
     return Card(
         "Observed against expected θ",
         "Complex correlation of every image's vector (strength and angle) with the expected one, named at "
-        f"the left: 1 where the expectation is met to the letter, 0 where they are unrelated. n = {n} query "
-        "images at most.",
+        "the left, else with θ: 1 where the expectation is met to the letter, 0 where they are unrelated. "
+        f"n = {n} query images at most.",
         correlations(scores, labels, PLANES),
         ("controls",),
     )
