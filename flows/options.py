@@ -95,8 +95,8 @@ class What:
         str,
         Option(
             "--variants",
-            "original; groups: controls, jitter, attribution, population, gauge; or single ones such as "
-            "hflip, pad-circular, random-init:7; commas between.",
+            "original; groups: controls, jitter, attribution, template, occlusion, population, gauge; or "
+            "single ones such as hflip, pad-circular, random-init:7; commas between.",
         ),
     ] = "original"
     memory: Annotated[

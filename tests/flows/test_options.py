@@ -19,6 +19,7 @@ from flows.serve import _absolute
 from flows.sweep import run_sweep
 from flows.train import TrainRequest
 from u1core.cells import cell
+from u1core.cells.variants import GROUPS
 from u1core.common.errors import U1Error
 from u1core.training import arms, objective, run
 
@@ -164,6 +165,11 @@ def test_the_choices_are_those_of_the_science():
     assert choices(TrainOptions, "angles") == arms.ANGLES
     assert choices(TrainOptions, "site") == objective.SITES
     assert choices(TrainOptions, "weight_schedule") == run.SCHEDULES
+
+
+def test_the_help_names_every_group_of_variants():
+    _, option = get_args(get_type_hints(Options, include_extras=True)["variants"])
+    assert [group for group in GROUPS if group not in option.help] == []
 
 
 def test_a_training_is_by_the_recipe_that_runs_have_by_default():

@@ -157,6 +157,9 @@ def test_controls_stand_beside_the_evidence_and_leave_the_verdicts(convincing_la
     _insert_cell(lake, lake.cell("r", model="a", variant="random-init"), ee50=0.7, theta_correct=20)
     _insert_cell(lake, lake.cell("f", model="a", variant="hflip"))
     _insert_cell(lake, lake.cell("p", model="pixels", weights="none"), ee50=0.8)
+    for dataset in ("placed", "placed_fashion", "phantom"):  # classes lean nowhere in these, or as planted
+        drawn = lake.cell(dataset, model="a", dataset=dataset, variant="random-init")
+        _insert_cell(lake, drawn, ee50=0.2, theta_correct=0)
     lake.connection.execute("""
         update lake.angles set theta_image_rad = wrap_angle(pi() - theta_image_rad)
         where cell_key in ('f', 'p')

@@ -27,6 +27,7 @@ bottlenecks as (
         and (is_evidence or variant = 'random-init')
         and not is_repeated
         and not starts_with(dataset, 'phantom')
+        and not starts_with(dataset || '_', 'placed_')
 ),
 
 cell_bias as (
@@ -113,8 +114,9 @@ followed as (
     from controls
     where is_bottleneck
         and split = 'query'
-        and model <> 'pixels'
+        and model not in ('pixels', 'bank')
         and not starts_with(dataset, 'phantom')
+        and not starts_with(dataset || '_', 'placed_')
 ),
 
 pictures as (

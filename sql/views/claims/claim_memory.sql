@@ -23,6 +23,7 @@ bottlenecks as (
         and (is_evidence or variant = 'random-init')
         and not is_repeated
         and not starts_with(dataset, 'phantom')
+        and not starts_with(dataset || '_', 'placed_')
 ),
 
 nearest_one as (

@@ -35,6 +35,7 @@ maps as (
         and split = 'query'
         and cell_key in (from networks)
         and not starts_with(dataset, 'phantom')
+        and not starts_with(dataset || '_', 'placed_')
 ),
 
 evidence as (
