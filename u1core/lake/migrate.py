@@ -82,6 +82,11 @@ def _add_summaries(lake: Lake) -> int:
     return complete_columns(lake, "cells") + complete_columns(lake, "records")
 
 
+def _add_claims(lake: Lake) -> int:
+    """7 to 8: `planes` and `shapes` say how sure they are; what claims are judged by has tables of its own."""
+    return complete_columns(lake, "planes") + complete_columns(lake, "shapes")
+
+
 def complete_columns(lake: Lake, table: str) -> int:
     """Give every file of a table all columns of its schema, null where nothing is known; and its sums anew.
 
@@ -130,5 +135,6 @@ _STEPS: dict[int, Callable[[Lake], int]] = {
     4: _add_checksums,
     5: _add_accounts,
     6: _add_summaries,
+    7: _add_claims,
 }
 """By the version that each starts from."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from u1core.measures.focus import Focus
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Of a lake: raise it when columns change, and say in `u1core.lake.migrate` how the last one gets there."""
 
 
