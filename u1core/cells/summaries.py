@@ -6,20 +6,33 @@ Shape legend: B images, H x W pixels.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import NamedTuple
 
 import numpy as np
 
 from u1core.cells.open_cell import OpenCell
 from u1core.lake.store import list_matrix
 from u1core.measures.bits import held_out_bits
-from u1core.measures.shape import Shape, compare_shapes, half_of, rise_weights, share_of_means
+from u1core.measures.shape import (
+    GROUPS,
+    Shape,
+    compare_shapes,
+    group_of,
+    half_of,
+    jackknife_error,
+    rise_weights,
+    share_of_means,
+    shared_anisotropy,
+)
 from u1core.measures.sums import SPLITS
 
 _BATCH = 8192
 """Images that are read at a time."""
+
+_JUDGED = ("gain", "fall", "turn")
+"""Of a shape, what a claim is judged by and what needs an error for that."""
 
 
 def write_summaries(opened: OpenCell) -> None:
@@ -31,46 +44,76 @@ def write_summaries(opened: OpenCell) -> None:
 
 def _write_shapes(opened: OpenCell) -> None:
     """Write one row per split and half: the curves of the other half, tried on this one."""
-    size, means = _mean_maps(opened)
-    shapes = {
-        (split, half): compare_shapes(means[split, 1 - half], means[split, half])
-        for split, half in means
-        if (split, 1 - half) in means
-    }
+    size, halves = _half_maps(opened)
+    maps = {key: half.mean for key, half in halves.items()}
+    shapes = {(s, h): compare_shapes(maps[s, 1 - h], maps[s, h]) for s, h in maps if (s, 1 - h) in maps}
     rises = _rises(opened, size, shapes)
     rows = [
         {"layer": opened.model.bottleneck, "split": split, "half": half}
         | asdict(shape)
         | dict(zip(("n", "rise", "rise_se"), rises[split, half], strict=True))
+        | _errors(halves[split, 1 - half], halves[split, half])
         for (split, half), shape in shapes.items()
     ]
     if rows:
         opened.write("shapes", {name: [row[name] for row in rows] for name in rows[0]})
 
 
-def _halves(opened: OpenCell) -> Iterator[tuple[tuple[str, int], np.ndarray]]:
-    """Yield split and half, and the bottleneck's energy maps (B, HW) of some of their images."""
+class HalfMaps(NamedTuple):
+    """Energy maps of one half of a split, summed by group of images: sums (G, H, W), images (G,)."""
+
+    sums: np.ndarray
+    images: np.ndarray
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean map of the half, (H, W)."""
+        mean: np.ndarray = self.sums.sum(axis=0) / self.images.sum()
+        return mean
+
+    def without(self, group: np.intp) -> HalfMaps:
+        """Leave one group out."""
+        return HalfMaps(np.delete(self.sums, group, axis=0), np.delete(self.images, group))
+
+
+def _errors(fitted: HalfMaps, held_out: HalfMaps) -> dict[str, float | None]:
+    """Return the anisotropy that both halves share, and standard errors: each group left out of both."""
+    left_out = []
+    for group in np.flatnonzero(fitted.images + held_out.images):
+        rest = [half.without(group) for half in (fitted, held_out)]
+        if all(half.images.any() for half in rest):
+            maps = [half.mean for half in rest]
+            left_out.append((compare_shapes(*maps), shared_anisotropy(*maps)))
+    return {
+        **{f"{name}_se": jackknife_error([getattr(s, name) for s, _ in left_out]) for name in _JUDGED},
+        "anisotropy": shared_anisotropy(fitted.mean, held_out.mean),
+        "anisotropy_se": jackknife_error([anisotropy for _, anisotropy in left_out]),
+    }
+
+
+def _halves(opened: OpenCell) -> Iterator[tuple[tuple[str, int], np.ndarray, np.ndarray]]:
+    """Yield split and half, and the ids (B,) and the bottleneck's energy maps (B, HW) of some of them."""
     columns = ["image_id", "split", "energy_map"]
     for batch in opened.batches("vectors", _BATCH, columns, layer=opened.model.bottleneck):
-        split, half = batch["split"].to_numpy(zero_copy_only=False), half_of(batch["image_id"].to_numpy())
-        maps = list_matrix(batch["energy_map"])
+        split, image_id = batch["split"].to_numpy(zero_copy_only=False), batch["image_id"].to_numpy()
+        half, maps = half_of(image_id), list_matrix(batch["energy_map"])
         for key in itertools.product(SPLITS, (0, 1)):
             mine = np.asarray((split == key[0]) & (half == key[1]))
             if mine.any():
-                yield key, maps[mine].astype(np.float64)
+                yield key, image_id[mine], maps[mine].astype(np.float64)
 
 
-def _mean_maps(opened: OpenCell) -> tuple[tuple[int, int], dict[tuple[str, int], np.ndarray]]:
-    """Return the size of the bottleneck's maps, and the mean map (H, W) of each half that has an image."""
+def _half_maps(opened: OpenCell) -> tuple[tuple[int, int], dict[tuple[str, int], HalfMaps]]:
+    """Return the size of the bottleneck's maps, and the maps of each half that has an image."""
     frames = opened.read("frames", ["is_bottleneck", "height", "width"]).to_pylist()
     size = next((row["height"], row["width"]) for row in frames if row["is_bottleneck"])
-    sums: dict[tuple[str, int], np.ndarray] = {}
-    counts: Counter[tuple[str, int]] = Counter()
-    for key, maps in _halves(opened):
-        sums[key] = sums.get(key, 0.0) + maps.sum(axis=0)
-        counts[key] += len(maps)
-    order = [key for key in itertools.product(SPLITS, (0, 1)) if key in sums]
-    return size, {key: (sums[key] / counts[key]).reshape(size) for key in order}
+    found: dict[tuple[str, int], HalfMaps] = {}
+    for key, image_id, maps in _halves(opened):
+        half = found.setdefault(key, HalfMaps(np.zeros((GROUPS, *size)), np.zeros(GROUPS, dtype=np.int64)))
+        group = group_of(image_id)
+        np.add.at(half.sums, group, maps.reshape(-1, *size))
+        half.images[:] += np.bincount(group, minlength=GROUPS)
+    return size, {key: found[key] for key in itertools.product(SPLITS, (0, 1)) if key in found}
 
 
 def _rises(
@@ -82,7 +125,7 @@ def _rises(
         for key, shape in shapes.items()
     }
     seen: dict[tuple[str, int], list[np.ndarray]] = {key: [] for key in shapes}
-    for key, maps in _halves(opened):
+    for key, _, maps in _halves(opened):
         if key in shapes:
             weight = weights[key]
             part = np.full(len(maps), np.nan) if weight is None else maps @ weight.ravel()

@@ -358,8 +358,26 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("parabola_r_squared", _real, "1", "the same of a - b r^2"),
         _column("gaussian_r_squared", _real, "1", "the same of a Gaussian and an offset"),
         _column(
+            "gain_se",
+            _real,
+            "1",
+            "standard error of the Sombrero's less the better one of the other two, 20 groups of images left "
+            "out in turn; null where one of these leaves no shape, and before schema 8, like the next six",
+        ),
+        _column(
             "trough_radius", _real, "half image", "of the fitted Sombrero; null where b or c is not positive"
         ),
+        _column("fall", _real, "1", "b of the fitted Sombrero over the mean of the fitted map"),
+        _column("fall_se", _real, "1", "its standard error, in the same way"),
+        _column("turn", _real, "1", "(2c - b) over that mean: above 0 the energy rises at r = 1"),
+        _column("turn_se", _real, "1", "its standard error, in the same way"),
+        _column(
+            "anisotropy",
+            _real,
+            "1",
+            "share of the variance over pixels that is angular in both halves alike: the same for both",
+        ),
+        _column("anisotropy_se", _real, "1", "its standard error, in the same way"),
         _column(
             "rise",
             _real,

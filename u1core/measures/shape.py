@@ -7,6 +7,7 @@ so on the images that it was fitted to it is never worse.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ FLAT = 1e-5
 
 MIN_RADII = 5
 """Distinct radii below which three numbers explain nearly any curve."""
+
+GROUPS = 20
+"""Groups of images that are left out in turn, for standard errors."""
 
 WIDTHS = np.geomspace(0.05, 20.0, 400)
 """Standard deviations that are tried for a Gaussian, in half images: finer than a pixel of 40 to flat."""
@@ -70,6 +74,8 @@ class Shape:
         parabola_r_squared: The same of a - b r^2.
         gaussian_r_squared: The same of a Gaussian and an offset, o + g exp(-r^2 / 2 s^2).
         trough_radius: sqrt(b / 2c) of the fitted Sombrero, half images; None unless b, c > 0.
+        fall: b over the mean of the fitted map: above 0 the fitted Sombrero falls from the centre.
+        turn: (2c - b) over that mean, half its slope over r^2 at r = 1: above 0 it has turned by then.
     """
 
     radii: int
@@ -78,6 +84,15 @@ class Shape:
     parabola_r_squared: float | None = None
     gaussian_r_squared: float | None = None
     trough_radius: float | None = None
+    fall: float | None = None
+    turn: float | None = None
+
+    @property
+    def gain(self) -> float | None:
+        """Held-out R^2 of the Sombrero less the better one of the plainer curves."""
+        shares = (self.sombrero_r_squared, self.parabola_r_squared, self.gaussian_r_squared)
+        sombrero, parabola, gaussian = (np.nan if share is None else share for share in shares)
+        return None if self.sombrero_r_squared is None else sombrero - max(parabola, gaussian)
 
 
 def is_flat(mean_energy: np.ndarray) -> bool:
@@ -122,7 +137,68 @@ def compare_shapes(fitted: np.ndarray, held_out: np.ndarray) -> Shape:
     spread = np.square(held_out - held_out.mean()).sum()
     sombrero, plain, bell = (float(1 - np.square(held_out - y[ring]).sum() / spread) for y in curves)
     trough = float(np.sqrt(b / (2 * c))) if b > 0 and c > 0 else None
-    return Shape(len(radius), False, sombrero, plain, bell, trough)
+    fall, turn = (float(slope / fitted.mean()) for slope in (b, 2 * c - b))
+    return Shape(len(radius), False, sombrero, plain, bell, trough, fall, turn)
+
+
+def shared_anisotropy(first: np.ndarray, second: np.ndarray) -> float | None:
+    """Return the share of the variance over pixels that is angular, within rings, in both halves alike.
+
+    Products of the two halves in place of squares: noise of the halves is independent and adds nothing on
+    average, where the anisotropy of one mean map of few images is noise.
+
+    Args:
+        first: E of one half, mean map, (H, W).
+        second: Of the other.
+
+    Returns:
+        The share; None where the halves have no variance in common.
+
+    Example:
+        >>> tilted = np.array([[1.0, 2.0, 1.0]]), np.array([[1.0, 2.0, 3.0]])
+        >>> shared_anisotropy(tilted[0], tilted[0]), round(shared_anisotropy(tilted[1], tilted[1]), 6)
+        (0.0, 1.0)
+    """
+    ring = _rings(first.shape).ravel()
+    size = np.bincount(ring)
+    centred = [(half - half.mean()).ravel() for half in (first, second)]
+    radial = [(np.bincount(ring, weights=half) / size)[ring] for half in centred]
+    total = float(centred[0] @ centred[1])
+    angular = float((centred[0] - radial[0]) @ (centred[1] - radial[1]))
+    return angular / total if total > 0 else None
+
+
+def group_of(image_id: np.ndarray) -> np.ndarray:
+    """Return which of GROUPS each image belongs to, independent of its half: another part of the same hash.
+
+    Args:
+        image_id: (B,), at least 0.
+
+    Example:
+        >>> group_of(np.arange(6)).tolist()
+        [7, 12, 15, 6, 9, 9]
+    """
+    group: np.ndarray = ((mixed(image_id) >> np.uint64(1)) % np.uint64(GROUPS)).astype(np.int64)
+    return group
+
+
+def jackknife_error(left_out: Sequence[float | None]) -> float | None:
+    """Return the standard error of a figure from its values with one group of images left out.
+
+    The delete-a-group jackknife (Kott 2001, Journal of Official Statistics 17, 521): the square root of
+    (G - 1) / G times the sum of squares about their mean. It has G - 1 degrees of freedom.
+
+    Args:
+        left_out: Of G groups; None where the figure is undefined without one, and then so is its error.
+
+    Example:
+        >>> jackknife_error([1.0, 3.0]), jackknife_error([1.0, None]), jackknife_error([1.0])
+        (1.0, None, None)
+    """
+    if len(left_out) < 2 or None in left_out:
+        return None
+    values = np.array(left_out, dtype=np.float64)
+    return float(np.sqrt((len(values) - 1) * values.var()))
 
 
 def rise_weights(shape: tuple[int, int], trough_radius: float) -> np.ndarray | None:

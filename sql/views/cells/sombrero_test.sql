@@ -14,7 +14,15 @@
 --   standard error of rise over images; anisotropy: of the mean map of all
 --   images; is_shaped: at least five radii, R^2 above both other curves in both
 --   halves, both troughs inside the image (radius <= 1) and anisotropy at most
---   0.25, null where a map is flat or has fewer radii
+--   0.25, null where a map is flat or has fewer radii; r_squared_gain_se:
+--   standard error of a half's gain, mean of both, null like the other errors
+--   where a group of images can't be left out, and before schema 8; fall: mean
+--   of both halves' b over their map's mean, above 0 where the energy falls
+--   from the centre; fall_se: its standard error; turn: mean of both halves' (2
+--   c - b) over their map's mean, above 0 where the energy rises again at r =
+--   1; turn_se: its standard error; shared_anisotropy: share of the variance
+--   over pixels that is angular in both halves alike; shared_anisotropy_se: its
+--   standard error
 with
 
 halves as (
@@ -33,6 +41,13 @@ halves as (
         trough_radius,
         rise,
         rise_se,
+        gain_se,
+        fall,
+        fall_se,
+        turn,
+        turn_se,
+        anisotropy as shared_anisotropy,
+        anisotropy_se,
     from shapes
 ),
 
@@ -53,6 +68,15 @@ pairs as (
         case when count(rise) = 2 then avg(rise) end as rise,
         case when count(rise_se) = 2 then sqrt(sum(rise_se ** 2)) / 2 end
             as rise_se,
+        avg(gain_se) as r_squared_gain_se,
+        avg(fall) as fall,
+        case when count(fall_se) = 2 then sqrt(sum(fall_se ** 2)) / 2 end
+            as fall_se,
+        avg(turn) as turn,
+        case when count(turn_se) = 2 then sqrt(sum(turn_se ** 2)) / 2 end
+            as turn_se,
+        avg(shared_anisotropy) as shared_anisotropy,
+        avg(anisotropy_se) as shared_anisotropy_se,
     from halves
     group by
         cell_key,
