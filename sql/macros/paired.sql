@@ -125,21 +125,25 @@ create macro t_quantile_975_between(dof) as
                 * floor(dof) * (floor(dof) + 1)
     end;
 
--- Mean over families of networks x data sets of a relation with columns family,
--- dataset and value, with a 95 % t-interval, both taken as drawn from many.
--- Cells of one family and data set are one witness, their mean; families that
--- lack a data set, and cells without a family, are left out. The variance of
--- the mean is (MS_F + MS_D - MS_E) / (F D), its degrees of freedom are
--- Satterthwaite's (1946); at least the larger of MS_F and MS_D is taken, and
--- one degree less than the smaller side has: where neither matters the
--- difference falls below 0 by chance. No interval below 3 x 3.
--- Example: (with c as (select 'f' as family, 'd' as dataset, 2.0 as value)
---   select mean from two_way_mean(c)) = 2
-create macro two_way_mean(relation) as table (
+-- Means over families of networks x data sets of a relation with columns item,
+-- family, dataset and value, one row per item, with 95 % t-intervals, families
+-- and data sets taken as drawn from many. Cells of one family and data set are
+-- one witness, their mean; data sets of fewer than three families (where others
+-- have more), families that lack one of the rest, and cells without a family
+-- are left out. The variance of the mean is (MS_F + MS_D - MS_E) / (F
+-- D), its degrees of freedom are Satterthwaite's (1946); at least the larger of
+-- MS_F and MS_D is taken, and one degree less than the smaller side has: where
+-- neither matters the difference falls below 0 by chance. No interval below
+-- 3 x 3.
+-- Example: (with c as (
+--   select 1 as item, 'f' as family, 'd' as dataset, 2.0 as value)
+--   select mean from two_way_means(c)) = 2
+create macro two_way_means(relation) as table (
     with
 
     known as (
         select
+            item,
             family,
             dataset,
             avg(value) as value,
@@ -147,28 +151,54 @@ create macro two_way_mean(relation) as table (
         where family is not null
             and value <= 'infinity'::double
         group by
+            item,
             family,
             dataset
     ),
 
-    crossed as (
-        select *
+    counted as (
+        select
+            *,
+            count(*) over (partition by item, dataset) as witnesses,
         from known
-        qualify count(*) over (partition by family)
-            = (select count(distinct dataset) from known)
+    ),
+
+    shared as (
+        select * exclude (witnesses)
+        from counted
+        qualify witnesses >= least(3, max(witnesses) over (partition by item))
+    ),
+
+    data_sets as (
+        select
+            item,
+            count(distinct dataset) as data_sets,
+        from shared
+        group by item
+    ),
+
+    crossed as (
+        select shared.*
+        from shared
+        inner join data_sets
+            using (item)
+        qualify count(*) over (partition by item, family)
+            = data_sets.data_sets
     ),
 
     deviations as (
         select
             *,
-            avg(value) over () as mean,
-            avg(value) over (partition by family) - mean as of_family,
-            avg(value) over (partition by dataset) - mean as of_dataset,
+            avg(value) over (partition by item) as mean,
+            avg(value) over (partition by item, family) - mean as of_family,
+            avg(value) over (partition by item, dataset) - mean
+                as of_dataset,
         from crossed
     ),
 
     sums as (
         select
+            item,
             count(distinct family) as families,
             count(distinct dataset) as datasets,
             count(*) as n,
@@ -177,6 +207,7 @@ create macro two_way_mean(relation) as table (
             sum(of_dataset ** 2) as dataset_sum,
             sum((value - mean - of_family - of_dataset) ** 2) as rest_sum,
         from deviations
+        group by item
     ),
 
     squares as (
@@ -218,6 +249,7 @@ create macro two_way_mean(relation) as table (
 
     bounded as (
         select
+            item,
             families,
             datasets,
             mean,

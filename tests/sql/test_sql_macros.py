@@ -199,6 +199,9 @@ CALLS = {
     "studentised_square": "0.5, 0.5, 0.1, 0.1",
     "bootstrap_half_arc": "1.0, 1.0, 0.5",
     "t_quantile_975": "5",
+    "t_quantile_95": "5",
+    "t_expansion": "1.0, 12",
+    "next_draw_bound": "20, 1.0, 2.0",
     "t_quantile_975_between": "5",
     "mean_half_width": "4, 2.0",
     "flip_count": "3",
@@ -238,7 +241,9 @@ CALLS = {
 }
 LEAVE_NULLS_OUT = {"flipped_sum", "sign_flip_p", "size_of", "exceedance_p"}
 """Macros over lists that do so, as aggregates do."""
-WHOLE = {"benjamini_hochberg", "rows_of_current", "two_way_mean"}
+STATES = {"state_of", "worst_state"}
+"""Macros that name what is not tested."""
+WHOLE = {"benjamini_hochberg", "rows_of_current", "two_way_means"}
 """Macros over relations."""
 COUNTED = {
     "is_turned",
@@ -254,6 +259,9 @@ LIMITS = {
     ("sector_centre", 1, "inf"): -PI,
     ("t_quantile_975", 0, "inf"): stats.norm.ppf(0.975),
     ("t_quantile_975_between", 0, "inf"): stats.norm.ppf(0.975),
+    ("t_quantile_95", 0, "inf"): stats.norm.ppf(0.95),
+    ("t_expansion", 1, "inf"): 1,
+    ("next_draw_bound", 0, "inf"): 1 + 2 * stats.norm.ppf(0.99),
     ("mean_half_width", 0, "inf"): 0,
     ("mean_direction_half_arc", 0, "inf"): 0,
     ("pairs_needed", 1, "inf"): 2,
@@ -332,7 +340,7 @@ def test_nothing_is_said_of_what_is_no_number(scalar, name, place, value, call, 
 
 
 def test_every_macro_is_asked_for_what_is_no_number():
-    assert CALLS.keys() | WHOLE | COUNTED == EXAMPLES.keys()
+    assert CALLS.keys() | STATES | WHOLE | COUNTED == EXAMPLES.keys()
 
 
 @pytest.mark.parametrize(
@@ -400,13 +408,13 @@ def test_an_example_holds(scalar, name, example):
 
 
 def two_way(values):
-    """Return the row of `two_way_mean` for {(family, dataset): [value, ...]}."""
+    """Return the row of `two_way_means` for {(family, dataset): [value, ...]}."""
     connection = connect(None, ())
     rows = [(f, d, float(v)) for (f, d), cells in values.items() for v in cells]
     names = ("family", "dataset", "value")
-    cells_ = pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))
+    cells_ = pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)) | {"item": ["a"] * len(rows)})
     connection.register("cells_", cells_)
-    return connection.sql("select * from two_way_mean(cells_)").to_arrow_table().to_pylist()[0]
+    return connection.sql("select * from two_way_means(cells_)").to_arrow_table().to_pylist()[0]
 
 
 def test_the_interval_of_a_two_way_mean_by_hand():
@@ -426,6 +434,8 @@ def test_three_sizes_of_a_family_are_one_witness_and_two_families_none():
     assert two_way(once) == two_way(again)
     lacking = once | {("3", "0"): [9.0], (None, "1"): [9.0]}
     assert two_way(lacking) == two_way(once)
+    # A data set that one family alone has would leave no other family.
+    assert two_way(once | {("0", "3"): [9.0]}) == two_way(once)
     few = two_way({key: cells for key, cells in once.items() if key[0] != "2"})
     assert (few["families"], few["mean"], few["ci_low"]) == (2, 0.5, None)
 
@@ -438,9 +448,59 @@ def test_the_two_way_interval_covers():
     values = rng.normal(size=(300, 5, 1)) + rng.normal(size=(300, 1, 4)) + rng.normal(size=(300, 5, 4))
     for world in values:
         cells_ = pa.table(
-            {"family": np.repeat(names, 4), "dataset": np.tile(names[:4], 5), "value": world.ravel()}
+            {
+                "item": [""] * 20,
+                "family": np.repeat(names, 4),
+                "dataset": np.tile(names[:4], 5),
+                "value": world.ravel(),
+            }
         )
         connection.register("cells_", cells_)
-        low, high = connection.sql("select ci_low, ci_high from two_way_mean(cells_)").fetchall()[0]
+        low, high = connection.sql("select ci_low, ci_high from two_way_means(cells_)").fetchall()[0]
         covered += low <= 0 <= high
     assert 0.91 <= covered / 300 <= 0.99  # 0.96 is expected: four standard errors
+
+
+# -- states -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dof", [*range(1, 13), 19, 100, 10**6])
+def test_the_one_sided_quantile_is_that_of_student(scalar, dof):
+    assert scalar("t_quantile_95($dof)", dof=dof) == pytest.approx(stats.t.ppf(0.95, dof), abs=1e-4)
+
+
+def test_the_next_of_twenty_draws_exceeds_the_bound_once_in_a_hundred(scalar):
+    bound = scalar("next_draw_bound(20, 1, 2)")
+    assert bound == pytest.approx(1 + 2 * stats.t.ppf(0.99, 19) * math.sqrt(1.05), abs=1e-4)
+    assert (bound - 1) / 2 == pytest.approx(2.60, abs=0.01)
+    assert scalar("next_draw_bound(10, 1, 2)") is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "state"),
+    [
+        (0.11, 0.2, "holds"),
+        (0.1, 0.2, "inconclusive"),
+        (0.0, 0.1, "inconclusive"),
+        (0.0, 0.09, "refuted"),
+        ("nan", 0.2, "not tested"),
+        (0.2, "inf", "not tested"),
+        (None, 0.0, "not tested"),
+    ],
+)
+def test_a_state_is_told_by_both_bounds(scalar, low, high, state):
+    assert scalar("state_of($low::double, $high::double, 0.1)", low=low, high=high) == state
+
+
+@pytest.mark.parametrize(
+    ("states", "worst"),
+    [
+        (["holds", "holds"], "holds"),
+        (["holds", "inconclusive"], "inconclusive"),
+        (["inconclusive", "not tested", "holds"], "not tested"),
+        (["not tested", "refuted"], "refuted"),
+        ([], "not tested"),
+    ],
+)
+def test_the_worst_of_several_states(scalar, states, worst):
+    assert scalar("worst_state($states::varchar[])", states=states) == worst

@@ -298,6 +298,13 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ),
         *_with_spread("joint_effect", "J: mean over classes of Re(conj(r_image) r_feature), query split"),
         _column(
+            "agreement_se",
+            _real,
+            "1",
+            "standard error of agreement over the classes left out; null but for 'loco', and before schema 8",
+        ),
+        _column("joint_effect_se", _real, "1", "the same of joint_effect"),
+        _column(
             "draws",
             _int,
             "1",
@@ -404,6 +411,21 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ),
         _column("bits_se", _real, "bit", "standard error of bits over query images"),
         _column("prior_bits", _real, "bit", "entropy of the memory's classes: the most there is to tell"),
+    ),
+    "beyond_bank": (
+        *_LAYER,
+        _column("n_memory", _int, "images", "memory images that d is fitted on"),
+        _column("terms", _int, "1", "terms that they determine; null where they are too few for a fit"),
+        _column("n", _int, "images", "query images with a residual angle"),
+        _column("classes", _int, "1", "classes of these"),
+        _column("explained", _real, "1", "share of the variance of d over query images that d^ explains"),
+        _column(
+            "effect_corrected",
+            _real,
+            "1",
+            "of the residual theta_image = arg(d - d^), as in class_bias; null without a fit",
+        ),
+        _column("effect_se", _real, "1", "its standard error, as in class_bias"),
     ),
     "failures": (
         *_CELL,

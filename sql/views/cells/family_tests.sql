@@ -4,12 +4,12 @@
 --   are evidence (original, no phantom, no repeat) at their bottleneck, query
 --   split. The q of other views are adjusted over every row of theirs, so that
 --   a control that is added changes them
--- Reads: class_bias, plane_agreement, model_agreement, layers
+-- Reads: class_bias, plane_agreement_by_frame, model_agreement, layers
 -- Params: none
 -- Columns: question: 'class bias, image', 'class bias, feature', 'planes
 --   agree', 'models agree, image' or 'models agree, feature'; cell_key_b: the
---   other cell of a pair of models, null else; p: mww_p or permutation_p, null
---   where that is; tests: of this question with a p; q: p after
+--   other cell of a pair of models, null else; p: mww_p, agreement_p of
+--   the frame that leaves each class out, or permutation_p, null where that is; tests: of this question with a p; q: p after
 --   Benjamini-Hochberg over the tests of this question
 with
 
@@ -37,9 +37,11 @@ planes as (
     select
         cell_key,
         layer,
-        permutation_p,
-    from plane_agreement
-    where split = 'query'
+        resolved_p(
+            agreement_p, draws, smallest_p(draws, gamma(classes + 1)), 0.01
+        ) as permutation_p,
+    from plane_agreement_by_frame
+    where frame = 'loco'
 ),
 
 model_pairs as (
