@@ -8,8 +8,9 @@
 -- Params: none
 -- Columns: question: 'class bias, image', 'class bias, feature', 'planes
 --   agree', 'models agree, image' or 'models agree, feature'; cell_key_b: the
---   other cell of a pair of models, null else; p: mww_p, agreement_p of
---   the frame that leaves each class out, or permutation_p, null where that is; tests: of this question with a p; q: p after
+--   other cell of a pair of models, null else; p: mww_p, agreement_p with each
+--   class left out, or permutation_p, null where that is or where the draws
+--   can't tell 0.01; tests: of this question with a p; q: p after
 --   Benjamini-Hochberg over the tests of this question
 with
 

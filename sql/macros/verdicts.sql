@@ -1,0 +1,78 @@
+-- Question: does a figure with an error hold, is it refuted, or can't it be told?
+-- Grain: macros; states are 'holds', 'refuted', 'inconclusive' and 'not tested'
+-- Reads: nothing
+-- Params: none
+
+-- Quantile of Student's t from that of the normal distribution, z, by the
+-- expansion of Abramowitz & Stegun 26.7.5: within 1e-4 from ten degrees of
+-- freedom on. Null below ten.
+-- Example: t_expansion(0, 10) = 0
+create macro t_expansion(z, dof) as
+    case
+        when dof >= 10
+            then z
+                + (z ** 3 + z) / (4 * dof)
+                + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * dof ** 2)
+                + (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z)
+                / (384 * dof ** 3)
+    end;
+
+-- One-sided 95 % quantile of Student's t with whole degrees of freedom; of the
+-- normal distribution where they are infinite. Below ten the values are R's
+-- qt(0.95, dof). Null below one.
+-- Example: t_quantile_95(1) = 6.3137515146750
+create macro t_quantile_95(dof) as
+    case
+        when dof < 1 then null
+        when dof < 10
+            then [
+                6.3137515146750,
+                2.9199855803537,
+                2.3533634348018,
+                2.1318467863267,
+                2.0150483733331,
+                1.9431802805153,
+                1.8945786050900,
+                1.8595480375309,
+                1.8331129326562
+            ][dof::integer]
+        else t_expansion(1.6448536269515, dof)
+    end;
+
+-- What one more draw of a population exceeds once in a hundred times, of which
+-- n draws have this mean and standard deviation: mean + t_99 sd sqrt(1 + 1 / n)
+-- (Hahn & Meeker 1991, section 4.7); 2.60 sd above the mean at twenty. Null
+-- below eleven draws.
+-- Example: next_draw_bound(20, 1, 0) = 1
+create macro next_draw_bound(n, mean, standard_deviation) as
+    mean
+    + t_expansion(2.3263478740408, n - 1) * standard_deviation
+    * sqrt(1 + 1.0 / n);
+
+-- Equivalence by two one-sided bounds (Schuirmann 1987): what may be as large
+-- as the smallest effect of interest is not refuted, what may be as small is
+-- not shown. Not tested where a bound is unknown.
+-- Example: state_of(0.2, 0.4, 0.1) = 'holds'
+create macro state_of(low, high, smallest) as
+    case
+        when not coalesce(
+            abs(low) < 'infinity'::double and abs(high) < 'infinity'::double,
+            false
+        )
+            then 'not tested'
+        when low > smallest then 'holds'
+        when high < smallest then 'refuted'
+        else 'inconclusive'
+    end;
+
+-- What all of several states come to. One that is refuted refutes them all,
+-- one that is missing leaves the rest open.
+-- Example: worst_state(['holds', 'not tested', 'refuted']) = 'refuted'
+create macro worst_state(states) as
+    case
+        when list_contains(states, 'refuted') then 'refuted'
+        when list_contains(states, 'not tested') or len(states) = 0
+            then 'not tested'
+        when list_contains(states, 'inconclusive') then 'inconclusive'
+        else 'holds'
+    end;
