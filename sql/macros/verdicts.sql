@@ -76,3 +76,56 @@ create macro worst_state(states) as
         when list_contains(states, 'inconclusive') then 'inconclusive'
         else 'holds'
     end;
+
+-- The command that runs what a verdict lacks: variants of these models on these
+-- data sets, or arms of training these networks; names with commas between.
+-- Example: control_command(1, 'net', 'digits', 'population', 100, 'official') =
+--   'u1 sweep --models net --datasets digits --variants population --limit 100'
+create macro control_command(
+    claim, models, datasets, missing, images, memory
+) as
+    case
+        when claim = 5
+            then format(
+                'u1 train --tasks {} --network {} --arms onehot,onehot+u1,{} '
+                || '--seeds 10',
+                datasets,
+                models,
+                missing
+            )
+        else format(
+            'u1 sweep --models {} --datasets {} --variants {}',
+            models,
+            datasets,
+            missing
+        )
+        || coalesce(format(' --limit {}', images), '')
+        || case when memory = 'held-out' then ' --memory held-out' else '' end
+    end;
+
+-- How many of several states are what, in words.
+-- Example: counted_states(['holds', 'refuted', 'holds']) =
+--   'holds in 2, refuted in 1 of 3 cells'
+create macro counted_states(states) as
+    concat_ws(
+        ', ',
+        case
+            when list_contains(states, 'holds')
+                then 'holds in ' || len(list_filter(states, lambda s: s = 'holds'))
+        end,
+        case
+            when list_contains(states, 'refuted')
+                then 'refuted in '
+                || len(list_filter(states, lambda s: s = 'refuted'))
+        end,
+        case
+            when list_contains(states, 'inconclusive')
+                then 'inconclusive in '
+                || len(list_filter(states, lambda s: s = 'inconclusive'))
+        end,
+        case
+            when list_contains(states, 'not tested')
+                then 'not tested in '
+                || len(list_filter(states, lambda s: s = 'not tested'))
+        end
+    ) || format(' of {} cells', len(states));

@@ -1,0 +1,144 @@
+-- Question: what does each rule of claim 5 say of each task and network?
+-- Grain: test, current experiment. Gains in test accuracy of the combined loss
+--   (onehot+u1), paired by seed: over the one-hot arm, and over each control
+--   arm. Below ten pairs, or 5,000 query images, nothing is told; where several
+--   tasks could each refute the claim one does at 0.001 instead of 0.05
+-- Reads: training_runs
+-- Params: none
+-- Columns: cell_key: the experiment; dataset: the task; model: the network;
+--   estimate: mean gain over pairs; low: its one-sided 95 % lower bound; high:
+--   its upper bound, of 99.9 % where there are several tasks; state: 'holds',
+--   'refuted', 'inconclusive' or 'not tested'; lacks: the arm that the test
+--   needs and the lake has not; pairs: seeds of both arms; images: of the test
+--   set
+with
+
+rules as (
+    select
+        5::bigint as claim,
+        *,
+    from (
+        values
+            ('seen', 'better than one-hot labels', 'onehot', 0.0),
+            (
+                'beyond controls', 'by half a point or more', 'onehot', 0.005
+            ),
+            (
+                'beyond controls', 'better than another image''s label',
+                'onehot+shuffled', 0.0
+            ),
+            (
+                'beyond controls', 'better than points off the circle',
+                'onehot+plane', 0.0
+            ),
+            (
+                'beyond controls', 'better than label smoothing',
+                'onehot+smoothing', 0.0
+            )
+    ) as listed(question, test, arm, bar)
+),
+
+runs as (
+    select
+        experiment,
+        task,
+        network,
+        arm,
+        seed,
+        test_accuracy,
+        images_test,
+    from training_runs
+    where is_current
+        and is_chosen
+),
+
+combined as (
+    select *
+    from runs
+    where arm = 'onehot+u1'
+),
+
+asked as (
+    select
+        rules.*,
+        combined.experiment,
+        combined.task,
+        combined.network,
+        combined.images_test,
+        combined.test_accuracy - rivals.test_accuracy as gain,
+    from combined
+    cross join rules
+    left join runs as rivals
+        on combined.experiment = rivals.experiment
+        and combined.seed = rivals.seed
+        and rules.arm = rivals.arm
+),
+
+gains as (
+    select
+        claim,
+        question,
+        test,
+        arm,
+        bar,
+        experiment,
+        task,
+        network,
+        count(gain) as pairs,
+        min(images_test) as images,
+        avg(gain) as estimate,
+        stddev_samp(gain) / sqrt(count(gain)) as se,
+        count(*) over (partition by test) as tasks,
+    from asked
+    group by
+        claim,
+        question,
+        test,
+        arm,
+        bar,
+        experiment,
+        task,
+        network
+),
+
+bounded as (
+    select
+        *,
+        estimate - t_quantile_95(pairs - 1) * se as low,
+        estimate
+        + case
+            when tasks = 1 then t_quantile_95(pairs - 1)
+            else t_expansion(3.0902323061678, pairs - 1)
+        end * se as high,
+        pairs >= 10 and coalesce(images >= 5000, false) as is_powered,
+    from gains
+),
+
+judged as (
+    select
+        claim,
+        question,
+        test,
+        task as dataset,
+        network as model,
+        experiment as cell_key,
+        null::varchar as family,
+        bar,
+        estimate,
+        low,
+        high,
+        estimate - bar as margin,
+        case
+            when pairs = 0 then 'not tested'
+            when not is_powered then 'inconclusive'
+            when low > bar then 'holds'
+            when high < bar then 'refuted'
+            else 'inconclusive'
+        end as state,
+        case when pairs = 0 then arm end as lacks,
+        pairs,
+        images,
+    from bounded
+)
+
+select * from judged
