@@ -4,17 +4,21 @@
 -- Params: none
 
 -- Quantile of Student's t from that of the normal distribution, z, by the
--- expansion of Abramowitz & Stegun 26.7.5: within 1e-4 from ten degrees of
--- freedom on. Null below ten.
--- Example: t_expansion(0, 10) = 0
+-- expansion of Abramowitz & Stegun 26.7.5: within 1e-3 up to 99.9 % from nine
+-- degrees of freedom on. Null below nine.
+-- Example: t_expansion(0, 9) = 0
 create macro t_expansion(z, dof) as
     case
-        when dof >= 10
+        when dof >= 9
             then z
                 + (z ** 3 + z) / (4 * dof)
                 + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * dof ** 2)
                 + (3 * z ** 7 + 19 * z ** 5 + 17 * z ** 3 - 15 * z)
                 / (384 * dof ** 3)
+                + (
+                    79 * z ** 9 + 776 * z ** 7 + 1482 * z ** 5 - 1920 * z ** 3
+                    - 945 * z
+                ) / (92160 * dof ** 4)
     end;
 
 -- One-sided 95 % quantile of Student's t with whole degrees of freedom; of the
@@ -42,7 +46,7 @@ create macro t_quantile_95(dof) as
 -- What one more draw of a population exceeds once in a hundred times, of which
 -- n draws have this mean and standard deviation: mean + t_99 sd sqrt(1 + 1 / n)
 -- (Hahn & Meeker 1991, section 4.7); 2.60 sd above the mean at twenty. Null
--- below eleven draws.
+-- below ten draws.
 -- Example: next_draw_bound(20, 1, 0) = 1
 create macro next_draw_bound(n, mean, standard_deviation) as
     mean
@@ -111,7 +115,8 @@ create macro counted_states(states) as
         ', ',
         case
             when list_contains(states, 'holds')
-                then 'holds in ' || len(list_filter(states, lambda s: s = 'holds'))
+                then 'holds in '
+                || len(list_filter(states, lambda s: s = 'holds'))
         end,
         case
             when list_contains(states, 'refuted')

@@ -302,7 +302,7 @@ def test_measured_angles_are_means_over_networks_that_were_not_trained_here(lake
 
 
 def claim(lake):
-    return lake.row("select verdict, evidence, caveat from claims where claim = 5")
+    return lake.row("select verdict, evidence, caveat from claims_first_edition where claim = 5")
 
 
 def test_too_few_seeds_are_called_that(lake):

@@ -46,6 +46,10 @@ EXPENSIVE_VIEWS = (
     "location_report",
     "theta_summary",
     "weak_angles",
+    "cell_figures",
+    "cell_tests",
+    "claim_tests",
+    "claims_by_cell",
     "claims",
 )
 """Views worth computing once when several questions follow: see `freeze`."""

@@ -181,11 +181,9 @@ compared as (
         case
             when bare_state = 'holds' and family_test is not null
                 then coalesce(q < 0.01, false)
-            when bare_state in ('holds', 'refuted')
-                and coalesce(accuracy_lost > 0.05, false)
-                then false
-            when bare_state = 'refuted' and is_padded and not is_relative
-                then coalesce(plain_low > bar, false)
+            when bare_state = 'refuted' and is_padded
+                then coalesce(accuracy_lost <= 0.05, true)
+                    and (is_relative or coalesce(plain_low > bar, false))
             else true
         end as is_sure,
         case when is_sure then bare_state else 'inconclusive' end

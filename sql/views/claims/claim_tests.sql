@@ -7,7 +7,8 @@
 --   the task; model: of the cell, or the network; test: what is asked, in
 --   words; bar: smallest effect of interest; estimate: what is compared with
 --   it; low: its one-sided 95 % lower bound; high: its upper bound; margin:
---   estimate less what it has to exceed; state: 'holds', 'refuted',
+--   estimate less what it has to exceed; q: of the test's family, null where
+--   none is asked; state: 'holds', 'refuted',
 --   'inconclusive' or 'not tested'; lacks: variants, or the arm, that the test
 --   needs and the lake has not
 with
@@ -26,6 +27,7 @@ tests as (
         low,
         high,
         margin,
+        q,
         state,
         lacks,
         rule,

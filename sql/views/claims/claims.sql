@@ -13,8 +13,8 @@
 --   is_beyond_controls: the same of: is it more than its cheapest explanation
 --   gives?; verdict: refuted where either is, else not tested, else
 --   inconclusive, else 'holds'; evidence: how many cells say what, and over how
---   many families and data sets; caveat: the tests that hold in the fewest
---   cells, and what is left out, null where nothing is; cells: that are
+--   many families and data sets; caveat: the tests that the fewest
+--   cells pass, and what is left out, null where nothing is; cells: that are
 --   evidence, or experiments; cells_left_out: of these, with a test that lacks
 --   its control; families: of networks, the most that a test is taken over;
 --   datasets: the same, tasks for claim 5; todo: the command that runs what is
@@ -152,18 +152,12 @@ missing as (
 weakest as (
     select
         claim,
-        string_agg(
-            format('{} ({} of {} cells)', test, holding, cells - lacking),
-            ', '
-            order by item
+        list(
+            format('{} ({} of {} cells)', test, holding, cells - lacking)
+            order by holding / (cells - lacking), item
         ) as told,
-    from (
-        select *
-        from by_test
-        where cells > lacking
-        qualify holding = min(holding) over (partition by claim)
-            and holding < cells - lacking
-    ) as fewest
+    from by_test
+    where holding < cells - lacking
     group by claim
 ),
 
@@ -184,7 +178,7 @@ judged as (
             when by_claim.claim is null
                 then 'The lake holds no evidence, only controls.'
             else format(
-                'Seen {}; beyond its controls {}.',
+                'Seen: {}. Beyond its controls: {}.',
                 cell_states.seen_told,
                 cell_states.beyond_told
             ) || case
@@ -192,13 +186,13 @@ judged as (
                 when coalesce(by_claim.families, 0) < 3
                     or coalesce(by_claim.datasets, 0) < 3
                     then format(
-                        ' {} families of networks x {} data sets are too few '
-                        || 'to say more than that of these cells.',
+                        ' Families of networks x data sets: {} x {}, too few '
+                        || 'to say more than of these cells.',
                         coalesce(by_claim.families, 0),
                         coalesce(by_claim.datasets, 0)
                     )
                 else format(
-                    ' Taken over {} families of networks x {} data sets.',
+                    ' Families of networks x data sets: {} x {}.',
                     by_claim.families,
                     by_claim.datasets
                 )
@@ -207,7 +201,18 @@ judged as (
         nullif(
             concat_ws(
                 ' ',
-                'Holds in the fewest cells: ' || weakest.told || '.',
+                format(
+                    'Fewest cells pass: {}{}.',
+                    array_to_string(weakest.told[:3], ', '),
+                    case
+                        when len(weakest.told) > 3
+                            then format(
+                                ', and {} more tests that not all pass',
+                                len(weakest.told) - 3
+                            )
+                        else ''
+                    end
+                ),
                 case
                     when by_claim.cells_left_out > 0
                         then format(
