@@ -1,4 +1,5 @@
--- Question: does a figure with an error hold, is it refuted, or can't it be told?
+-- Question: does a figure with an error hold, is it refuted, or can it not be
+--   told?
 -- Grain: macros; states are 'holds', 'refuted', 'inconclusive' and 'not tested'
 -- Reads: nothing
 -- Params: none
