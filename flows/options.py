@@ -205,7 +205,11 @@ class TrainOptions:
         None
     )
     arms: Annotated[
-        str, Option("--arms", "From onehot, onehot+u1, u1, onehot+shuffled, onehot+plane; commas; all.")
+        str,
+        Option(
+            "--arms",
+            "From onehot, onehot+u1, u1, onehot+shuffled, onehot+plane, onehot+smoothing; commas; all.",
+        ),
     ] = "all"
     seeds: Annotated[int, Option("--seeds", "Runs of every arm, from seeds 0, 1, ...", min=1)] = 5
     weight: Annotated[

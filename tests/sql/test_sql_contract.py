@@ -99,16 +99,16 @@ CONTRACT = {
     "comparable_cells": "cell_key variant control_key",
     "population": "cell_key dataset model padding figure seeds mean sd bound",
     "claim_rules": "claim question rule test figure variant against bar family_test is_set_after",
-    "cell_tests": "claim question rule test dataset model cell_key family figure variant against bar estimate "
-    "low high margin q state lacks is_set_after",
+    "cell_tests": "claim question rule test dataset model cell_key family figure variant against bar "
+    "estimate low high margin q state lacks is_set_after",
     "training_tests": "claim question test dataset model cell_key family bar estimate low high margin state "
     "lacks pairs images",
     "claim_tests": "claim question test dataset model cell_key family bar estimate low high margin q state "
     "lacks rule is_set_after",
     "claims_by_cell": "claim dataset model cell_key family is_seen is_beyond_controls verdict evidence lacks "
     "todo",
-    "claims": "claim statement is_seen is_beyond_controls verdict evidence caveat cells cells_left_out families "
-    "datasets todo",
+    "claims": "claim statement is_seen is_beyond_controls verdict evidence caveat cells cells_left_out "
+    "families datasets todo",
     "claims_first_edition": "claim verdict evidence caveat",
     "cells": " ".join(SCHEMAS["cells"].names) + " is_current is_evidence is_from_training",
     **{

@@ -10,7 +10,7 @@ from typing import Any
 
 from u1core.catalog.fields import told_of
 
-OBJECTIVES = ("onehot", "onehot+u1", "u1", "onehot+shuffled", "onehot+plane")
+OBJECTIVES = ("onehot", "onehot+u1", "u1", "onehot+shuffled", "onehot+plane", "onehot+smoothing")
 """What weights can have been trained by: the arms of `u1 train`."""
 
 MAX_ID = 200

@@ -66,7 +66,12 @@ _RUN = (
     ),
     _column("task", _text, "", "dataset id of the catalog"),
     _column("network", _text, "", "constructor of the network"),
-    _column("arm", _text, "", "'onehot', 'onehot+u1', 'u1', 'onehot+shuffled' or 'onehot+plane'"),
+    _column(
+        "arm",
+        _text,
+        "",
+        "'onehot', 'onehot+u1', 'u1', 'onehot+shuffled', 'onehot+plane' or 'onehot+smoothing'",
+    ),
     _column("u1_weight", _real, "1", "lambda of the loss on points beside the one-hot loss; 0 for 'onehot'"),
     _column("seed", _int, "1", "of initial weights, order of images, augmentation and angles"),
 )

@@ -28,16 +28,18 @@ class Arm:
         has_onehot: Cross-entropy is part of the loss.
         point: What the point of the plane is compared with: the angle of the image's class ('class'), that of
             another image's class ('shuffled'), a point off the circle for each class ('plane'), or nothing.
+        smoothing: Share of a one-hot label that is spread evenly over all classes (Szegedy et al. 2016).
     """
 
     name: str
     has_onehot: bool
     point: str
+    smoothing: float = 0.0
 
     @property
     def is_control(self) -> bool:
-        """Whether the point is there only to be compared with the class's angle."""
-        return self.point in ("shuffled", "plane")
+        """Whether the arm is there only to be compared with that of the class's angle."""
+        return self.point in ("shuffled", "plane") or self.smoothing > 0
 
     @property
     def slug(self) -> str:
@@ -53,10 +55,11 @@ ARMS = {
         Arm("u1", False, "class"),
         Arm("onehot+shuffled", True, "shuffled"),
         Arm("onehot+plane", True, "plane"),
+        Arm("onehot+smoothing", True, "nothing", smoothing=0.1),
     )
 }
-"""The baseline, the paper's second and first version, and two controls: does any second task help, and does
-the circle matter?"""
+"""The baseline, the paper's second and first version, and three controls: does any second task help, does the
+circle matter, and is it better than the cheapest regulariser of labels?"""
 
 
 def planned_angles(kind: str, classes: int, seed: int, measured: Angles | None = None) -> Angles:

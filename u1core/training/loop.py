@@ -213,7 +213,7 @@ class Training:
         logits = outputs["head"].float()
         loss, onehot, point = logits.new_zeros(()), logits.new_zeros(()), logits.new_zeros(())
         if self.arm.has_onehot:
-            loss = onehot = functional.cross_entropy(logits, labels)
+            loss = onehot = functional.cross_entropy(logits, labels, label_smoothing=self.arm.smoothing)
         if self._learns_points:
             point = point_loss(self.arm, points.float(), targets).mean()
             loss = loss + self._weight(share) * point

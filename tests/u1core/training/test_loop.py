@@ -36,6 +36,16 @@ def test_weight_zero_is_the_onehot_arm_bit_for_bit(run, digits, lake):
     assert not same(weights_of(lake, plain), weights_of(lake, more))
 
 
+def test_smooth_labels_are_a_loss_of_their_own_and_leave_the_start_alone(run, digits, lake):
+    plain, smooth = run("onehot", 0.0), run("onehot+smoothing", 0.0)
+    for one in (plain, smooth):
+        train(one, digits, lake, "cpu")
+    assert not same(weights_of(lake, plain), weights_of(lake, smooth))
+    # With all logits equal both losses are ln 10; later that of smooth labels has a floor above 0.
+    (first, *_), (other, *_) = (lake.read("training_epochs", one.id).to_pylist() for one in (plain, smooth))
+    assert other["loss_onehot"] > first["loss_onehot"]
+
+
 def test_arms_of_a_seed_begin_alike(run, digits, network):
     with digits.open_pixels(preprocessing_of(network)) as source:
         begun = {

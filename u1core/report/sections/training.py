@@ -115,7 +115,8 @@ def _effect_card(experiment: Experiment) -> Iterator[Card]:
             "Gain over the one-hot arm",
             "Paired difference in test accuracy, mean over seeds with its 95 % t-interval; filled where that "
             "leaves out 0; logarithmic beyond one point where an arm is far off. onehot+shuffled has the "
-            "same head with other images' angles, onehot+plane a point off the circle for every class.",
+            "same head with other images' angles, onehot+plane a point off the circle for every class, "
+            "onehot+smoothing smooth labels and no head.",
             effects(data, {effect.row: effect.row for effect in data}, "gain in test accuracy (points)"),
             ("training_effect",),
         )
