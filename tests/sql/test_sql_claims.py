@@ -248,6 +248,15 @@ def test_more_than_random_weights_is_more_by_the_bar_and_above_their_bound(
     assert judged.state(figure, variant, "random weights") == "refuted"
 
 
+def test_every_rule_is_tried_at_its_bar(judged):
+    tried = {(claim, figure, "original", "bar", bar) for claim, figure, bar in SEEN}
+    tried |= {(claim, figure, variant, "bar", bar) for claim, figure, variant, bar in BEYOND}
+    tried |= {(claim, figure, variant, "random weights", bar) for claim, figure, variant, bar in RELATIVE}
+    rules = judged.rows("select claim, figure, variant, against, bar from claim_rules")
+    assert {tuple(row.values()) for row in rules} == tried
+    assert len(rules) == len(tried)
+
+
 def test_few_images_refute_nothing(judged):
     judged.whole()
     judged.connection.execute(
