@@ -26,8 +26,7 @@ bottlenecks as (
     where is_bottleneck
         and (is_evidence or variant = 'random-init')
         and not is_repeated
-        and not starts_with(dataset, 'phantom')
-        and not starts_with(dataset || '_', 'placed_')
+        and not is_planted
 ),
 
 cell_bias as (
@@ -104,6 +103,12 @@ consistency as (
     from model_pairs
 ),
 
+natural as (
+    select cell_key
+    from layers
+    where not is_planted
+),
+
 followed as (
     select
         median(complex_correlation) filter (where variant = 'hflip')
@@ -115,8 +120,7 @@ followed as (
     where is_bottleneck
         and split = 'query'
         and model not in ('pixels', 'bank')
-        and not starts_with(dataset, 'phantom')
-        and not starts_with(dataset || '_', 'placed_')
+        and cell_key in (from natural)
 ),
 
 pictures as (

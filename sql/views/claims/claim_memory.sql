@@ -22,8 +22,7 @@ bottlenecks as (
     where is_bottleneck
         and (is_evidence or variant = 'random-init')
         and not is_repeated
-        and not starts_with(dataset, 'phantom')
-        and not starts_with(dataset || '_', 'placed_')
+        and not is_planted
 ),
 
 nearest_one as (

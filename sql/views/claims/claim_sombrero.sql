@@ -18,6 +18,7 @@ networks as (
     select cell_key
     from cells
     where not is_repeated
+        and not is_planted
 ),
 
 maps as (
@@ -34,8 +35,6 @@ maps as (
     where is_bottleneck
         and split = 'query'
         and cell_key in (from networks)
-        and not starts_with(dataset, 'phantom')
-        and not starts_with(dataset || '_', 'placed_')
 ),
 
 evidence as (

@@ -9,8 +9,8 @@
 -- Params: none
 -- Columns: is_current: the done cell of its dataset, model and variant that a
 --   sweep asked for last; is_evidence: the claims are judged by the cell:
---   variant 'original', objective 'onehot', no phantom, no placed objects, not
---   is_repeated; is_repeated: a current cell of the same dataset and variant
+--   variant 'original', objective 'onehot', not is_planted, not is_repeated;
+--   is_planted: angles or places of the data set were drawn (phantom, placed); is_repeated: a current cell of the same dataset and variant
 --   has the same network under an id before this one; is_from_training: the
 --   weights are those of a training run of this lake
 with
@@ -67,10 +67,11 @@ recognised as (
 judged as (
     select
         *,
+        starts_with(dataset, 'phantom')
+            or starts_with(dataset || '_', 'placed_') as is_planted,
         variant = 'original'
             and objective is not distinct from 'onehot'
-            and not starts_with(dataset, 'phantom')
-            and not starts_with(dataset || '_', 'placed_')
+            and not is_planted
             and not is_repeated
             as is_evidence,
     from recognised

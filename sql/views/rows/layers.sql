@@ -5,7 +5,8 @@
 -- Params: none
 -- Columns: layer: dotted path of the layer t inside the model; layer_index:
 --   position of the layer in order of execution, from 0; is_bottleneck: the
---   layer is the bottleneck; is_repeated: the cell's network has a cell of the
+--   layer is the bottleneck; is_planted: angles or places of the data set were
+--   drawn; is_repeated: the cell's network has a cell of the
 --   same dataset and variant under an id before this one
 with
 
@@ -18,6 +19,7 @@ current_cells as (
         layers,
         bottleneck,
         is_evidence,
+        is_planted,
         is_repeated,
     from cells
     where is_current
@@ -31,6 +33,7 @@ numbered as (
         variant,
         bottleneck,
         is_evidence,
+        is_planted,
         is_repeated,
         unnest(layers) as layer,
         generate_subscripts(layers, 1) - 1 as layer_index,
@@ -47,6 +50,7 @@ marked as (
         layer_index,
         layer is not distinct from bottleneck as is_bottleneck,
         is_evidence,
+        is_planted,
         is_repeated,
     from numbered
 )
