@@ -103,7 +103,7 @@ consistency as (
     from model_pairs
 ),
 
-natural as (
+undrawn as (
     select cell_key
     from layers
     where not is_planted
@@ -120,7 +120,7 @@ followed as (
     where is_bottleneck
         and split = 'query'
         and model not in ('pixels', 'bank')
-        and cell_key in (from natural)
+        and cell_key in (from undrawn)
 ),
 
 pictures as (

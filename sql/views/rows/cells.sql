@@ -10,9 +10,10 @@
 -- Columns: is_current: the done cell of its dataset, model and variant that a
 --   sweep asked for last; is_evidence: the claims are judged by the cell:
 --   variant 'original', objective 'onehot', not is_planted, not is_repeated;
---   is_planted: angles or places of the data set were drawn (phantom, placed); is_repeated: a current cell of the same dataset and variant
---   has the same network under an id before this one; is_from_training: the
---   weights are those of a training run of this lake
+--   is_planted: angles or places of the data set were drawn (phantom, placed);
+--   is_repeated: a current cell of the same dataset and variant has the same
+--   network under an id before this one; is_from_training: the weights are
+--   those of a training run of this lake
 with
 
 all_cells as (
