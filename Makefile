@@ -19,8 +19,9 @@ install: .venv/installed  ## set up .venv from requirements/lock.txt
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --editable .
 	touch $@
 
-sweep: install  ## the main job: three ImageNet models, two ResNet-20 of ours and the pixels x three image sets, then lake/ and report/index.html
+sweep: install  ## the main job: three ImageNet models, two ResNet-20 of ours and the pixels x three image sets, then the controls of one of them; lake/ and report/index.html
 	$(BIN)/u1 sweep --models 'efficientnet_lite*,resnet20_*,pixels' --datasets cifar10,digits,phantom --limit $(SWEEP_LIMIT)
+	$(BIN)/u1 sweep --models resnet20_onehot --datasets cifar10,digits --variants attribution,population --limit $(SWEEP_LIMIT) --location-limit 0
 
 validate: install  ## false positives, power and coverage of every test, in minutes
 	$(BIN)/u1 validate
