@@ -1,6 +1,7 @@
 """Frames beside the coupled one and the null of the planes' agreement: one row per layer and frame.
 
-Images are read again from the lake, a class or a few of them at a time, so that memory stays bounded.
+Images are read again from the lake, a class or a few of them at a time, so that memory stays bounded. In
+every frame a class's directions in the two planes come from different halves of its query images.
 Shape legend: n images, N channels, K classes, F frames.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from u1core.cells.open_cell import OpenCell
+from u1core.images.sources.listing import rank_within_class
 from u1core.lake.schema import SCHEMAS
 from u1core.lake.store import list_matrix
 from u1core.measures import medial
@@ -25,9 +27,10 @@ from u1core.measures.planes import (
     Agreement,
     ClassMoments,
     LeaveOneOut,
-    agree,
     class_permutations,
     classes_to_test,
+    cross,
+    halves,
     nearest_on_circle,
     nearest_orthonormal,
     principal_plane,
@@ -42,15 +45,25 @@ FRAMES = ("coupled", "loco", "within", "swapped", "random", "principal")
 _NUMBERS = 2**25
 """Of float64 in memory at a time: 256 MB."""
 
+PLANES = ("image", "feature")
+
 _CELL_KEYS = ("cell_key", "dataset", "model", "variant")
 
 
 class Block(NamedTuple):
-    """Images of one split and layer that have a direction: labels (n,), chroma (n, N), dipoles (n, 2)."""
+    """Images of one split and layer that have a direction: labels, chroma (n, N), dipoles (n, 2), halves.
+
+    Halves are those of the query split; 0 in memory.
+    """
 
     label: np.ndarray
     chroma: np.ndarray
     dipole: np.ndarray
+    half: np.ndarray
+
+    def where(self, chosen: np.ndarray) -> Block:
+        """Return some of the images, by flags (n,)."""
+        return Block(*(values[chosen] for values in self))
 
 
 @dataclass(frozen=True)
@@ -63,32 +76,42 @@ class LayerImages:
     def blocks(self, split: str) -> Iterator[Block]:
         """Yield the images of one split, in their order, part by part."""
         for part in self.opened.parts("records", layer=self.layer):  # rows of records and vectors correspond
-            names = ["split", "label", "dipole_x", "dipole_y"]
+            names = ["image_id", "split", "label", "dipole_x", "dipole_y"]
             records = self.opened.read("records", names, layer=self.layer, part=part)
             vectors = self.opened.read("vectors", ["pooled"], layer=self.layer, part=part)
             asked = records["split"].to_numpy(zero_copy_only=False) == split
             if asked.any():
                 yield self._block(records, list_matrix(vectors["pooled"]), asked)
 
-    @staticmethod
-    def _block(records: pa.Table, pooled: np.ndarray, asked: np.ndarray) -> Block:
+    def _block(self, records: pa.Table, pooled: np.ndarray, asked: np.ndarray) -> Block:
         dipole = np.stack([records["dipole_x"].to_numpy(), records["dipole_y"].to_numpy()], axis=1)[asked]
         chroma = medial.decompose(pooled[asked]).chroma
         valid = np.isfinite(dipole).all(axis=1) & np.isfinite(chroma).all(axis=1)
-        return Block(records["label"].to_numpy()[asked][valid], chroma[valid], dipole[valid])
+        label, image_id = (records[name].to_numpy()[asked] for name in ("label", "image_id"))
+        return Block(label, chroma, dipole, self._half[image_id]).where(valid)
+
+    @cached_property
+    def _half(self) -> np.ndarray:
+        """Which half of its class in the query split an image belongs to, by its id; 0 in memory."""
+        images, positions = self.opened.images, self.opened.positions
+        asked = positions[images.is_query[positions]]
+        half = np.zeros(images.image_ids.max() + 1, dtype=np.int64)
+        half[images.image_ids[asked]] = halves(rank_within_class(images.labels[asked]))
+        return half
 
     @cached_property
     def classes(self) -> int:
         """How many classes the data set has."""
         return len(self.opened.images.class_names)
 
-    def moments(self, split: str) -> ClassMoments:
-        """Return the moments of one split, class by class."""
-        found = [ClassMoments.of(*block, self.classes) for block in self.blocks(split)]
-        total = found[0]
-        for part in found[1:]:
-            total = total.merge(part)
-        return total
+    def moments(self, split: str) -> list[ClassMoments]:
+        """Return the moments of both halves of one split, class by class; in memory the second is empty."""
+        totals: list[ClassMoments] = []
+        for block in self.blocks(split):
+            parts = [block.where(block.half == half) for half in (0, 1)]
+            found = [ClassMoments.of(p.label, p.chroma, p.dipole, self.classes) for p in parts]
+            totals = [a.merge(b) for a, b in zip(totals, found, strict=True)] if totals else found
+        return totals
 
     def scatter(self, mean_chroma: np.ndarray) -> np.ndarray:
         """Return the scatter matrix (N, N) of the memory's chroma about its mean."""
@@ -103,42 +126,56 @@ class LayerImages:
         group = (np.cumsum(counts) * channels) // _NUMBERS
         for number in np.unique(group[counts > 0]):
             labels = np.flatnonzero((group == number) & (counts > 0))
-            parts = [Block(*(v[np.isin(b.label, labels)] for v in b)) for b in self.blocks("query")]
+            parts = [block.where(np.isin(block.label, labels)) for block in self.blocks("query")]
             joined = Block(*(np.concatenate(values) for values in zip(*parts, strict=True)))
             for label in labels:
-                yield int(label), Block(*(values[joined.label == label] for values in joined))
+                yield int(label), joined.where(joined.label == label)
 
 
 def compare_planes(opened: OpenCell, frames: Mapping[str, Frame]) -> None:
     """Write, for every layer and frame, how far the planes agree, what the null gives and theta's memory.
 
+    Of the bottleneck also every class's directions in frames that were fitted without it.
+
     Args:
         opened: A cell whose records and vectors are in the lake.
         frames: The coupled frame of every layer.
     """
-    rows = [
-        {"layer": layer, "frame": name, **figures}
-        for layer, frame in frames.items()
-        for name, figures in _figures(opened, layer, frame).items()
-    ]
-    columns = {name: [row.get(name) for row in rows] for name in SCHEMAS["planes"].names}
-    opened.write("planes", {name: column for name, column in columns.items() if name not in _CELL_KEYS})
+    rows: list[dict[str, Any]] = []
+    for layer, frame in frames.items():
+        compared, is_bottleneck = _compared(opened, layer, frame), layer == opened.model.bottleneck
+        figures = _figures(compared, is_bottleneck)
+        rows += [{"layer": layer, "frame": name, **figures[name]} for name in FRAMES]
+        if compared and compared.loco and is_bottleneck:
+            _write(opened, "loco_directions", compared.directions(compared.loco))
+    _write(opened, "planes", rows)
 
 
-def _figures(opened: OpenCell, layer: str, frame: Frame) -> dict[str, dict[str, Any]]:
-    """Return the figures of one layer by frame; none where there is no coupled frame or no image to ask."""
+def _write(opened: OpenCell, table: str, rows: list[dict[str, Any]]) -> None:
+    names = [name for name in SCHEMAS[table].names if name not in _CELL_KEYS]
+    opened.write(table, {name: [row.get(name) for row in rows] for name in names})
+
+
+def _compared(opened: OpenCell, layer: str, frame: Frame) -> Comparison | None:
+    """Compare one layer's frames; None where there is no coupled frame or no image to ask."""
     images = LayerImages(opened, layer)
     if frame.axes is None or not any(len(block.label) for block in images.blocks("query")):
+        return None
+    return Comparison(images, frame, frame.axes)
+
+
+def _figures(compared: Comparison | None, is_bottleneck: bool) -> dict[str, dict[str, Any]]:
+    """Return the figures of one layer by frame."""
+    if compared is None:
         return {name: {} for name in FRAMES}
-    compared = Comparison(images, frame, frame.axes)
     figures = compared.figures()
-    if layer == opened.model.bottleneck:
+    if is_bottleneck:
         for name, accuracies in compared.accuracies().items():
             figures[name] |= _spread("accuracy", accuracies)
     about = {
-        "classes": int((compared.query.count > 0).sum()),
+        "classes": int(compared.asked.sum()),
         "n_memory": int(compared.memory.count.sum()),
-        "n_query": int(compared.query.count.sum()),
+        "n_query": int(compared.counts.sum()),
     }
     return {name: about | figures[name] for name in FRAMES}
 
@@ -153,18 +190,24 @@ class Comparison:
 
     Attributes:
         memory: Moments of the memory split, class by class.
-        query: Those of the query split.
+        query: Those of both halves of the query split.
+        counts: Images of both halves, (2, K).
+        asked: Which classes have images in both, (K,).
         frames: (F, N, 2) of every kind but 'loco', which is fitted anew for every class.
         tested: Labels of the classes, where there are enough classes and images for a null, else none.
         swaps: Which dipoles class k has in every swapped frame, (F, K), of the classes tested.
+        loco: The classes left out one by one, where they are tested.
     """
 
     def __init__(self, images: LayerImages, frame: Frame, axes: np.ndarray) -> None:
         self.images, self.frame = images, frame
-        self.memory, self.query = images.moments("memory"), images.moments("query")
-        self.tested = classes_to_test(self.memory.count, self.query.count)
+        self.memory, self.query = images.moments("memory")[0], images.moments("query")
+        self.counts: np.ndarray = np.stack([half.count for half in self.query])
+        self.asked: np.ndarray = self.counts.min(axis=0) > 0
+        self.tested = classes_to_test(self.memory.count, self.counts)
         self.swaps = class_permutations(len(self.tested), SWAPS)[1:]
         self.frames = self._fitted(axes)
+        self.loco = self._left_out() if len(self.tested) else None
 
     def _fitted(self, axes: np.ndarray) -> dict[str, np.ndarray]:
         """Return the frames, (F, N, 2) by their kind."""
@@ -178,43 +221,67 @@ class Comparison:
         fitted["principal"] = turned(principal[None], coupled)
         return fitted
 
+    def _left_out(self) -> LeaveOneOut:
+        memory, *query = (moments.keep(self.tested) for moments in (self.memory, *self.query))
+        return LeaveOneOut(memory, query, class_permutations(len(self.tested)))
+
     def figures(self) -> dict[str, dict[str, Any]]:
-        """Return agreement, joint effect and their nulls, by frame."""
-        image, feature, loco = self._resultants()
-        asked, tested = self.query.count > 0, self.tested
-        found = {name: agree(image[asked], values[:, asked]) for name, values in feature.items()}
+        """Return agreement, joint effect and their nulls, by frame; nothing where no class has two images."""
+        image, feature = self._resultants()
+        found = {name: cross(image[:, self.asked], r[..., self.asked]) for name, r in feature.items()}
         figures: dict[str, dict[str, Any]] = {"loco": {}, "swapped": {}}
-        if loco:
-            found["swapped"] = agree(image[tested][self.swaps], feature["swapped"][:, tested])
-            found["loco"] = Agreement(*(values[:1] for values in loco.result()))
+        if self.loco:
+            of_tested = image[:, self.tested]
+            found["swapped"] = cross(of_tested[:, self.swaps], feature["swapped"][..., self.tested])
+            found["loco"] = Agreement(*(values[:1] for values in self.loco.result()))
         for name, values in found.items():
             figures[name] = {"fits": len(values.joint)}
-            figures[name] |= _spread("agreement", values.agreement) | _spread("joint_effect", values.joint)
-        if loco:
-            within = agree(image[tested][loco.positions], feature["within"][:, tested])
-            figures["loco"] |= _null(loco.result())
+            if self.asked.any():
+                figures[name] |= _spread("agreement", values.agreement)
+                figures[name] |= _spread("joint_effect", values.joint)
+        if self.loco:
+            within = cross(of_tested[:, self.loco.positions], feature["within"][..., self.tested])
+            errors = self.loco.standard_errors()
+            figures["loco"] |= {"agreement_se": errors.agreement, "joint_effect_se": errors.joint}
+            figures["loco"] |= _null(self.loco.result())
             figures["within"] |= _null(within)
             figures["coupled"] |= _null(
                 Agreement(*map(np.concatenate, zip(found["coupled"], found["swapped"], strict=True)))
             )
         return figures
 
-    def _resultants(self) -> tuple[np.ndarray, dict[str, np.ndarray], LeaveOneOut | None]:
-        """Return r_image (K,), r_feature (F, K) by kind, and the classes left out one by one."""
-        loco = None
-        if len(self.tested):
-            memory, query = self.memory.keep(self.tested), self.query.keep(self.tested)
-            loco = LeaveOneOut(memory, query, class_permutations(len(self.tested)))
+    def directions(self, loco: LeaveOneOut) -> list[dict[str, Any]]:
+        """Return either half's resultants of every class left out, a row each."""
+        names = self.images.opened.images.class_names
+        return [
+            {
+                "layer": self.images.layer,
+                "label": int(label),
+                "class_name": names[label],
+                "half": half,
+                "n": int(self.counts[half, label]),
+                **{f"resultant_{plane}_x": r[half].real for plane, r in zip(PLANES, of_class, strict=True)},
+                **{f"resultant_{plane}_y": r[half].imag for plane, r in zip(PLANES, of_class, strict=True)},
+            }
+            for label, of_class in zip(self.tested, loco.observed.values(), strict=True)
+            for half in (0, 1)
+        ]
+
+    def _resultants(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return r_image (2, K) of both halves and r_feature (2, F, K) by kind; ask every class left out."""
         stacked = np.concatenate(list(self.frames.values()))
-        image = np.zeros(len(self.query.count), complex)
-        feature = np.zeros((len(stacked), len(image)), complex)
-        for label, block in self.images.by_class(self.query.count):
-            image[label] = resultants((block.dipole - self.frame.mean_dipole)[:, None])[0]
-            feature[:, label] = resultants(self._points(stacked, block.chroma))
-            if loco:
-                loco.add(int(np.searchsorted(self.tested, label)), block.chroma, block.dipole)
+        classes = self.counts.shape[1]
+        image, feature = np.zeros((2, classes), complex), np.zeros((2, len(stacked), classes), complex)
+        for label, block in self.images.by_class(self.counts.sum(axis=0)):
+            shifted, points = block.dipole - self.frame.mean_dipole, self._points(stacked, block.chroma)
+            for half in (0, 1):
+                image[half, label] = resultants(shifted[block.half == half, None])[0]
+                feature[half, :, label] = resultants(points[block.half == half])
+            if self.loco:
+                asked = int(np.searchsorted(self.tested, label))
+                self.loco.add(asked, block.chroma, block.dipole, block.half)
         ends = np.cumsum([len(frames) for frames in self.frames.values()])[:-1]
-        return image, dict(zip(self.frames, np.split(feature, ends), strict=True)), loco
+        return image, dict(zip(self.frames, np.split(feature, ends, axis=1), strict=True))
 
     def _points(self, frames: np.ndarray, chroma: np.ndarray) -> np.ndarray:
         """Return the points (n, F, 2) of images in frames (F, N, 2)."""

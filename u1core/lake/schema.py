@@ -105,6 +105,17 @@ def _with_null(name: str) -> tuple[Column, ...]:
     )
 
 
+def _with_error(name: str) -> Column:
+    """How sure a mean over the classes left out is."""
+    return _column(
+        f"{name}_se",
+        _real,
+        "1",
+        f"standard error of {name}: deviation over the classes left out / sqrt(K); 'loco' only, and null "
+        "where both planes asked the same images, before schema 8",
+    )
+
+
 COLUMNS: dict[str, tuple[Column, ...]] = {
     "cells": (
         *_CELL,
@@ -295,7 +306,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         *_LAYER,
         _column("frame", _text, "", "'coupled', 'loco', 'within', 'swapped', 'random' or 'principal'"),
         _column("fits", _int, "1", "frames of this kind: where there are several, figures are their medians"),
-        _column("classes", _int, "1", "classes that have query images"),
+        _column("classes", _int, "1", "classes with query images in both halves, which agreement is over"),
         _column("n_memory", _int, "images", "memory images with chroma and dipole"),
         _column("n_query", _int, "images", "query images with chroma and dipole"),
         *_with_spread(
@@ -318,9 +329,28 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ),
         *_with_null("agreement"),
         *_with_null("joint_effect"),
+        _with_error("agreement"),
+        _with_error("joint_effect"),
         *_with_spread(
             "accuracy",
             "share of query images whose nearest memory image by theta has their class; bottleneck only",
+        ),
+    ),
+    "loco_directions": (
+        *_LAYER,
+        _column("label", _int, "1", "class index"),
+        _column("class_name", _text, "", "class name"),
+        _column("half", _int, "1", "which half of the class's query images; consecutive ones are parted"),
+        _column("n", _int, "images", "of that half, with chroma and dipole"),
+        *(
+            _column(
+                f"resultant_{plane}_{axis}",
+                _real,
+                "1",
+                f"mean {function} of theta_{plane} over them, frame and means fitted without the class",
+            )
+            for plane in ("image", "feature")
+            for axis, function in (("x", "cosine"), ("y", "sine"))
         ),
     ),
     "neighbours": (

@@ -4,7 +4,8 @@ The coupled frame is fitted to the dipole, so class means agree by construction:
 another's dipoles agree nearly as well once the frame is refitted. Here the frame and both means are fitted
 without the class that is asked about (leave one class out), and refitted to every permutation of the classes'
 mean dipoles. A frame depends on images through co-moments alone, so a draw is one product of class means, and
-one projection of the images asked about. docs/method.md, 'Frames and nulls', has definitions and rivals.
+one projection of the images asked about. A class's directions in the two planes come from different halves of
+its query images. docs/method.md, 'Frames and nulls', has definitions and rivals.
 
 Shape legend: n images, N channels, K classes, D draws (the first of them the identity: what is observed),
 F frames, R coordinates of the span of all draws' co-moments.
@@ -12,12 +13,15 @@ F frames, R coordinates of the span of all draws' co-moments.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from math import factorial
 from typing import NamedTuple
 
 import numpy as np
+
+from u1core.measures.shape import half_of
 
 DRAWS = 9_999
 """Permutations drawn where there are more of them; with fewer all are asked."""
@@ -32,7 +36,7 @@ MIN_CLASSES = 5
 """Fewer classes have too few permutations to say anything at 0.01."""
 
 MIN_IMAGES = 5
-"""Images that every class needs in either split to be tested."""
+"""Images that every class needs in either split to be tested, one of them in each half of the query split."""
 
 TIE = 1e-9
 """An agreement this close below what is observed counts as exceeding it: draws round by 1e-12."""
@@ -146,22 +150,39 @@ def class_permutations(classes: int, draws: int = DRAWS, seed: int = 0) -> np.nd
     return np.concatenate([identity[None], drawn])
 
 
+def halves(rank: np.ndarray) -> np.ndarray:
+    """Return the half, 0 or 1, that each image of a class belongs to: of every two in turn a hash says which.
+
+    So a class's first images fall into halves of one size, however many they are, and always the same ones.
+
+    Args:
+        rank: How many images of its class and split come before it in the data set, (n,).
+
+    Example:
+        >>> halves(np.arange(8)).tolist()
+        [1, 0, 1, 0, 0, 1, 1, 0]
+    """
+    half: np.ndarray = (rank + half_of(rank // 2)) % 2
+    return half
+
+
 def classes_to_test(memory: np.ndarray, query: np.ndarray) -> np.ndarray:
     """Return the labels of the classes that can be tested against permuted classes: all, or none.
 
     Args:
         memory: Images per class in the memory split, (K,).
-        query: Those in the query split, (K,).
+        query: Those in each half of the query split, (2, K).
 
     Example:
-        >>> classes_to_test(np.array([5, 9, 0, 7, 5, 6]), np.array([5, 5, 0, 5, 5, 5])).tolist()
-        [0, 1, 3, 4, 5]
-        >>> classes_to_test(np.array([5, 9, 0, 7, 5, 6]), np.array([5, 4, 0, 5, 5, 5])).tolist()
+        >>> classes_to_test(np.array([5, 9, 0, 7, 5, 6]), np.array([[3, 3, 0, 4, 3, 3], [2, 2, 0, 1, 2, 3]]))
+        array([0, 1, 3, 4, 5])
+        >>> classes_to_test(np.array([5, 9, 7, 5, 6]), np.array([[3, 5, 4, 3, 3], [2, 0, 1, 2, 3]])).tolist()
         []
     """
-    present = np.flatnonzero(memory + query)
-    few = len(present) < MIN_CLASSES or min(memory[present].min(), query[present].min()) < MIN_IMAGES
-    return present[: 0 if few else None]
+    present = np.flatnonzero(memory + query.sum(axis=0))
+    memory, query = memory[present], query[:, present]
+    enough = len(present) >= MIN_CLASSES and min(*memory, *query.sum(axis=0)) >= MIN_IMAGES and query.all()
+    return present if enough else present[:0]
 
 
 def nearest_orthonormal(comoments: np.ndarray) -> np.ndarray:
@@ -240,6 +261,20 @@ def agree(image: np.ndarray, feature: np.ndarray) -> Agreement:
     return Agreement(cosines.mean(axis=-1), product.mean(axis=-1))
 
 
+def cross(image: np.ndarray, feature: np.ndarray) -> Agreement:
+    """Compare resultants (2, ..., K) of halves: the image directions of one with the other's of features.
+
+    No image is asked twice, so what images' own dipoles do to their own chroma is in no term.
+
+    Example:
+        >>> a, j = cross(np.array([[1 + 0j], [1j]]), np.array([[1j], [0.5 + 0j]]))
+        >>> float(a), float(j)
+        (1.0, 0.75)
+    """
+    crossings = agree(image[0], feature[1]), agree(image[1], feature[0])
+    return Agreement(*(np.mean(values, axis=0) for values in zip(*crossings, strict=True)))
+
+
 def resultants(vectors: np.ndarray) -> np.ndarray:
     """Return the mean of e^(i theta) over the directions of vectors (n, F, 2): (F,), complex.
 
@@ -274,28 +309,32 @@ class LeaveOneOut:
     so all draws share F, a product of class means, and one product X F projects the class's images X. The
     frame's coordinates are (K_c^T K_c)^(-1/2) K_c^T x; the inverse root is, but for a positive factor, which
     turns no direction, the adjugate of S + sqrt(det S) 1, S = K_c^T K_c (Cayley and Hamilton). No draw needs
-    an SVD.
+    an SVD. Sums over images are taken half by half, and each half's mean dipoles are permuted: `cross`.
 
     Args:
         memory: Moments of the memory split, of the K classes that are compared.
-        query: Those of the query split; of it only counts and mean dipoles are used.
+        query: Those of both halves of the query split; of them only counts and mean dipoles are used.
         positions: Class k gets the mean dipole of class positions[:, k], (D, K), the identity first.
+
+    Attributes:
+        observed: By label, r_image and r_feature of the identity in both halves, (2, 2) complex: plane, half.
     """
 
-    def __init__(self, memory: ClassMoments, query: ClassMoments, positions: np.ndarray) -> None:
+    def __init__(self, memory: ClassMoments, query: Sequence[ClassMoments], positions: np.ndarray) -> None:
         self.memory, self.positions = memory, positions
         self._mean_chroma, mean_dipole = memory.centre
-        self._memory_dipole, self._query_dipole = (  # complex, (K,)
-            (moments.mean_dipole - mean_dipole) @ (1, 1j) for moments in (memory, query)
+        self._memory_dipole, *self._query_dipoles = (  # complex, (K,)
+            (moments.mean_dipole - mean_dipole) @ (1, 1j) for moments in (memory, *query)
         )
         means, within = memory.mean_chroma - self._mean_chroma, memory.within
         self._basis = np.linalg.qr(np.concatenate([means, within.T]).T)[0]  # (N, R), R = min(N, K + 2)
         self._means, self._within = means @ self._basis, self._basis.T @ within  # (K, R), (R, 2)
-        chunk = max(64, _CHUNK_NUMBERS // int(query.count.max()))
+        chunk = max(64, _CHUNK_NUMBERS // int(np.sum([half.count for half in query], axis=0).max()))
         self._chunks = [slice(start, start + chunk) for start in range(0, len(positions), chunk)]
         self._shared = [self._shared_comoments(positions[draws]) for draws in self._chunks]
         self._squares = [np.einsum("rid,rjd->ijd", F, F) for F in self._shared]  # F^T F, (2, 2, D)
         self._sums = np.zeros((2, len(positions)))
+        self.observed: dict[int, np.ndarray] = {}
 
     def _shared_comoments(self, positions: np.ndarray) -> np.ndarray:
         """Return F of some draws, (R, 2, D), in coordinates of the basis."""
@@ -305,16 +344,25 @@ class LeaveOneOut:
         shared: np.ndarray = between.reshape(len(between), 2, -1) + self._within[:, :, None]
         return shared
 
-    def add(self, label: int, chroma: np.ndarray, dipole: np.ndarray) -> None:
-        """Ask one class: its query images' chroma (n, N) and dipole (n, 2)."""
-        shift = self._shift(label)
-        image = self._image_resultants(label, dipole, shift)
-        feature = self._feature_resultants(label, chroma, shift)
-        self._sums += agree(image[:, None], feature[:, None])
+    def add(self, label: int, chroma: np.ndarray, dipole: np.ndarray, half: np.ndarray) -> None:
+        """Ask one class: its query images' chroma (n, N), dipole (n, 2) and half (n,)."""
+        shift, order = self._shift(label), np.argsort(half, kind="stable")
+        ends = np.bincount(half, minlength=2).cumsum()
+        parts = [slice(0, ends[0]), slice(ends[0], ends[1])]
+        image = np.stack([self._image_resultants(label, dipole[half == h], h, shift) for h in (0, 1)])
+        feature = self._feature_resultants(label, chroma[order], parts, shift)
+        self._sums += cross(image[..., None], feature[..., None])
+        self.observed[label] = np.stack([image[:, 0], feature[:, 0]])
 
     def result(self) -> Agreement:
         """Return A and J of every draw, (D,) each, once every class was added."""
         return Agreement(*(self._sums / len(self.memory.count)))
+
+    def standard_errors(self) -> Agreement:
+        """Return the standard errors of what is observed, over classes: deviation over sqrt(K)."""
+        image, feature = np.stack(list(self.observed.values())).transpose(1, 2, 0)
+        by_class = cross(image[..., None], feature[..., None])  # (K,)
+        return Agreement(*(values.std(ddof=1) / np.sqrt(len(values)) for values in by_class))
 
     def _shift(self, label: int) -> np.ndarray:
         """Return g, the mean dipole of the class about that of the memory without it, complex (D,)."""
@@ -325,20 +373,20 @@ class LeaveOneOut:
         g: np.ndarray = moved - (total - count[label] * moved) / (count.sum() - count[label])
         return g
 
-    def _image_resultants(self, label: int, dipole: np.ndarray, shift: np.ndarray) -> np.ndarray:
-        """Return r_image (D,): the class's images moved to where another class's lie."""
-        own = (dipole - self.memory.centre[1]) @ (1, 1j) - self._query_dipole[label]
-        to = self.positions[:, label]
-        moves, which = np.unique(
-            self._query_dipole[to] - self._memory_dipole[to] + shift, return_inverse=True
-        )
-        step = max(1, _CHUNK_NUMBERS // len(own))
+    def _image_resultants(self, label: int, dipole: np.ndarray, half: int, shift: np.ndarray) -> np.ndarray:
+        """Return r_image (D,) of one half of the class's images, moved to where another class's lie."""
+        query_dipole, to = self._query_dipoles[half], self.positions[:, label]
+        own = (dipole - self.memory.centre[1]) @ (1, 1j) - query_dipole[label]
+        moves, which = np.unique(query_dipole[to] - self._memory_dipole[to] + shift, return_inverse=True)
+        step = max(1, _CHUNK_NUMBERS // max(len(own), 1))
         parts = [own[:, None] + moves[start : start + step] for start in range(0, len(moves), step)]
         found = np.concatenate([_unit_sums(part.real, part.imag) for part in parts])
-        return found[which] / len(own)
+        return found[which] / max(len(own), 1)
 
-    def _feature_resultants(self, label: int, chroma: np.ndarray, shift: np.ndarray) -> np.ndarray:
-        """Return r_feature (D,): the class's images in the frames that were fitted without it."""
+    def _feature_resultants(
+        self, label: int, chroma: np.ndarray, parts: list[slice], shift: np.ndarray
+    ) -> np.ndarray:
+        """Return r_feature (2, D) of parts of the class's images, in frames that were fitted without it."""
         n, a, W = self.memory.count[label], self._means[label], self.memory.comoment[label]
         # About the mean of the memory without the class, which lies opposite to it.
         x = (
@@ -351,22 +399,25 @@ class LeaveOneOut:
         asked = np.column_stack([coordinates, x @ W, coordinates @ (n * a)])  # (n, R + 3)
         gram = own @ own.T  # (3, 3), but for the part of W that no draw shares
         gram[:2, :2] = W.T @ W
-        sums = [
-            _feature_sums(asked, self._shared[i], self._squares[i], own, gram, np.stack([g.real, g.imag]))
+        vectors = (
+            _feature_vectors(asked, self._shared[i], self._squares[i], own, gram, np.stack([g.real, g.imag]))
             for i, g in enumerate(shift[draws] for draws in self._chunks)
-        ]
-        return np.concatenate(sums) / len(chroma)
+        )
+        sums = [[_unit_sums(x[part], y[part]) for part in parts] for x, y in vectors]
+        counts = [[max(part.stop - part.start, 1)] for part in parts]
+        found: np.ndarray = np.concatenate(sums, axis=1) / counts
+        return found
 
 
-def _feature_sums(
+def _feature_vectors(
     asked: np.ndarray,
     shared: np.ndarray,
     squares: np.ndarray,
     own: np.ndarray,
     gram: np.ndarray,
     g: np.ndarray,
-) -> np.ndarray:
-    """Return the sums (D,) of e^(i theta_feature) over images of one class, for some draws.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return vectors along theta_feature of images of one class, for some draws: both axes (n, D).
 
     Args:
         asked: Images in coordinates of F, then of W_c and of n_c a_c, (n, R + 3).
@@ -385,12 +436,10 @@ def _feature_sums(
     S = squares - half - half.transpose(1, 0, 2)
     # Turning and projecting commute: what is smaller is turned.
     if len(shared) < len(asked):
-        K = np.concatenate([shared, -taken])
-        x, y = (asked @ part for part in _turned(K, S))
-    else:
-        points = asked[:, :-3] @ shared.reshape(len(shared), -1) - asked[:, -3:] @ taken.reshape(3, -1)
-        x, y = _turned(points.reshape(len(asked), *g.shape), S)
-    return _unit_sums(x, y)
+        x, y = _turned(np.concatenate([shared, -taken]), S)
+        return asked @ x, asked @ y
+    points = asked[:, :-3] @ shared.reshape(len(shared), -1) - asked[:, -3:] @ taken.reshape(3, -1)
+    return _turned(points.reshape(len(asked), *g.shape), S)
 
 
 def _turned(points: np.ndarray, S: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """The table `planes` of a real cell: the coupled row is what views say; reading in pieces changes nothing."""
 
+import numpy as np
 import pytest
 from test_extract import rows, run
 
@@ -33,9 +34,16 @@ def again(finished):
         blocks = planes.LayerImages(finished, "layer3").blocks("memory")
         first, *others = [CoMoments.of(block.chroma, block.dipole) for block in blocks]
         assert not others
-        return planes._figures(finished, "layer3", fit_frame(first))
+        compared = planes._compared(finished, "layer3", fit_frame(first))
+        return planes._figures(compared, is_bottleneck=True)
 
     return figures
+
+
+@pytest.fixture(scope="module")
+def images(finished):
+    """Labels, halves, dipoles and chroma of the bottleneck's query images."""
+    return list(planes.LayerImages(finished, "layer3").by_class(np.full(10, 6)))
 
 
 def test_every_layer_has_every_frame(found):
@@ -55,15 +63,55 @@ def test_every_layer_has_every_frame(found):
     assert swapped["agreement"] == pytest.approx(coupled["null_agreement_median"], abs=0.02)
 
 
-def test_the_coupled_row_says_what_the_views_say(finished, found):
+def test_every_class_is_halved_once_for_all_networks(finished, images):
+    ids = {}
+    for layer in ("layer1", "layer3"):
+        records = finished.read("records", ["image_id", "split", "label"], layer=layer).to_pylist()
+        half = planes.LayerImages(finished, layer)._half
+        ids[layer] = {row["image_id"]: half[row["image_id"]] for row in records if row["split"] == "query"}
+    assert ids["layer1"] == ids["layer3"]
+    for label, block in images:
+        assert np.bincount(block.half).tolist() == [3, 3], label
+
+
+def test_the_coupled_row_says_what_stored_angles_say(finished, found):
+    rows = finished.read("angles", layer="layer3").to_pylist()
+    half = planes.LayerImages(finished, "layer3")._half
+    angles = {}
+    for row in rows:
+        if row["split"] == "query":
+            key = row["label"], half[row["image_id"]]
+            angles.setdefault(key, []).append((row["theta_image_rad"], row["theta_feature_rad"]))
+    means = {key: np.angle(np.exp(1j * np.array(of)).mean(axis=0)) for key, of in angles.items()}
+    crossings = [means[c, h][0] - means[c, 1 - h][1] for c in range(10) for h in (0, 1)]
+    assert found["layer3", "coupled"]["agreement"] == pytest.approx(np.cos(crossings).mean(), abs=1e-9)
     connection = connect(finished.lake.root)
-    agreements = "select layer, agreement from plane_agreement where split = 'query'"
-    for layer, expected in connection.sql(agreements).fetchall():
-        assert found[layer, "coupled"]["agreement"] == pytest.approx(expected, abs=1e-9)
     accuracy = "select accuracy from memory_report where scheme = 'theta' and k = 1"
     by_frame = "select accuracy from memory_by_frame where frame = 'coupled'"
     assert connection.sql(accuracy).fetchall() == connection.sql(by_frame).fetchall()
     assert connection.sql("select count(*) from plane_agreement_by_frame").fetchall() == [(len(found),)]
+
+
+def test_directions_of_classes_left_out_give_the_agreement_again(finished, found):
+    stored = rows(finished.lake, "loco_directions")
+    assert [(row["label"], row["half"], row["n"]) for row in stored] == [
+        (c, h, 3) for c in range(10) for h in (0, 1)
+    ]
+    assert {row["class_name"] for row in stored} == set(finished.images.class_names)
+    image, feature = (
+        np.array([row[f"resultant_{plane}_x"] + 1j * row[f"resultant_{plane}_y"] for row in stored])
+        .reshape(10, 2)
+        .T
+        for plane in ("image", "feature")
+    )
+    row = found["layer3", "loco"]
+    for name, both in measures.cross(image[..., None], feature[..., None])._asdict().items():
+        name = {"agreement": "agreement", "joint": "joint_effect"}[name]
+        assert both.mean() == pytest.approx(row[name], abs=1e-12)
+        assert both.std(ddof=1) / np.sqrt(10) == pytest.approx(row[f"{name}_se"], abs=1e-12)
+    assert all(
+        (row["agreement_se"] is None) == (key != "loco") for (_, key), row in found.items() if _ != "mean"
+    )
 
 
 def test_pieces_do_not_show(found, again, monkeypatch):
@@ -76,5 +124,7 @@ def test_pieces_do_not_show(found, again, monkeypatch):
 def test_too_few_images_of_a_class_are_not_tested(again, monkeypatch):
     monkeypatch.setattr(measures, "MIN_IMAGES", 7)  # every class has six
     figures = again()
-    assert not any("draws" in row or "agreement_p" in row for row in figures.values())
+    assert not any(
+        "draws" in row or "agreement_p" in row or "agreement_se" in row for row in figures.values()
+    )
     assert [name for name, row in figures.items() if "agreement" not in row] == ["loco", "swapped"]
