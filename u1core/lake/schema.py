@@ -314,13 +314,6 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ),
         *_with_spread("joint_effect", "J: mean over classes of Re(conj(r_image) r_feature), query split"),
         _column(
-            "agreement_se",
-            _real,
-            "1",
-            "standard error of agreement over the classes left out; null but for 'loco', and before schema 8",
-        ),
-        _column("joint_effect_se", _real, "1", "the same of joint_effect"),
-        _column(
             "draws",
             _int,
             "1",
