@@ -83,7 +83,7 @@ def _add_summaries(lake: Lake) -> int:
 
 
 def _add_claims(lake: Lake) -> int:
-    """7 to 8: `planes` and `shapes` say how sure they are; what claims are judged by has tables of its own."""
+    """7 to 8: `planes` and `shapes` say how sure they are; what claims are judged by has tables."""
     return complete_columns(lake, "planes") + complete_columns(lake, "shapes")
 
 
