@@ -50,8 +50,12 @@ population as (
         false as mirror,
         0.0::double as turn_rad,
         false as is_jitter,
-    from (values ('random-init'), ('pad-circular+random-init')) as kinds(weights)
-    cross join range(20) as seeds(seed)
+    from range(20) as seeds(seed)
+    cross join (
+        values
+            ('random-init'),
+            ('pad-circular+random-init')
+    ) as kinds(weights)
 ),
 
 all_variants as (
