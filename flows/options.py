@@ -95,8 +95,9 @@ class What:
         str,
         Option(
             "--variants",
-            "original; groups: controls, jitter, attribution, template, occlusion, population, gauge; or "
-            "single ones such as hflip, pad-circular, random-init:7; commas between.",
+            "original; groups: controls, jitter, attribution, template, occlusion, population (20 seeds of "
+            "random weights, with two paddings), gauge; or single ones such as hflip, pad-circular, "
+            "random-init:7; commas between.",
         ),
     ] = "original"
     memory: Annotated[

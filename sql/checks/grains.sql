@@ -1,12 +1,12 @@
 -- Question: is any row of a table or view there twice?
 -- Grain: relation, dataset, cell with more rows than keys; healthy: no row
 -- Reads: records, vectors, angles, frames, planes, energy_maps, neighbours,
---   location_neighbours, shapes, theta_bits, failures, concentration_by_layer,
---   sombrero, sombrero_test, class_bias, class_directions, plane_agreement,
---   plane_agreement_by_frame, controls, composition, theta_uncertainty,
---   theta_sectors, theta_spread, theta_summary, weak_angles, memory_report,
---   memory_by_frame, location_accuracy, location_report, model_agreement,
---   class_agreement
+--   location_neighbours, shapes, theta_bits, beyond_bank, failures,
+--   concentration_by_layer, sombrero, sombrero_test, class_bias,
+--   class_directions, plane_agreement, plane_agreement_by_frame, controls,
+--   composition, theta_uncertainty, theta_sectors, theta_spread, theta_summary,
+--   weak_angles, memory_report, memory_by_frame, location_accuracy,
+--   location_report, model_agreement, class_agreement
 -- Params: none
 with
 
@@ -57,6 +57,16 @@ counts as (
         cell_key,
         count(*) - count(distinct (layer, plane)) as repeats,
     from theta_bits
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'beyond_bank' as relation,
+        dataset,
+        cell_key,
+        count(*) - 1 as repeats,
+    from beyond_bank
     group by
         dataset,
         cell_key

@@ -75,6 +75,7 @@ CONTRACT = {
     + "split n radii is_flat r_squared_gain trough_radius rise rise_se anisotropy is_evidence is_shaped",
     "shapes": " ".join(SCHEMAS["shapes"].names),
     "theta_bits": " ".join(SCHEMAS["theta_bits"].names),
+    "beyond_bank": " ".join(SCHEMAS["beyond_bank"].names),
     "concentration_by_layer": LAYER_KEYS
     + FOCUS
     + "layer_index split energy_total anisotropy polar_angle_rad coupling_1 coupling_2 class_bias_image "

@@ -29,7 +29,11 @@ EXPECTED = {
     )
 } | {
     "pad-circular+roll": ("none", lambda z: z),
-} | {f"random-init:{seed}": ("none", lambda z: z) for seed in range(20)}  # fmt: skip
+} | {
+    f"{padding}random-init:{seed}": ("none", lambda z: z)
+    for padding in ("", "pad-circular+")
+    for seed in range(20)
+}  # fmt: skip
 """By variant: what docs/method.md expects of theta, and the same as an operation on z."""
 
 

@@ -18,6 +18,7 @@ from scipy.integrate import quad
 from scipy.special import j0, j1
 
 from u1core.lake.connect import connect
+from u1core.measures.effect import corrected_effect
 
 PI = math.pi
 CHI_SQUARE_P = "mww_chi2_p"
@@ -340,6 +341,23 @@ def test_the_corrected_effect_equals_its_definition_by_leaving_images_out(lake):
         assert row["effect_se"] == pytest.approx(se, rel=1e-7)
         asked += 1
     assert asked >= 10
+
+
+def test_the_corrected_effect_of_python_is_that_of_the_view(lake):
+    rng = np.random.default_rng(12)
+    many = [rng.vonmises(k, 0.4, n) for k, n in enumerate(rng.integers(1, 40, 12))]
+    edges = [[np.array([0.1]), np.array([2.0])], [np.arange(9.0) / 3], [np.full(4, PI), np.full(3, PI)]]
+    sets = [*grouped_sets(40, seed=11), many, [np.round(angles, 1) for angles in many], *edges]
+    store(lake, sets)
+    found = bias(lake)
+    for number, groups in enumerate(sets):
+        angles = np.append(np.concatenate(groups), np.nan)  # an image without an angle is none
+        labels = np.append(np.repeat(np.arange(len(groups)), [len(g) for g in groups]), 0)
+        row = found[f"{number:04d}"]
+        effect = corrected_effect(angles, labels)
+        assert (effect.n, effect.classes) == (row["n"], row["classes"])
+        for value, expected in ((effect.corrected, "effect_corrected"), (effect.error, "effect_se")):
+            assert value is row[expected] is None or value == pytest.approx(row[expected], rel=0, abs=1e-12)
 
 
 @pytest.mark.parametrize("sizes", [(2, 2), (1, 3, 2), (4, 3), (2, 2, 2)])

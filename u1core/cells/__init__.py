@@ -4,6 +4,6 @@ cell: what it is, its key; variants: what a control changes; open_cell: it besid
 forward, batches, batch_size: the network over batches; canary: two pictures, alone and in a batch.
 own_head: its answers, on the classes that it has by name. extract, parts: rows into the lake, part by part.
 location_maps: kept for the search by place; search: neighbours; finish: frames, angles, energy maps, commit.
-planes, summaries: what a cell comes to, once; residual: theta_image beyond the pixel bank. cost: what it will
-take; examine: whether a network is fit.
+planes, summaries: what a cell comes to, once; beyond_bank: theta_image beyond the pixel bank. cost: what it
+will take; examine: whether a network is fit.
 """

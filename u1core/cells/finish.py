@@ -15,6 +15,7 @@ import pyarrow as pa
 import torch
 
 from u1core.catalog.entries import family_of
+from u1core.cells.beyond_bank import write_beyond_bank
 from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
 from u1core.cells.planes import compare_planes
@@ -182,6 +183,7 @@ def commit(opened: OpenCell, sums: PartSums, located: Mapping[str, int], runtime
     row = _identity_row(opened.cell) | _result_row(opened, sums, runtime) | counts
     row |= account(opened, row["rows"], row["failures"])
     write_summaries(opened)
+    write_beyond_bank(opened)
     opened.lake.commit(opened.cell.id, row)
 
 

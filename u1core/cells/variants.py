@@ -145,7 +145,8 @@ def _shift(right: int, down: int, inputs: Tensor) -> Tensor:
 
 
 POPULATION = range(20)
-"""Seeds of random weights: the spread of one figure over networks that nobody trained."""
+"""Seeds of random weights: the spread of one figure over networks that nobody trained. What trained weights
+give with circular padding is compared with a population of that padding, so there are two."""
 
 _NETWORK_CHANGES = {
     "reestimated": Variant("attribution", reestimated=True, asks_head=True),
@@ -180,6 +181,12 @@ VARIANTS = MappingProxyType(
         **_NETWORK_CHANGES,
         "roll": _ROLL,
         "pad-circular+roll": joined(_ROLL, _NETWORK_CHANGES["pad-circular"], "attribution"),
+        **{
+            f"pad-circular+random-init:{seed}": joined(
+                _NETWORK_CHANGES["pad-circular"], _NETWORK_CHANGES[f"random-init:{seed}"], "population"
+            )
+            for seed in POPULATION
+        },
         "constant": Variant("template", fed=(altered.flatten,)),
         "phase-noise": Variant("template", fed=(altered.scramble_phases,)),
         "white": Variant("template", fed=(altered.shuffle_pixels,)),
@@ -194,7 +201,7 @@ GROUPS = tuple(dict.fromkeys(v.group for v in VARIANTS.values() if v.group != "o
 """What `--variants` takes for several at once."""
 
 SEEDED = tuple(name for name, v in VARIANTS.items() if v.group == "population")
-"""Random weights, seed by seed."""
+"""Random weights, seed by seed, with the network's own padding and with circular."""
 
 
 def select_variants(patterns: str) -> tuple[str, ...]:
@@ -214,7 +221,8 @@ def select_variants(patterns: str) -> tuple[str, ...]:
         ]
         if not found:
             names = [name for name in VARIANTS if name not in SEEDED]
-            seeds = f"{SEEDED[0]} to {SEEDED[-1]}"
+            seeded = dict.fromkeys(name.rpartition(":")[0] for name in SEEDED)
+            seeds = ", ".join(f"{name}:{POPULATION[0]} to :{POPULATION[-1]}" for name in seeded)
             valid = f"groups {', '.join(GROUPS)}; variants {', '.join(names)}, {seeds}"
             raise U1Error(
                 "--variants to name variants, globs or groups", repr(pattern), f"choose from {valid}"

@@ -442,18 +442,24 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "beyond_bank": (
         *_LAYER,
-        _column("n_memory", _int, "images", "memory images that d is fitted on"),
-        _column("terms", _int, "1", "terms that they determine; null where they are too few for a fit"),
-        _column("n", _int, "images", "query images with a residual angle"),
-        _column("classes", _int, "1", "classes of these"),
-        _column("explained", _real, "1", "share of the variance of d over query images that d^ explains"),
+        _column("n_memory", _int, "images", "memory images with a dipole, which the fit was made on"),
+        _column("terms", _int, "1", "terms of the fit that they determine; null below two images for each"),
+        _column("n", _int, "images", "query images of which more than rounding is left; null without a fit"),
+        _column("classes", _int, "1", "classes among them; null without a fit"),
+        _column(
+            "explained",
+            _real,
+            "1",
+            "share of the variance of query images' dipoles that the fit explains, below 0 where it "
+            "misleads; null without a fit or a variance",
+        ),
         _column(
             "effect_corrected",
             _real,
             "1",
-            "of the residual theta_image = arg(d - d^), as in class_bias; null without a fit",
+            "of the residual theta_image, query split, as in class_bias; null below two classes",
         ),
-        _column("effect_se", _real, "1", "its standard error, as in class_bias"),
+        _column("effect_se", _real, "1", "its standard error; null where it is"),
     ),
     "failures": (
         *_CELL,

@@ -20,6 +20,9 @@ IMAGES_PER_TERM = 2
 """Memory images per determined term below which nothing is fitted. Of noise, a fit to n images with r terms
 leaves n / (n - r) of the variance on images it has not seen: at two images a term, twice as much."""
 
+_BLOCK = 8192
+"""Images whose terms are in memory at a time."""
+
 
 @dataclass(frozen=True)
 class QuadraticFit:
@@ -43,8 +46,9 @@ class QuadraticFit:
 
     def predict(self, bank: np.ndarray) -> np.ndarray:
         """Return d^ (B, 2) of the bank's dipoles (B, M, 2)."""
-        predicted: np.ndarray = _terms((_flat(bank) - self.centre) / self.scale) @ self.coefficients
-        return predicted
+        coordinates = (_flat(bank) - self.centre) / self.scale
+        parts = [_terms(block) @ self.coefficients for block in _blocks(coordinates)]
+        return np.concatenate(parts) if parts else np.empty((0, 2))
 
 
 def fit_quadratic(bank: np.ndarray, dipole: np.ndarray) -> QuadraticFit | None:
@@ -76,11 +80,29 @@ def fit_quadratic(bank: np.ndarray, dipole: np.ndarray) -> QuadraticFit | None:
         return None
     centre, spread = flat.mean(axis=0), flat.std(axis=0)
     scale = np.where(spread > ROUNDING, spread, 1.0)
-    coefficients, _, rank, _ = np.linalg.lstsq(_terms((flat - centre) / scale), d, rcond=ROUNDING)
-    if len(flat) < IMAGES_PER_TERM * int(rank):
+    coefficients, rank = _least_squares((flat - centre) / scale, d)
+    if len(flat) < IMAGES_PER_TERM * rank:
         return None
     floor = ROUNDING * float(np.sqrt(d.var(axis=0).sum()))
-    return QuadraticFit(len(flat), int(rank), floor, centre, scale, coefficients)
+    return QuadraticFit(len(flat), rank, floor, centre, scale, coefficients)
+
+
+def _least_squares(coordinates: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return coefficients (P, 2) and rank, by the triangle that blocks of images leave one after another.
+
+    It has the singular values of all terms at once (Demmel, Grigori, Hoemmen and Langou 2012, SIAM Journal on
+    Scientific Computing 34, A206-A239).
+    """
+    triangle: np.ndarray = np.empty((0, _terms(coordinates[:0]).shape[1] + 2))
+    for block, of_block in zip(_blocks(coordinates), _blocks(d), strict=True):
+        rows = np.concatenate([_terms(block), of_block], axis=1)
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
+    found = np.linalg.lstsq(triangle[:, :-2], triangle[:, -2:], rcond=ROUNDING)
+    return found[0], int(found[2])
+
+
+def _blocks(rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
 
 
 def beyond_bank(fit: QuadraticFit, bank: np.ndarray, dipole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

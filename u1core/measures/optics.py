@@ -132,6 +132,25 @@ def energy(activations: Tensor, dim: int = 1) -> Tensor:
     return energy
 
 
+def dipole(energy_map: Tensor) -> Tensor:
+    """Return the energy centroid alone, where nothing else of `focus` is asked for.
+
+    Args:
+        energy_map: E(x,y) >= 0, (..., H, W).
+
+    Returns:
+        d as (x, y), float64, (..., 2), half images; NaN of a map without energy.
+
+    Example:
+        >>> dipole(torch.tensor([[0.0, 25.0], [0.0, 0.0]])).tolist()
+        [0.5, 0.5]
+    """
+    x, y = coordinates(*energy_map.shape[-2:])
+    columns, rows = (energy_map.sum(dim, dtype=torch.float64) for dim in (-2, -1))
+    across, along = (torch.from_numpy(c.copy()).to(energy_map.device) for c in (x[0], y[:, 0]))
+    return torch.stack([columns @ across, rows @ along], dim=-1) / columns.sum(-1, keepdim=True)
+
+
 def focus(energy_map: Tensor) -> Focus:
     """Measure energy maps.
 

@@ -1,7 +1,7 @@
--- Question: what of theta_image is left beyond the energies that a picture
---   shows without a network?
--- Grain: layer (bottleneck), cell (current, original, with a network); none for
---   cells of before schema 8
+-- Question: how far do classes lean once what the pixel bank knows is taken
+--   from the dipoles of the bottleneck?
+-- Grain: cell of variant 'original' (current), at its bottleneck, query split;
+--   none for cells of before schema 8
 -- Reads: lake.beyond_bank, cells
 -- Params: none
 with

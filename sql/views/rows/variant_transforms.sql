@@ -45,12 +45,17 @@ transforms as (
 
 population as (
     select
-        'random-init:' || seed as variant,
+        weights || ':' || seed as variant,
         'none' as expected,
         false as mirror,
         0.0::double as turn_rad,
         false as is_jitter,
     from range(20) as seeds(seed)
+    cross join (
+        values
+            ('random-init'),
+            ('pad-circular+random-init')
+    ) as kinds(weights)
 ),
 
 all_variants as (

@@ -1,5 +1,7 @@
 """Variants change one thing: pictures, inputs, activations, weights or precision."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -97,7 +99,11 @@ def test_selection_by_name_group_and_glob():
         *("shift-left", "shift-right", "shift-up", "shift-down"),
     )
     assert {"original", *select_variants(",".join(GROUPS))} == set(VARIANTS) == set(select_variants("*"))
-    assert select_variants("population") == tuple(f"random-init:{seed}" for seed in range(20))
+    native, circular = (
+        tuple(f"{padding}random-init:{seed}" for seed in range(20)) for padding in ("", "pad-circular+")
+    )
+    assert select_variants("random-init:*") == native and select_variants("*+random-init:*") == circular
+    assert select_variants("population") == native + circular
     assert select_variants("template") == ("constant", "phase-noise", "white")
     assert {"pad-circular", "pad-reflect", "roll"} < set(select_variants("attribution"))
 
@@ -106,6 +112,12 @@ def test_plain_random_weights_are_what_they_were():
     plain, first = VARIANTS["random-init"], VARIANTS["random-init:0"]
     assert plain == Variant("controls", trained=False)
     assert (first.seed, first.reestimated, VARIANTS["random-init:19"].seed) == (0, True, 19)
+
+
+def test_random_weights_under_circular_padding_are_those_of_their_seed():
+    for seed in (0, 19):
+        native, circular = VARIANTS[f"random-init:{seed}"], VARIANTS[f"pad-circular+random-init:{seed}"]
+        assert circular == dataclasses.replace(native, padding="circular")
 
 
 def test_joined_variants_do_what_both_do():
@@ -126,7 +138,9 @@ def test_what_contradicts_itself_is_not_joined():
 
 
 def test_an_unknown_variant_is_one_clear_line():
-    with pytest.raises(U1Error, match=r"'rot45'.*controls, jitter, attr.*rot90.*random-init:0 to"):
+    with pytest.raises(
+        U1Error, match=r"'rot45'.*controls, jitter, attr.*rot90.*random-init:0 to :19, pad-.*:19"
+    ):
         select_variants("original,rot45")
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from u1core.measures import beyond
 from u1core.measures.beyond import IMAGES_PER_TERM, beyond_bank, fit_quadratic
 
 RNG = np.random.default_rng(5)
@@ -28,6 +29,17 @@ def test_a_quadratic_function_of_the_bank_leaves_nothing():
     for bank in (memory, query):
         angle, strength = beyond_bank(fit, bank, quadratic(bank))
         assert strength.max() < 1e-12 and np.isnan(angle).all()
+
+
+def test_blocks_of_images_make_no_difference(monkeypatch):
+    memory, query = bank_of(150, 3), bank_of(20, 3)
+    d = quadratic(memory) + RNG.normal(scale=0.1, size=(150, 2))
+    at_once = fit_quadratic(memory, d)
+    monkeypatch.setattr(beyond, "_BLOCK", 7)
+    in_turn = fit_quadratic(memory, d)
+    assert in_turn.rank == at_once.rank == 28
+    np.testing.assert_allclose(in_turn.coefficients, at_once.coefficients, atol=1e-12)
+    np.testing.assert_allclose(in_turn.predict(query), at_once.predict(query), atol=1e-12)
 
 
 def test_what_the_bank_knows_nothing_of_stays():

@@ -72,7 +72,8 @@ def _order(row: Row) -> tuple[int, str]:
 
 def _drawn(row: Row) -> str:
     """Name the line of the picture that shows a variant: seeds of random weights share one."""
-    return "random-init, by seed" if row["variant"] in SEEDED else str(row["variant"])
+    variant = str(row["variant"])
+    return f"{variant.rpartition(':')[0]}, by seed" if variant in SEEDED else variant
 
 
 def _label(row: Row) -> str:
