@@ -90,6 +90,10 @@ CONTRACT = {
     "difference_mean difference_sd ci_low ci_high permutation_p seeds_needed",
     "files": "cell_key dataset model variant table_name path bytes sha256",
     "sweeps": " ".join(SCHEMAS["sweeps"].names),
+    "registrations": " ".join(SCHEMAS["registrations"].names) + " has_present_rules",
+    "registered_cells": "cell_key dataset model variant registration_key registered_at is_registered "
+    "is_unseen",
+    "seen_before_rules": "kind id sha256",
     "figures": "cell_key dataset model variant plane label class_name n mean_direction_rad resultant_length "
     "accuracy",
     "drift": " ".join(SCHEMAS["sweep_figures"].names)
@@ -178,6 +182,7 @@ def test_an_empty_lake_gives_empty_views_and_five_claims(tables):
     counts = {name: tables.sql(f"from {name}").to_arrow_table().num_rows for name in views.view_files()}
     assert counts.pop("claims") == 5
     assert counts.pop("variant_transforms") == len(VARIANTS)
+    assert counts.pop("seen_before_rules") > 0
     assert {counts.pop(name) for name in list(counts) if name.startswith("claim_")} == {1}
     assert set(counts.values()) == {0}
     verdicts = tables.sql("select distinct verdict from claims").fetchall()
