@@ -3,7 +3,7 @@
 app: all commands together; a mistake or a signal is one line.
 sweep, train, lake, catalog, soundness: the commands with their arguments; heavy imports wait until they run.
 arguments, terminal: options as arguments, name=value pairs, consoles.
-The rest is what single commands do and print: plan, board, result, retry, sql, upkeep, doctor, validate, ...
+The rest is what single commands do and print: plan, preregister, board, result, retry, sql, upkeep, ...
 """
 
 from flows.cli.app import main

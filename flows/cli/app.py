@@ -40,7 +40,7 @@ _NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 for command in (
-    *(sweep.plan, sweep.sweep, sweep.retry, sweep.serve, train.train),
+    *(sweep.plan, sweep.preregister, sweep.sweep, sweep.retry, sweep.serve, train.train),
     *(lake.sql, lake.report, soundness.doctor, lake.migrate, lake.verify, lake.gc, soundness.validate),
 ):
     app.command()(command)

@@ -1,4 +1,4 @@
-"""The commands around a sweep: plan it, run it, run what failed again, serve it on a schedule."""
+"""The commands around a sweep: plan, register, run it, run what failed again, serve it on a schedule."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from flows.options import Drift, Option, Options
 from tasks import check_settings
 
 _NOT_PLANNED = ("report", "runner", "dask_address", "cluster", "cluster_options", "cell_timeout", "drift")
+_NOT_IN_A_KEY = ("device", "batch_size")
 _FROM_THE_LAKE = ("limit", "location_limit", "variants", "memory", "precision")
 
 
@@ -23,6 +24,16 @@ def plan(options: Options) -> None:
     from flows.request import Request
 
     print_plan(Request.of(options), out)
+
+
+@takes(Options, but=(*_NOT_PLANNED, *_NOT_IN_A_KEY))
+def preregister(options: Options) -> None:
+    """Write down which cells a sweep will run, and the rules it is judged by, before it runs."""
+    options = _completed(options)
+    from flows.cli.preregister import print_registration
+    from flows.request import Request
+
+    print_registration(Request.of(options), out)
 
 
 @takes(Options)

@@ -22,6 +22,9 @@ from command import run_apart
         (["sweep", "--device", "meta"], "expected --device"),
         (["sweep", "--models", "cifar10_resnet20", "--datasets", "digits", "--lake", "file"], "file"),
         (["plan", "--lake", "taken"], "holds something else"),
+        (["preregister", "--models", "resnet51"], "expected a model id"),
+        (["preregister", "--datasets", "digits", "--models", "pixels", "--lake", "taken"], "something else"),
+        (["preregister", "--datasets", "digits", "--models", "pixels", "--variants", "pad-*"], "one cell"),
         (["sql", "select 1"], "where none is"),
         (["sql", "select 1", "-f", "query.sql"], "a query or -f FILE"),
         (["sql", "-f", "query.sql"], "query.sql"),
@@ -100,6 +103,7 @@ def test_a_plan_runs_nothing(u1, tmp_path):
 def test_every_command_has_help(u1):
     for command in (
         ["plan"],
+        ["preregister"],
         ["sweep"],
         ["sql"],
         ["report"],

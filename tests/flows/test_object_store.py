@@ -83,6 +83,12 @@ def test_a_lake_on_an_object_store_is_a_lake(u1, s3, store, address, environment
     assert report.returncode == 0, report.stderr
     assert (tmp_path / "apart" / "index.html").stat().st_size > 10_000
     assert u1("plan", *sweep[1:], "--lake", address, **s3).stdout.count(" done ") == 1
+    late = u1("preregister", *sweep[1:], "--lake", address, **s3)
+    assert "1 of the cells are done already" in late.stdout, late.stderr
+    asked = u1(
+        "sql", "select is_registered from registered_cells", "--format", "csv", "--lake", address, **s3
+    )
+    assert asked.stdout.split() == ["is_registered", "false"]
 
 
 def test_a_killed_sweep_resumes_on_an_object_store(warm, s3, store, address, served, tmp_path):

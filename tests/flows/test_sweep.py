@@ -29,8 +29,9 @@ COUNTS = "select count(*), count(distinct (cell_key, layer, image_id)) from reco
 
 @pytest.fixture(scope="module")
 def swept(served, tmp_path_factory):
-    """The folder of one sweep over the cells, to be read only, and what the sweep said."""
+    """The folder of one registered sweep over the cells, to be read only, and what the sweep said."""
     folder = tmp_path_factory.mktemp("swept")
+    assert run_here(["preregister", *CELLS], folder, served).returncode == 0
     return folder, run_here(["sweep", *CELLS], folder, served)
 
 
@@ -41,6 +42,10 @@ def test_a_sweep_computes_once_and_says_so(u1, ask, marks, swept, tmp_path):
     assert "2 cells computed, 0 found done, 0 failed" in first.stdout
     assert (tmp_path / "report" / "index.html").stat().st_size > 10_000
     assert ask(COUNTS) == [["640", "640"]]  # 2 datasets x 80 images x 4 layers
+    assert ask("select dataset, is_registered from registered_cells order by 1") == [
+        ["digits", "true"],
+        ["phantom", "true"],
+    ]
     before = marks()
     again = u1("sweep", *CELLS)
     assert again.returncode == 0, again.stderr

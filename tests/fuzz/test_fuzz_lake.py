@@ -13,7 +13,7 @@ from u1core.lake import index, views
 from u1core.lake.connect import connect
 from u1core.lake.guard import run_query
 from u1core.lake.schema import SCHEMAS
-from u1core.lake.store import CellId, Lake, SweepId
+from u1core.lake.store import CellId, Lake, RegistrationId, SweepId
 
 CELLS = [CellId(f"key{number}", "digits", f"model{number}", "original") for number in range(3)]
 
@@ -27,6 +27,8 @@ def lake(tmp_path_factory):
         for table in SCHEMAS:
             if table == "sweeps":
                 made.write(table, SweepId.draw(), {"computed": [1]})
+            elif table == "registrations":
+                made.write(table, RegistrationId.now("key", []), {"cell_keys": [["key0"]]})
             elif table != "cells" and not table.startswith("training"):
                 made.write(table, cell, {"dataset": [cell.dataset] * 2})
         made.commit(cell, {"status": "done"})

@@ -91,6 +91,10 @@ CONTRACT = {
     "difference_mean difference_sd ci_low ci_high permutation_p seeds_needed",
     "files": "cell_key dataset model variant table_name path bytes sha256",
     "sweeps": " ".join(SCHEMAS["sweeps"].names),
+    "registrations": " ".join(SCHEMAS["registrations"].names) + " has_present_rules",
+    "registered_cells": "cell_key dataset model variant registration_key registered_at is_registered "
+    "is_unseen",
+    "seen_before_rules": "kind id sha256",
     "figures": "cell_key dataset model variant plane label class_name n mean_direction_rad resultant_length "
     "accuracy",
     "drift": " ".join(SCHEMAS["sweep_figures"].names)
@@ -197,6 +201,7 @@ def test_an_empty_lake_gives_empty_views_and_five_claims(tables):
     assert counts.pop("claim_rules") > 0
     first = ("claim_focus", "claim_sombrero", "claim_bias", "claim_memory", "claim_training")
     assert {counts.pop(name) for name in first} == {1}
+    assert counts.pop("seen_before_rules") > 0
     assert set(counts.values()) == {0}
     verdicts = tables.sql("select distinct verdict from claims").fetchall()
     assert verdicts == [("not tested",)]

@@ -21,7 +21,7 @@ from u1core.lake import index
 from u1core.lake.guard import interruptible, one_line_errors
 from u1core.lake.schema import CELL_TABLES, SCHEMAS
 from u1core.lake.storage import WORK, open_storage, resolve_address
-from u1core.lake.views import read_folder, reads, view_files
+from u1core.lake.views import read_folder, rules_sha256, view_files, views_read_by
 
 MEMORY_MIB = 3300
 """What DuckDB may hold, so that a query's process stays below 4 GiB; the rest is sorted on disk."""
@@ -126,7 +126,10 @@ def _create_relations(
         connection.execute(_raw(address, table, schema, found.get(table)))
     for text in read_folder("macros").values():
         connection.execute(text)
-    for name, text in _with_their_views(needed).items():
+    texts = view_files() if needed is None else views_read_by(needed)
+    if "registrations" in texts:  # the one that asks by which rules it is judged today
+        connection.execute(f"create macro rules_sha256() as {quoted(rules_sha256())}")
+    for name, text in texts.items():
         connection.execute(f"create view {name} as\n{text}")
         if name in frozen:
             _freeze(connection, name)
@@ -174,15 +177,6 @@ def _full_name(address: Path | str, name: str) -> str:
     from u1core.lake import remote
 
     return f"{remote.PROTOCOL}://{name}"
-
-
-def _with_their_views(needed: Iterable[str] | None) -> dict[str, str]:
-    """Return the text of the views needed (None: all) and of those they read, each after what it reads."""
-    files = view_files()
-    wanted = set(files if needed is None else needed)
-    for name in reversed(files):
-        wanted |= reads(files[name]) if name in wanted else set()
-    return {name: text for name, text in files.items() if name in wanted}
 
 
 def _raw(address: Path | str | None, table: str, schema: pa.Schema, first: str | None) -> str:

@@ -497,6 +497,26 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("resultant_length", _real, "1", "of the class at the bottleneck"),
         _column("accuracy", _real, "1", "of the nearest neighbour, scheme 'pooled'; null for classes"),
     ),
+    "registrations": (
+        _column("registration_key", _text, "", "hash of all that follows but the time"),
+        _column(
+            "registered_at",
+            pa.timestamp("us", tz="UTC"),
+            "UTC",
+            "when it was registered; after the commit of every cell that was done then",
+        ),
+        _column(
+            "rules_sha256",
+            _text,
+            "",
+            "sha256 of the SQL that decided verdicts then: comments and white space apart",
+        ),
+        _column("cell_keys", pa.list_(_text), "", "cell keys of the planned cells"),
+        _column("cell_names", pa.list_(_text), "", "the same cells, as model x dataset x variant"),
+        _column("seeds", pa.list_(_int), "1", "seeds of random weights among them"),
+        _column("request", _text, "", "the options that decide which cells these are, as JSON"),
+        _column("u1sweep_version", _text, "", "version of this package"),
+    ),
     "training_runs": (
         *_RUN,
         _column("model", _text, "", "model id of the trained network in the catalog and in `cells`"),

@@ -34,6 +34,7 @@ __all__ = [
     "MARK",
     "CellId",
     "Lake",
+    "RegistrationId",
     "RunId",
     "SweepId",
     "key_of",
@@ -121,7 +122,30 @@ class SweepId:
         return f"year={self.concluded_at.year}"
 
 
-AnyId = CellId | RunId | SweepId
+@dataclass(frozen=True)
+class RegistrationId:
+    """What the lake knows a registered plan by."""
+
+    key: str
+    registered_at: datetime
+
+    @classmethod
+    def now(cls, key: str, committed: Iterable[datetime]) -> RegistrationId:
+        """Return the id of a plan that is registered now, after the cells that were committed before."""
+        return cls(key, _after(committed))
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The key columns of its row."""
+        return {"registration_key": self.key, "registered_at": self.registered_at}
+
+    @property
+    def folder(self) -> str:
+        """Where its file lies below the table."""
+        return f"year={self.registered_at.year}"
+
+
+AnyId = CellId | RunId | SweepId | RegistrationId
 
 
 class Lake:

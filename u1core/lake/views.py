@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import json
 import re
+from collections.abc import Iterable
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -25,6 +29,13 @@ training, so it stands between the two.
 
 
 WORD = re.compile(r"\w+")
+
+
+_FIRST_EDITION = "claims_first_edition"
+"""Verdicts by rules that were replaced: kept to be read, and no rule of today."""
+
+_SAYS_NOTHING = re.compile(r"""('[^']*'|"[^"]*")|--[^\n]*|/\*.*?\*/|\s+""", re.DOTALL)
+"""Texts and quoted names, which are kept; comments and white space, of which a space is left."""
 
 
 _ASKS_WHAT_THERE_IS = frozenset(
@@ -85,6 +96,46 @@ def view_files() -> dict[str, str]:
     files = read_folder("views")
     graph = {name: {other for other in reads(text) if other in files} for name, text in files.items()}
     return {name: files[name] for name in TopologicalSorter(graph).static_order()}
+
+
+def views_read_by(names: Iterable[str]) -> dict[str, str]:
+    """Return the text of some views and of all that they read, each after what it reads."""
+    files = view_files()
+    wanted = set(names)
+    for name in reversed(files):
+        wanted |= reads(files[name]) if name in wanted else set()
+    return {name: text for name, text in files.items() if name in wanted}
+
+
+@functools.cache
+def rules_sha256() -> str:
+    """Return what the rules of all verdicts are known by: the sha256 of the SQL that decides them.
+
+    That is every view of layer `claims`, whatever these read, and all macros. A view that no verdict reads, a
+    comment, or a line broken elsewhere is no other rule.
+    """
+    deciding = [name for name, path in view_paths().items() if Path(path).parent.name == LAYERS[-1]]
+    texts = views_read_by(name for name in deciding if name != _FIRST_EDITION)
+    return _sha256_of_sql({"views": texts, "macros": read_folder("macros")})
+
+
+def _sha256_of_sql(files: dict[str, dict[str, str]]) -> str:
+    r"""Hash SQL texts by kind and name.
+
+    Example:
+        >>> a = _sha256_of_sql({"views": {"v": "-- what?\nselect '--  a' as b"}})
+        >>> a == _sha256_of_sql({"views": {"v": "select\n    '--  a' as b  -- that"}})
+        True
+        >>> a == _sha256_of_sql({"views": {"v": "select '-- a' as b"}})
+        False
+    """
+    said = {
+        kind: {
+            name: _SAYS_NOTHING.sub(lambda part: part[1] or " ", text).strip() for name, text in texts.items()
+        }
+        for kind, texts in files.items()
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def view_paths() -> dict[str, str]:
