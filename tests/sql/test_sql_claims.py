@@ -42,7 +42,7 @@ CONTROLS = ("reestimated", "pad-circular", "pad-reflect")
 SEEDS = [f"{padding}random-init:{seed}" for padding in ("", "pad-circular+") for seed in range(20)]
 
 
-TYPED_IN = ("cell_figures", "family_tests", "memory_report", "training_runs")
+TYPED_IN = ("cell_figures", "family_tests", "memory_report", "training_runs", "registered_cells")
 
 
 class Judged:
@@ -305,6 +305,25 @@ def test_a_rise_without_a_trough_is_inconclusive_and_the_turn_tells(judged):
     assert judged.states()[2] == ("inconclusive", "holds")
     judged.set(-0.5, "turn")
     assert judged.states()[2] == ("refuted", "holds")
+
+
+def _register(judged, cells="true", is_unseen="true"):
+    judged.connection.execute("delete from registered_cells")
+    judged.connection.execute(
+        f"insert into registered_cells by name select cell_key, {cells} as is_registered, "
+        f"{is_unseen} as is_unseen from lake.cells"
+    )
+    return {row["claim"]: row["is_registered"] for row in judged.rows("select * from claims_by_cell")}
+
+
+def test_a_verdict_is_registered_with_all_its_controls_and_on_what_was_not_seen(judged):
+    judged.whole()
+    assert _register(judged) == dict.fromkeys((1, 2, 3, 4), True)
+    assert _register(judged, cells="not contains(cell_key, ':7')") == dict.fromkeys((1, 2, 3, 4), False)
+    # The bars of claims 1 (its reading) and 3 (J, the bank) were set after figures had been seen.
+    assert _register(judged, is_unseen="false") == {1: False, 2: True, 3: False, 4: True}
+    told = {row["claim"]: row["is_registered"] for row in judged.rows("select * from claims")}
+    assert told == {1: False, 2: True, 3: False, 4: True, 5: False}
 
 
 @pytest.mark.parametrize("lacking", [*CONTROLS, "population"])

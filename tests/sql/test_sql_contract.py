@@ -99,7 +99,6 @@ CONTRACT = {
     "accuracy",
     "drift": " ".join(SCHEMAS["sweep_figures"].names)
     + " cell_key_before mean_direction_rad_before resultant_length_before accuracy_before shift changed",
-    "beyond_bank": " ".join(SCHEMAS["beyond_bank"].names),
     "cell_figures": "cell_key dataset model variant family is_evidence figure estimate se dof",
     "comparable_cells": "cell_key variant control_key",
     "population": "cell_key dataset model padding figure seeds mean sd bound",
@@ -111,9 +110,9 @@ CONTRACT = {
     "claim_tests": "claim question test dataset model cell_key family bar estimate low high margin q state "
     "lacks rule is_set_after",
     "claims_by_cell": "claim dataset model cell_key family is_seen is_beyond_controls verdict evidence lacks "
-    "todo",
+    "todo is_registered",
     "claims": "claim statement is_seen is_beyond_controls verdict evidence caveat cells cells_left_out "
-    "families datasets todo",
+    "families datasets todo is_registered",
     "claims_first_edition": "claim verdict evidence caveat",
     "cells": " ".join(SCHEMAS["cells"].names) + " is_current is_evidence is_from_training",
     **{

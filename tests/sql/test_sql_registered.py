@@ -111,11 +111,6 @@ def test_rules_are_the_claims_and_all_that_they_read(rules, kind, name):
     assert rules(kind, name, lambda text: text + "1") != before
 
 
-def test_what_no_claim_reads_is_no_rule(rules):
-    assert rules("views", "drift", lambda text: text + "1") == rules()
-
-
-def test_the_first_edition_is_no_rule_of_today(rules, monkeypatch):
-    before = rules()
-    monkeypatch.setattr(views, "_FIRST_EDITION", "claims")
-    assert rules() != before  # it would be left out
+@pytest.mark.parametrize("name", ["drift", "claims_first_edition", "claim_focus"])
+def test_what_no_claim_of_today_reads_is_no_rule(rules, name):
+    assert rules("views", name, lambda text: text + "1") == rules()

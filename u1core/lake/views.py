@@ -31,9 +31,6 @@ training, so it stands between the two.
 WORD = re.compile(r"\w+")
 
 
-_FIRST_EDITION = "claims_first_edition"
-"""Verdicts by rules that were replaced: kept to be read, and no rule of today."""
-
 _SAYS_NOTHING = re.compile(r"""('[^']*'|"[^"]*")|--[^\n]*|/\*.*?\*/|\s+""", re.DOTALL)
 """Texts and quoted names, which are kept; comments and white space, of which a space is left."""
 
@@ -111,11 +108,10 @@ def views_read_by(names: Iterable[str]) -> dict[str, str]:
 def rules_sha256() -> str:
     """Return what the rules of all verdicts are known by: the sha256 of the SQL that decides them.
 
-    That is every view of layer `claims`, whatever these read, and all macros. A view that no verdict reads, a
-    comment, or a line broken elsewhere is no other rule.
+    That is the views of claims and of claims by cell, whatever these read, and all macros. A view that no
+    verdict reads (the first edition), a comment, or a line broken elsewhere is no other rule.
     """
-    deciding = [name for name, path in view_paths().items() if Path(path).parent.name == LAYERS[-1]]
-    texts = views_read_by(name for name in deciding if name != _FIRST_EDITION)
+    texts = views_read_by(("claims", "claims_by_cell"))
     return _sha256_of_sql({"views": texts, "macros": read_folder("macros")})
 
 

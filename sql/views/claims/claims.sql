@@ -18,7 +18,8 @@
 --   evidence, or experiments; cells_left_out: of these, with a test that lacks
 --   its control; families: of networks, the most that a test is taken over;
 --   datasets: the same, tasks for claim 5; todo: the command that runs what is
---   missing, null where nothing is
+--   missing, null where nothing is; is_registered: the verdicts of all cells
+--   are
 with
 
 statements as (
@@ -115,6 +116,7 @@ cell_states as (
         counted_states(list(is_seen)) as seen_told,
         counted_states(list(is_beyond_controls)) as beyond_told,
         count(distinct dataset) as tasks,
+        bool_and(is_registered) as is_registered,
     from claims_by_cell
     group by claim
 ),
@@ -238,6 +240,7 @@ judged as (
             missing.image_limit,
             missing.memory
         ) as todo,
+        coalesce(cell_states.is_registered, false) as is_registered,
     from statements
     left join by_claim
         on statements.claim = by_claim.claim
