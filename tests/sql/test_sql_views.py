@@ -34,6 +34,7 @@ def test_the_current_cell_is_the_done_one_a_sweep_asked_for_last(lake):
         "location_neighbours",
         "shapes",
         "theta_bits",
+        "loco_directions",
         "failures",
     ],
 )
