@@ -1,12 +1,12 @@
 -- Question: is any row of a table or view there twice?
 -- Grain: relation, dataset, cell with more rows than keys; healthy: no row
 -- Reads: records, vectors, angles, frames, planes, energy_maps, neighbours,
---   location_neighbours, shapes, theta_bits, beyond_bank, failures,
---   concentration_by_layer, sombrero, sombrero_test, class_bias,
+--   location_neighbours, shapes, theta_bits, beyond_bank, loco_directions,
+--   failures, concentration_by_layer, sombrero, sombrero_test, class_bias,
 --   class_directions, plane_agreement, plane_agreement_by_frame, controls,
 --   composition, theta_uncertainty, theta_sectors, theta_spread, theta_summary,
 --   weak_angles, memory_report, memory_by_frame, location_accuracy,
---   location_report, model_agreement, class_agreement
+--   location_report, model_agreement, loco_model_agreement, class_agreement
 -- Params: none
 with
 
@@ -97,6 +97,16 @@ counts as (
         cell_key,
         count(*) - count(distinct (layer, frame)) as repeats,
     from planes
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'loco_directions' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct (layer, label, half)) as repeats,
+    from loco_directions
     group by
         dataset,
         cell_key
@@ -317,6 +327,16 @@ counts as (
         cell_key_a as cell_key,
         count(*) - count(distinct (cell_key_b, plane, split)) as repeats,
     from model_agreement
+    group by
+        dataset,
+        cell_key_a
+    union all by name
+    select
+        'loco_model_agreement' as relation,
+        dataset,
+        cell_key_a as cell_key,
+        count(*) - count(distinct (cell_key_b, plane)) as repeats,
+    from loco_model_agreement
     group by
         dataset,
         cell_key_a

@@ -1,8 +1,9 @@
--- Question: are the figures of frames possible, and is there one row for each?
+-- Question: are the figures of frames possible, is there one row for each, and
+--   do the directions of classes left out give the bottleneck's again?
 -- Grain: frame, layer, cell with a figure that cannot be, or without one that
 --   must be; healthy: no row. Cells that were committed before the table was
 --   have no rows, which is none missing
--- Reads: planes, layers
+-- Reads: planes, layers, loco_directions
 -- Params: none
 with
 
@@ -25,11 +26,56 @@ framed as (
         null_joint_effect_low,
         null_joint_effect_high,
         accuracy,
+        agreement_se,
+        joint_effect_se,
     from planes
 ),
 
 cell_layers as (
     select cell_key, layer from layers
+),
+
+directions as (
+    select
+        cell_key,
+        layer,
+        label,
+        half,
+        n,
+        resultant_image_x,
+        resultant_image_y,
+        resultant_feature_x,
+        resultant_feature_y,
+    from loco_directions
+),
+
+crossings as (
+    select
+        image.cell_key,
+        image.layer,
+        'loco' as frame,
+        avg(
+            image.resultant_image_x * feature.resultant_feature_x
+            + image.resultant_image_y * feature.resultant_feature_y
+        ) as joint_effect_again,
+        bool_or(
+            coalesce(feature.n < 1, true)
+            or greatest(
+                resultant_of(image.resultant_image_x, image.resultant_image_y),
+                resultant_of(
+                    image.resultant_feature_x, image.resultant_feature_y
+                )
+            ) > 1 + 1e-9
+        ) as is_impossible,
+    from directions as image
+    left join directions as feature
+        on image.cell_key = feature.cell_key
+        and image.layer = feature.layer
+        and image.label = feature.label
+        and image.half = 1 - feature.half
+    group by
+        image.cell_key,
+        image.layer
 ),
 
 cells_compared as (
@@ -58,8 +104,12 @@ compared as (
         expected.*,
         framed.* exclude (cell_key, layer, frame),
         framed.frame is null as is_missing,
+        crossings.joint_effect_again,
+        crossings.is_impossible,
     from expected
     left join framed
+        using (cell_key, layer, frame)
+    left join crossings
         using (cell_key, layer, frame)
 ),
 
@@ -76,6 +126,10 @@ impossible as (
         or joint_effect_low > joint_effect_high
         or null_agreement_low > null_agreement_high
         or null_joint_effect_low > null_joint_effect_high
+        or agreement_se < 0
+        or joint_effect_se < 0
+        or is_impossible
+        or abs(joint_effect - joint_effect_again) > 1e-9
 )
 
 select * from impossible

@@ -43,6 +43,26 @@ create macro label_permutation(classes, seed) as
         )
     );
 
+-- The nth of all permutations of 1..classes, from 0: every number is put among
+-- those before it, at a place of its own digit (Lehmer's code).
+-- Example: nth_permutation(3, 1) = [3, 1, 2]
+create macro nth_permutation(classes, nth) as
+    list_reduce(
+        list_concat(
+            [[1::bigint]],
+            list_transform(
+                range(2, classes + 1),
+                lambda number: [
+                    (nth // factorial((number - 1)::int) % number)::bigint
+                ]
+            )
+        ),
+        lambda placed, place:
+            list_concat(
+                placed[:place[1]], [len(placed) + 1], placed[place[1] + 1:]
+            )
+    );
+
 -- Where the entries of reordered unit vectors are taken from: cosines, then
 -- sines.
 -- Example: vector_positions([2, 1]) = [2, 1, 4, 3]

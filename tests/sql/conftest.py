@@ -159,6 +159,8 @@ def make_healthy(lake):
     lake.insert("frames", _frame(), **keys)
     frames = ("coupled", "loco", "within", "swapped", "random", "principal")
     lake.insert("planes", *({"frame": frame} for frame in frames), **_planes(), **keys)
+    for label in range(3):
+        lake.insert("loco_directions", *({"half": half} for half in (0, 1)), **_direction(label), **keys)
     for split in ("memory", "query"):
         lake.insert("energy_maps", _energy_map(None, 3), split=split, **keys)
         for label in range(3):
@@ -265,6 +267,20 @@ def _planes():
         "draws": 200,
         "accuracy": 0.4,
         "accuracy_high": 0.4,
+    }
+
+
+def _direction(label):
+    """What is the same of both halves of a class: the joint effect of `_planes` is their product."""
+    return {
+        "layer": "last",
+        "label": label,
+        "class_name": CLASSES[label],
+        "n": 1,
+        "resultant_image_x": 0.4,
+        "resultant_image_y": 0.0,
+        "resultant_feature_x": 0.5,
+        "resultant_feature_y": 0.1 * label,
     }
 
 

@@ -50,7 +50,7 @@ BREAK_CONTROL = {
 
 TWICE = [
     "records", "vectors", "angles", "frames", "planes", "energy_maps", "neighbours", "location_neighbours",
-    "failures",
+    "loco_directions", "failures",
 ]  # fmt: skip
 TWICE_VIEW = [
     "concentration_by_layer", "sombrero", "class_bias", "class_directions", "plane_agreement", "controls",
@@ -144,6 +144,14 @@ def test_every_query_image_needs_all_its_ranks(healthy_lake, damage):
     [
         ("delete from lake.planes where frame = 'within'", True),
         ("update lake.planes set joint_effect = 1.1 where frame = 'random'", True),
+        ("update lake.planes set joint_effect = 0.2001 where frame = 'loco'", True),
+        ("update lake.planes set joint_effect = 0.2001 where frame = 'within'", False),
+        ("update lake.planes set agreement_se = -0.1 where frame = 'loco'", True),
+        ("update lake.planes set agreement_se = 0.1, joint_effect_se = 0 where frame = 'loco'", False),
+        ("update lake.loco_directions set resultant_image_x = 1.1 where label = 1 and half = 0", True),
+        ("update lake.loco_directions set n = 0 where label = 1", True),
+        ("delete from lake.loco_directions where label = 1 and half = 0", True),
+        ("delete from lake.loco_directions", False),  # as in cells of before schema 8
         ("update lake.planes set accuracy_high = null, agreement = null, draws = null", False),
         ("delete from lake.planes", False),  # as in cells that were committed before the table was
     ],

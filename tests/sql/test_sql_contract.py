@@ -43,10 +43,14 @@ CONTRACT = {
     "effect_corrected effect_se",
     "model_agreement": "dataset plane split model_a variant_a model_b variant_b classes agreement "
     "permutation_p permutation_q is_evidence",
+    "loco_directions": " ".join(SCHEMAS["loco_directions"].names),
+    "loco_model_agreement": "dataset plane split model_a family_a layer_a cell_key_a model_b family_b "
+    "layer_b cell_key_b classes agreement agreement_se permutations smallest_p permutation_p permutation_q",
     "plane_agreement": LAYER_KEYS + "split classes agreement permutation_p permutation_q",
     "plane_agreement_by_frame": LAYER_KEYS + "split frame fits classes n_query agreement agreement_low "
     "agreement_high agreement_p null_agreement_low null_agreement_median null_agreement_high joint_effect "
-    "joint_effect_low joint_effect_high joint_effect_p draws is_bottleneck is_evidence",
+    "joint_effect_low joint_effect_high joint_effect_p draws is_bottleneck is_evidence agreement_se "
+    "joint_effect_se",
     "memory_by_frame": MEMORY_KEYS + "frame fits n_memory n_query accuracy accuracy_low accuracy_high chance "
     "beyond_swapped",
     "class_agreement": "dataset plane split label class_name models mean_direction_rad resultant_length "

@@ -1,6 +1,7 @@
 """The circular statistics of sql/macros against scipy, astropy, pycircstat2 and hand arithmetic."""
 
 import hashlib
+import itertools
 import math
 import re
 
@@ -147,6 +148,12 @@ def test_a_p_is_told_where_the_draws_can_resolve_the_level(scalar, p, draws, sma
     assert scalar("resolved_p($p::double, $draws, $smallest, $level)", **given) == told
 
 
+def test_every_permutation_has_its_number(scalar):
+    orders = scalar("list_transform(range(0, 120), lambda nth: nth_permutation(5, nth))")
+    assert sorted(map(tuple, orders)) == list(itertools.permutations(range(1, 6)))
+    assert scalar("nth_permutation(1, 0)") == [1]
+
+
 def test_label_permutations_are_permutations_and_stay_the_same(scalar):
     orders = [scalar("label_permutation(5, $s)", s=seed) for seed in range(1, 201)]
     assert all(sorted(order) == [1, 2, 3, 4, 5] for order in orders)
@@ -250,6 +257,7 @@ COUNTED = {
     "resample",
     "drawn_shares",
     "label_permutation",
+    "nth_permutation",
     "vector_positions",
     "permuted_vectors",
     "repeated_labels",

@@ -35,6 +35,7 @@ def test_the_current_cell_is_the_done_one_a_sweep_asked_for_last(lake):
         "shapes",
         "theta_bits",
         "beyond_bank",
+        "loco_directions",
         "failures",
     ],
 )

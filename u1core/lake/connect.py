@@ -37,6 +37,7 @@ EXPENSIVE_VIEWS = (
     "sombrero",
     "controls",
     "agreements",
+    "loco_model_agreement",
     "composition",
     "theta_uncertainty",
     "memory_votes",

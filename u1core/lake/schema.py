@@ -106,13 +106,13 @@ def _with_null(name: str) -> tuple[Column, ...]:
 
 
 def _with_error(name: str) -> Column:
-    """How sure a mean over the classes left out is."""
+    """How sure a mean over classes is."""
     return _column(
         f"{name}_se",
         _real,
         "1",
-        f"standard error of {name}: deviation over the classes left out / sqrt(K); 'loco' only, and null "
-        "where both planes asked the same images, before schema 8",
+        f"standard error of {name}: jackknife over classes, fits without each; 'loco' only, and null where "
+        "both planes asked the same images, before schema 8",
     )
 
 

@@ -41,6 +41,9 @@ MIN_IMAGES = 5
 TIE = 1e-9
 """An agreement this close below what is observed counts as exceeding it: draws round by 1e-12."""
 
+GROUPS = 100
+"""Groups of classes that standard errors leave out in turn; with fewer classes each is one of its own."""
+
 _CHUNK_NUMBERS = 2**17
 """Numbers worked on at a time: 1 MB stays in a processor's cache."""
 
@@ -297,6 +300,14 @@ def _unit_sums(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return sums
 
 
+def _means(x: np.ndarray, y: np.ndarray, parts: list[slice]) -> np.ndarray:
+    """Return the means of (x + iy) / |x + iy| over parts of the rows, (n, D) to (2, D)."""
+    means: np.ndarray = np.stack(
+        [_unit_sums(x[part], y[part]) / max(part.stop - part.start, 1) for part in parts]
+    )
+    return means
+
+
 class LeaveOneOut:
     r"""The planes' agreement where the frame and both means are fitted without the class asked about.
 
@@ -334,6 +345,7 @@ class LeaveOneOut:
         self._shared = [self._shared_comoments(positions[draws]) for draws in self._chunks]
         self._squares = [np.einsum("rid,rjd->ijd", F, F) for F in self._shared]  # F^T F, (2, 2, D)
         self._sums = np.zeros((2, len(positions)))
+        self._others = _Others(memory)
         self.observed: dict[int, np.ndarray] = {}
 
     def _shared_comoments(self, positions: np.ndarray) -> np.ndarray:
@@ -353,16 +365,15 @@ class LeaveOneOut:
         feature = self._feature_resultants(label, chroma[order], parts, shift)
         self._sums += cross(image[..., None], feature[..., None])
         self.observed[label] = np.stack([image[:, 0], feature[:, 0]])
+        self._others.add(label, chroma[order], dipole[order], parts)
 
     def result(self) -> Agreement:
         """Return A and J of every draw, (D,) each, once every class was added."""
         return Agreement(*(self._sums / len(self.memory.count)))
 
     def standard_errors(self) -> Agreement:
-        """Return the standard errors of what is observed, over classes: deviation over sqrt(K)."""
-        image, feature = np.stack(list(self.observed.values())).transpose(1, 2, 0)
-        by_class = cross(image[..., None], feature[..., None])  # (K,)
-        return Agreement(*(values.std(ddof=1) / np.sqrt(len(values)) for values in by_class))
+        """Return the standard errors of what is observed, over classes, once every class was added."""
+        return self._others.standard_errors()
 
     def _shift(self, label: int) -> np.ndarray:
         """Return g, the mean dipole of the class about that of the memory without it, complex (D,)."""
@@ -403,10 +414,54 @@ class LeaveOneOut:
             _feature_vectors(asked, self._shared[i], self._squares[i], own, gram, np.stack([g.real, g.imag]))
             for i, g in enumerate(shift[draws] for draws in self._chunks)
         )
-        sums = [[_unit_sums(x[part], y[part]) for part in parts] for x, y in vectors]
-        counts = [[max(part.stop - part.start, 1)] for part in parts]
-        found: np.ndarray = np.concatenate(sums, axis=1) / counts
-        return found
+        return np.concatenate([_means(x, y, parts) for x, y in vectors], axis=1)
+
+
+class _Others:
+    """The jackknife over classes: A and J once more without each group of classes, in fits and in the mean.
+
+    Classes share their fits, so the deviation of their values says too little. Quenouille and Tukey's
+    variance (Efron and Stein 1981, doi:10.1214/aos/1176345462) of G groups: (G-1)/G times the sum of squares.
+    """
+
+    def __init__(self, memory: ClassMoments) -> None:
+        self.count, (self._chroma, self._dipole) = memory.count, memory.centre
+        a = self.count[:, None] * (memory.mean_chroma - self._chroma)  # (K, N), their sum is 0
+        m = memory.mean_dipole - self._dipole
+        self._sums = np.column_stack([self.count, a, self.count[:, None] * m])  # (K, 1 + N + 2)
+        self._comoments = memory.comoment + a[:, :, None] * m[:, None, :]  # (K, N, 2), about the mean of all
+        self._group = np.arange(len(a)) % GROUPS
+        groups = int(self._group.max()) + 1
+        self._group_sums, self._group_comoments = (
+            np.stack([values[self._group == g].sum(axis=0) for g in range(groups)])
+            for values in (self._sums, self._comoments)
+        )
+        self._total = self._comoments.sum(axis=0)
+        self._found = np.zeros((2, groups))
+
+    def add(self, label: int, chroma: np.ndarray, dipole: np.ndarray, parts: list[slice]) -> None:
+        """Ask one class in the frames without it and each group that it is not of; images by half."""
+        groups = np.flatnonzero(np.arange(self._found.shape[1]) != self._group[label])
+        left_out = self._sums[label] + self._group_sums[groups]  # (G, 1 + N + 2)
+        rest = self.count.sum() - left_out[:, :1]
+        mean_chroma, mean_dipole = -left_out[:, 1:-2] / rest, -left_out[:, -2:] / rest
+        comoments = self._total - self._comoments[label] - self._group_comoments[groups]
+        comoments = comoments - (rest * mean_chroma)[:, :, None] * mean_dipole[:, None, :]  # (G, N, 2)
+        points = np.tensordot(chroma - self._chroma, comoments, axes=(1, 1))  # (n, G, 2)
+        points = points - np.einsum("gn,gnj->gj", mean_chroma, comoments)
+        S = (comoments.transpose(0, 2, 1) @ comoments).transpose(1, 2, 0)
+        image = (dipole - self._dipole)[:, None] - mean_dipole
+        crossed = cross(
+            _means(image[..., 0], image[..., 1], parts)[..., None],
+            _means(*_turned(points.transpose(0, 2, 1), S), parts)[..., None],
+        )
+        self._found[:, groups] += crossed
+
+    def standard_errors(self) -> Agreement:
+        """Return those of A and J."""
+        groups = self._found.shape[1]
+        without = self._found / (len(self.count) - np.bincount(self._group))
+        return Agreement(*(np.sqrt((groups - 1) * values.var()) for values in without))
 
 
 def _feature_vectors(

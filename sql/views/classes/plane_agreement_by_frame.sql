@@ -49,6 +49,8 @@ placed as (
         figures.null_joint_effect_median,
         figures.null_joint_effect_high,
         figures.draws,
+        figures.agreement_se,
+        figures.joint_effect_se,
     from figures
     inner join cell_layers
         on figures.cell_key = cell_layers.cell_key
