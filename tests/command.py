@@ -18,6 +18,8 @@ import warnings
 from pathlib import Path
 from types import ModuleType
 
+from filelock import FileLock
+
 ROOT = Path(__file__).parents[1]
 MAIN = "from flows.cli import main; main()"
 U1 = [sys.executable, "-c", MAIN]
@@ -259,6 +261,11 @@ class Server:
         )
         wait_until(self._answers, 300)
 
+    @property
+    def group(self):
+        """The process group, which only its server is in."""
+        return self._process.pid
+
     def _answers(self):
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=5):
             return True
@@ -266,8 +273,38 @@ class Server:
 
     def kill(self):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self.group, signal.SIGKILL)
         self._process.wait()
+
+
+@contextlib.contextmanager
+def shared_server(folder, environment):
+    """Use the one Prefect server of all that name a folder: the first to come starts it, the last ends it."""
+    note, turn = folder / "server.json", FileLock(folder / "server.lock")
+    with turn:
+        if note.exists():
+            url, group, users = json.loads(note.read_text())
+        else:
+            server = Server(environment)
+            server.start()
+            _KEPT.append(server)
+            url, group, users = server.url, server.group, 0
+        note.write_text(json.dumps([url, group, users + 1]))
+    try:
+        yield url
+    finally:
+        with turn:
+            *_, users = json.loads(note.read_text())
+            if users > 1:
+                note.write_text(json.dumps([url, group, users - 1]))
+            else:
+                note.unlink()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGKILL)
+
+
+_KEPT = []
+"""Servers that this process started and that another may end."""
 
 
 def free_port():

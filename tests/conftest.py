@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from command import ROOT, Server, Warm, free_port, run_apart, run_here
+from command import ROOT, Warm, free_port, run_apart, run_here, shared_server
 from pyarrow import fs
 
 SERVED = {"sweep", "retry", "train"}
@@ -73,18 +73,17 @@ def environment(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def server(environment):
-    """One Prefect server for all: a start takes ten seconds."""
-    one = Server(environment)
-    one.start()
-    yield one
-    one.kill()
+def server(environment, tmp_path_factory):
+    """The address of one Prefect server for the workers of a test run: a start takes ten seconds."""
+    own = tmp_path_factory.getbasetemp()
+    with shared_server(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own, environment) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def served(environment, server):
     """Return the environment of a process that finds the server."""
-    return environment | {"PREFECT_API_URL": server.url}
+    return environment | {"PREFECT_API_URL": server}
 
 
 @pytest.fixture

@@ -1,14 +1,18 @@
 """Dask for real: processes that compute, that hold a GPU, and that are killed."""
 
 import itertools
+import multiprocessing
 import os
 import signal
 import threading
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
+import dask
 import pyarrow.parquet as pq
 import pytest
+from distributed.utils import get_mp_context
 
 from flows import clusters, runners
 from flows.options import Where
@@ -32,6 +36,20 @@ pytestmark = [
 ]
 
 SMALL_PARTS = "from u1core.cells import extract; extract.PART_IMAGES = 30"
+
+
+IMPORTS = ("distributed", "torchvision", "torch._dynamo", "tasks.steps", "u1core.networks.build")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_workers():
+    """Workers of this process are forks of one that has their imports behind it: five seconds each."""
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        get_mp_context()  # which would set other imports later
+        multiprocessing.set_forkserver_preload(list(IMPORTS))
+        forkserver.ensure_running()
+        yield
+    forkserver._forkserver._stop()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import pytest
-from command import wait_until
+from command import MAIN, wait_until
 
 from u1core.cells import extract
 
@@ -47,7 +47,7 @@ main()
     ],
 )
 def test_a_signal_ends_it_cleanly(
-    u1, u1_apart, ask, warm, environment, tmp_path, monkeypatch, arguments, begun, sent, counted
+    u1, ask, warm, environment, served, tmp_path, monkeypatch, arguments, begun, sent, counted
 ):
     where = {"cwd": tmp_path, "env": environment}
     pipe = {"stderr": subprocess.PIPE, "text": True}
@@ -60,7 +60,7 @@ def test_a_signal_ends_it_cleanly(
     assert said.strip() == "u1: interrupted; what is written is kept, the same command goes on from here"
     wait_until(lambda: not is_alive(process.pid))
     monkeypatch.setattr(extract, "PART_IMAGES", PART_IMAGES)
-    resumed = (u1_apart if "dask" in arguments else u1)(*arguments)
+    resumed = warm.run(MAIN, arguments, cwd=tmp_path, env=served) if "dask" in arguments else u1(*arguments)
     assert resumed.returncode == 0, resumed.stderr
     assert "1 cells computed" in resumed.stdout or "1 runs and cells computed" in resumed.stdout
     ((rows, different),) = ask(f"select {counted}")

@@ -4,8 +4,11 @@
 -- Reads: cell_tests, training_tests
 -- Params: none
 -- Columns: cell_key: the cell's, or the experiment; dataset: of the cell, or
---   the task; model: of the cell, or the network; test: what is asked, in
---   words; bar: smallest effect of interest; estimate: what is compared with
+--   the task; model: of the cell, or the network; bar: smallest effect of
+--   interest; estimate: what is compared with it; margin: estimate less what it
+--   has to exceed; lacks: variants, or the arm, that the test needs and the lake
+--   has not
+with
 --   it; low: its one-sided 95 % lower bound; high: its upper bound; margin:
 --   estimate less what it has to exceed; q: of the test's family, null where
 --   none is asked; state: 'holds', 'refuted',

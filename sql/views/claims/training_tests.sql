@@ -5,12 +5,15 @@
 --   tasks could each refute the claim one does at 0.001 instead of 0.05
 -- Reads: training_runs
 -- Params: none
--- Columns: cell_key: the experiment; dataset: the task; model: the network;
+-- Columns: claim: 5; question: 'seen' (is it there?) or 'beyond controls' (is
+--   it more than its cheapest explanation gives?); test: what is asked, in
+--   words; cell_key: the experiment; dataset: the task; model: the network;
 --   estimate: mean gain over pairs; low: its one-sided 95 % lower bound; high:
 --   its upper bound, of 99.9 % where there are several tasks; state: 'holds',
 --   'refuted', 'inconclusive' or 'not tested'; lacks: the arm that the test
 --   needs and the lake has not; pairs: seeds of both arms; images: of the test
---   set
+--   set; family: null: experiments are no witnesses of families; bar: the
+--   smallest effect of interest; margin: estimate less bar
 with
 
 rules as (

@@ -5,7 +5,7 @@
 -- Params: none
 -- Columns: registration_key: of the first registration that counts: it names
 --   the cell's key, has the rules of today, and was written before the cell was
---   committed; null where none does; registered_at: when that was written
+--   committed, null where none does; registered_at: when that was written
 --   [UTC]; is_registered: there is one; is_unseen: neither its network nor its
 --   data set is among those of seen_before_rules, by id or by content
 with
