@@ -93,7 +93,7 @@ class Size:
             rounds=1,
             kinds=("ring", "dome"),
             images_of_worlds=20,
-            trainings=2,
+            trainings=1,
         )
 
     @classmethod

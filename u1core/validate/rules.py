@@ -65,6 +65,9 @@ NATIVE = tuple(name for name in SEEDED if not name.startswith("pad-"))
 LEVEL = 0.05
 """Share of worlds in which a claim may hold that is false there."""
 
+POWER = 0.5
+"""Share of worlds in which a claim must hold that is plainly true there."""
+
 _PREPROCESSING = Preprocessing(32, 1.0, "bilinear", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
@@ -77,12 +80,15 @@ class World:
         network: What is written down; None for weights at random.
         false: Claims that must not hold.
         true: Claims that may: how often they do is their power.
+        open: Claims that hold though they should not: the rules can't tell it from what is meant, and say so
+            in docs/method.md.
     """
 
     name: str
     network: Reader | None
     false: tuple[int, ...] = ()
     true: tuple[int, ...] = ()
+    open: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,7 @@ KINDS: dict[str, Pictures] = {
         Scene(centred, grey=0.25),
         (
             World("centred pictures, textures and light", _PASSING, false=(1, 2, 3, 4)),
-            World("centred pictures, light alone", Reader(mixed=LIGHT), false=(1, 2, 3, 4)),
+            World("centred pictures, light alone", Reader(mixed=LIGHT), false=(2, 3, 4), open=(1,)),
             World("centred pictures, weights at random", None, false=(1, 2, 3, 4)),
         ),
     ),
@@ -252,7 +258,7 @@ class Told:
         world: Its name.
         claim: 1 to 5.
         answers: (is_seen, is_beyond_controls, verdict) of every draw.
-        truth: 'false', 'may hold', or empty where a verdict of either kind is no mistake.
+        truth: 'false', 'may hold', 'not told' (see `World.open`), or empty where neither would be a mistake.
     """
 
     world: str
@@ -302,18 +308,24 @@ def judge(answers: Mapping[tuple[str, int], Sequence[tuple[str, str, str]]]) -> 
         for (world, claim), said in sorted(answers.items(), key=lambda item: (item[0][1], item[0][0]))
     ]
     false = [one for one in told if one.truth == "false"]
-    findings = [_no_more_than_chance(f"claim {one.claim}: {one.world}", [one]) for one in false]
+    findings = [_no_more_than_chance("all worlds where one is false", false)]
     for claim in sorted({one.claim for one in false}):
         of_claim = [one for one in false if one.claim == claim]
-        findings.append(_no_more_than_chance(f"claim {claim}: all worlds where it is false", of_claim))
+        findings += [_no_more_than_chance(f"claim {claim}", of_claim)]
+        findings += [_no_more_than_chance(f"claim {claim}, {one.world}", [one]) for one in of_claim]
+    findings += [_often_enough(one) for one in told if one.truth == "may hold"]
+    can_fail = [finding for finding in findings if finding is not None]
     columns = ("claim", "world", "truth", "draws", "is seen", "is beyond controls", "verdict")
     title = f"verdicts in worlds of known answer, in percent: {' / '.join(STATES)}"
-    return Outcome(findings, [Table(title, columns, [one.row() for one in told])])
+    return Outcome(can_fail, [Table(title, columns, [one.row() for one in told])])
 
 
-def _no_more_than_chance(test: str, told: Sequence[Told]) -> Finding:
+def _no_more_than_chance(test: str, told: Sequence[Told]) -> Finding | None:
+    """Compare how often claims hold that are false with what chance allows; None where that is always."""
     draws, held = sum(len(one.answers) for one in told), sum(one.held for one in told)
-    most = binomial_band(draws, LEVEL)[1]
+    most = binomial_band(draws, LEVEL)[1] if draws else 1.0
+    if most >= 1:
+        return None
     return Finding(
         f"false 'holds', {test}",
         f"at most {most:.2f}",
@@ -322,11 +334,19 @@ def _no_more_than_chance(test: str, told: Sequence[Told]) -> Finding:
     )
 
 
+def _often_enough(told: Told) -> Finding:
+    share = told.held / len(told.answers)
+    test = f"power, claim {told.claim}, {told.world}"
+    observed = f"{share:.2f} of {len(told.answers)}"
+    return Finding(test, f"at least {POWER:g}", observed, share >= POWER)
+
+
 def _truths() -> dict[tuple[str, int], str]:
     """Return what is true, by world and claim."""
     worlds = [world for pictures in KINDS.values() for world in pictures.worlds]
     of_cells = {
         **{(world.name, claim): "false" for world in worlds for claim in world.false},
         **{(world.name, claim): "may hold" for world in worlds for claim in world.true},
+        **{(world.name, claim): "not told" for world in worlds for claim in world.open},
     }
     return of_cells | {(t.name, 5): "may hold" if t.may_hold else "false" for t in TRAININGS}
