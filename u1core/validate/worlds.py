@@ -332,6 +332,7 @@ def _network(
         x = pictures
         for number, kernel in enumerate(kernels):
             stage = f"stage{number + 1}"
+            x = network.pool(x) if number else x
             state[f"{stage}.0.weight"].copy_(kernel)
             mean, variance = moments(conv2d(x, kernel, padding=1))
             state[f"{stage}.1.running_mean"].copy_(mean)
@@ -340,7 +341,7 @@ def _network(
                 deviation = (variance + _EPSILON).sqrt()
                 state[f"{stage}.1.weight"].copy_(deviation)
                 state[f"{stage}.1.bias"].copy_(mean - thresholds[number] * deviation)
-            x = network.get_submodule(stage)(network.pool(x) if number else x)
+            x = network.get_submodule(stage)(x)
         pooled = np.column_stack([x.mean((2, 3)).numpy(), np.ones(len(x))])
         found = torch.from_numpy(np.linalg.lstsq(pooled, np.eye(CLASSES)[label], rcond=1e-4)[0])
         state["linear.weight"].copy_(found[:-1].T)
