@@ -153,6 +153,11 @@ KINDS: dict[str, Pictures] = {
         ),
         (),
     ),
+    "vignette": Pictures(
+        Scene(in_the_middle, grey=0.25, profile=ring),
+        (World("a Sombrero in the light of the pictures", Reader(mixed=LIGHT), false=(3, 4), open=(2,)),),
+        (),
+    ),
     "dome": Pictures(
         Scene(in_the_middle, any_hue, profile=bell), (World("a dome", _OPPOSED, false=(2, 3, 4)),), ()
     ),
@@ -349,4 +354,4 @@ def _truths() -> dict[tuple[str, int], str]:
         **{(world.name, claim): "may hold" for world in worlds for claim in world.true},
         **{(world.name, claim): "not told" for world in worlds for claim in world.open},
     }
-    return of_cells | {(t.name, 5): "may hold" if t.may_hold else "false" for t in TRAININGS}
+    return of_cells | {(training.name, 5): training.truth for training in TRAININGS}

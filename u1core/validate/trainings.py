@@ -35,14 +35,17 @@ class Training:
     Attributes:
         name: In tables.
         gains: By arm; 'onehot' gains nothing.
-        may_hold: Whether claim 5 is true in it.
+        truth: Of claim 5: 'false', 'may hold', or 'not told': it holds too often though it should not.
         seeds: S.
+        traded: Share of the images on which the combined loss answers otherwise at every seed, right for
+            wrong or wrong for right by the toss of a coin: over all pictures it gains nothing by that.
     """
 
     name: str
     gains: Mapping[str, float]
-    may_hold: bool = False
+    truth: str = "false"
     seeds: int = 10
+    traded: float = 0.0
 
 
 def _with(gain: float, rivals: float = 0.0, **others: float) -> dict[str, float]:
@@ -54,11 +57,13 @@ TRAININGS = (
     Training("gain 0", _with(0.0)),
     Training("gain 0.25", _with(0.25)),
     Training("gain 0.5, the least of interest", _with(0.5)),
-    Training("gain 1", _with(1.0), may_hold=True),
-    Training("gain 1.5", _with(1.5), may_hold=True),
+    Training("gain 1", _with(1.0), truth="may hold"),
+    Training("gain 1.5", _with(1.5), truth="may hold"),
     Training("gain 1, smoothing gains as much", _with(1.0, smoothing=1.0)),
     Training("gain 1, no smoothing arm", {a: g for a, g in _with(1.0).items() if a != "onehot+smoothing"}),
     Training("gain 1, five seeds", _with(1.0), seeds=5),
+    Training("gain 0, other images", _with(0.0), "not told", traded=0.04),
+    Training("gain 0.25, other images", _with(0.25), "not told", traded=0.04),
 )
 
 
@@ -66,23 +71,25 @@ def insert_trainings(connection: duckdb.DuckDBPyConnection, worlds: int, rng: np
     """Insert so many draws of each of `TRAININGS`, each of another task: '<number> <draw>'."""
     for number, training in enumerate(TRAININGS):
         for world in range(worlds):
-            arms = {"onehot": 0.0, **training.gains}
-            _insert_world(connection, f"{number} {world}", arms, training.seeds, rng)
+            _insert_world(connection, f"{number} {world}", training, rng)
 
 
 def _insert_world(
     connection: duckdb.DuckDBPyConnection,
     task: str,
-    arms: Mapping[str, float],
-    seeds: int,
+    training: Training,
     rng: np.random.Generator,
 ) -> None:
-    runs = list(itertools.product(arms, range(seeds)))
+    arms = {"onehot": 0.0, **training.gains}
+    runs = list(itertools.product(arms, range(training.seeds)))
     keys = [f"{task} {arm} {seed}" for arm, seed in runs]
-    is_hard = rng.random(IMAGES) < _HARD
+    is_hard, is_traded = rng.random(IMAGES) < _HARD, rng.random(IMAGES) < training.traded
     gain = np.array([arms[arm] for arm, _ in runs]) / 100 + rng.normal(0, _OF_SEEDS, len(runs))
     chance = np.where(is_hard, _RIGHT_WHEN_HARD + gain[:, None] / _HARD, _RIGHT_WHEN_EASY)
-    is_right = rng.random(chance.shape) < chance  # (A S, B)
+    for_combined = rng.random(IMAGES) < 0.5
+    is_combined = np.array([arm == "onehot+u1" for arm, _ in runs])[:, None]
+    traded = np.where(for_combined == is_combined, _RIGHT_WHEN_EASY, 1 - _RIGHT_WHEN_EASY)
+    is_right = rng.random(chance.shape) < np.where(is_traded, traded, chance)  # (A S, B)
     named = {
         "run_key": keys,
         "experiment": [task] * len(runs),
