@@ -59,6 +59,10 @@ class Size:
         counts: Images per class of the coverage.
         arcs: Classes per point of the coverage.
         images: Images of the planted angles, per class and split; even.
+        rounds: Draws of every world of the claims' rules.
+        kinds: Kinds of pictures whose worlds are drawn; empty: all.
+        images_of_worlds: Their images, per class and split.
+        trainings: Draws of every world of trainings.
     """
 
     nulls: int
@@ -69,6 +73,10 @@ class Size:
     counts: tuple[int, ...]
     arcs: int
     images: int
+    rounds: int
+    kinds: tuple[str, ...]
+    images_of_worlds: int
+    trainings: int
 
     @classmethod
     def quick(cls) -> Size:
@@ -82,6 +90,10 @@ class Size:
             counts=(10, 25, 50),
             arcs=1000,
             images=20,
+            rounds=1,
+            kinds=("ring", "dome"),
+            images_of_worlds=20,
+            trainings=1,
         )
 
     @classmethod
@@ -96,6 +108,10 @@ class Size:
             counts=(5, 8, 10, 15, 25, 49, 50, 100, 400),
             arcs=4000,
             images=100,
+            rounds=30,
+            kinds=(),
+            images_of_worlds=30,
+            trainings=100,
         )
 
 

@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 
 from u1core.lake.connect import connect
-from u1core.validate import calibration, precision, real_cell, recovery
+from u1core.validate import calibration, precision, real_cell, recovery, rules
 from u1core.validate.outcome import Finding, Outcome, Size, Table
 
 __all__ = ["SEED", "STAGES", "Finding", "Outcome", "Table", "validate"]
@@ -35,6 +35,7 @@ STAGES: dict[str, Stage] = {
     "planted angles": recovery.planted_angles,
     "optics": recovery.optics,
     "symmetries": recovery.symmetries,
+    "rules of the claims": rules.rules_of_claims,
 }
 """What is tested, in this order; every stage has random numbers of its own."""
 
