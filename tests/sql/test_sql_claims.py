@@ -42,7 +42,15 @@ CONTROLS = ("reestimated", "pad-circular", "pad-reflect")
 SEEDS = [f"{padding}random-init:{seed}" for padding in ("", "pad-circular+") for seed in range(20)]
 
 
-TYPED_IN = ("cell_figures", "family_tests", "memory_report", "training_runs", "registered_cells")
+TYPED_IN = (
+    "cell_figures",
+    "family_tests",
+    "memory_report",
+    "training_runs",
+    "registered_cells",
+    "loco_directions",
+    "loco_model_agreement",
+)
 
 
 class Judged:
@@ -411,6 +419,44 @@ def test_three_families_on_three_data_sets_tell(judged):
     judged.set(0.0, "effect, image")
     again = {row["claim"]: row["verdict"] for row in judged.rows("select * from claims")}
     assert again == {1: "holds", 2: "holds", 3: "refuted", 4: "holds", 5: "not tested"}
+
+
+def _agree(judged, a, b, agreement, q=0.001, families=("f", "g")):
+    """Insert that two cells agree so in both planes, over ten classes."""
+    keys = {"cell_key_a": a, "cell_key_b": b, "family_a": families[0], "family_b": families[1]}
+    told = {"classes": 10, "agreement": agreement, "agreement_se": 0.1}
+    judged.insert("loco_model_agreement", [keys | told | {"plane": plane} for plane in ("image", "feature")])
+    judged.insert(
+        "family_tests",
+        [
+            {"question": f"models agree, {plane}", "cell_key": a, "cell_key_b": b, "q": q}
+            for plane in ("image", "feature")
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("agreement", "q", "state"),
+    [
+        (0.69, 0.001, "holds"),  # t of nine degrees of freedom: 1.833 * 0.1
+        (0.69, 0.02, "inconclusive"),
+        (0.66, 0.001, "inconclusive"),
+        (0.31, 0.001, "refuted"),
+        (None, None, "inconclusive"),
+    ],
+)
+def test_models_of_other_families_have_to_lean_alike(judged, agreement, q, state):
+    a, b, c = (judged.whole(model=model, family=family) for model, family in zip("abc", "ffg", strict=True))
+    judged.insert("loco_directions", [{"cell_key": key} for key in (a, b, c)])
+    if agreement is not None:
+        _agree(judged, a, c, agreement, q)
+        _agree(judged, b, c, agreement, q)
+    _agree(judged, a, b, -1.0, families=("f", "f"))  # sizes of one family are one witness
+    rows = judged.rows("select state, estimate from model_tests")
+    assert [row["state"] for row in rows] == [state] * 6
+    assert {row["estimate"] for row in rows} == {agreement}
+    told = judged.rows("select is_beyond_controls from claims_by_cell where claim = 3")
+    assert [row["is_beyond_controls"] for row in told] == [state] * 3
 
 
 # -- training -----------------------------------------------------------------------------------------------

@@ -111,6 +111,7 @@ CONTRACT = {
     "estimate low high margin q state lacks is_set_after",
     "training_tests": "claim question test dataset model cell_key family bar estimate low high margin state "
     "lacks pairs images",
+    "model_tests": "claim question test dataset model cell_key family bar estimate low high margin q state",
     "claim_tests": "claim question test dataset model cell_key family bar estimate low high margin q state "
     "lacks rule is_set_after",
     "claims_by_cell": "claim dataset model cell_key family is_seen is_beyond_controls verdict evidence lacks "

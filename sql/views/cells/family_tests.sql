@@ -4,14 +4,15 @@
 --   are evidence (original, no phantom, no repeat) at their bottleneck, query
 --   split. The q of other views are adjusted over every row of theirs, so that
 --   a control that is added changes them
--- Reads: class_bias, plane_agreement_by_frame, model_agreement, layers
+-- Reads: class_bias, plane_agreement_by_frame,
+--   loco_model_agreement, layers
 -- Params: none
 -- Columns: question: 'class bias, image', 'class bias, feature', 'planes
 --   agree', 'models agree, image' or 'models agree, feature'; cell_key_b: the
 --   other cell of a pair of models, null else; p: mww_p, agreement_p with each
---   class left out, or permutation_p, null where that is or where the draws
---   can't tell 0.01; tests: of this question with a p; q: p after
---   Benjamini-Hochberg over the tests of this question
+--   class left out, or permutation_p of two models of different families, null
+--   where that is or where the draws can't tell 0.01; tests: of this question
+--   with a p; q: p after Benjamini-Hochberg over the tests of this question
 with
 
 bottlenecks as (
@@ -52,9 +53,8 @@ model_pairs as (
         cell_key_b,
         plane,
         permutation_p,
-    from model_agreement
-    where split = 'query'
-        and is_evidence
+    from loco_model_agreement
+    where family_a <> family_b
 ),
 
 tested as (

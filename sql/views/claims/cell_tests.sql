@@ -10,12 +10,12 @@
 --   family_tests, memory_report, layers
 -- Params: none
 -- Columns: estimate: the figure, or how far it exceeds the mean over random
---   weights; low: its one-sided 95 % lower bound; high: its upper bound; margin:
---   estimate less what it has to exceed: the bar, or where that is more,
---   population.bound less the mean over random weights; q: of the test's family,
---   null where none is asked; state: 'holds', 'refuted', 'inconclusive' or 'not
---   tested'; lacks: variants whose cells the test needs and the lake has not,
---   'population' for random weights
+--   weights; low: its one-sided 95 % lower bound; high: its upper bound;
+--   margin: estimate less what it has to exceed: the bar, or where that is
+--   more, population.bound less the mean over random weights; q: of the test's
+--   family, null where none is asked; state: 'holds', 'refuted', 'inconclusive'
+--   or 'not tested'; lacks: variants whose cells the test needs and the lake
+--   has not, 'population' for random weights
 with
 
 evidence as (

@@ -5,14 +5,14 @@
 --   figure then has to exceed population.bound too. docs/method.md argues each
 -- Reads: nothing
 -- Params: none
--- Columns: claim: number of the paper's claim, 1 to 4; question: 'seen' (is it
---   there?) or 'beyond controls' (is it more than its cheapest explanation
+-- Columns: claim: number of the paper's claim, 1 to 4; question: 'seen' (is
+--   it there?) or 'beyond controls' (is it more than its cheapest explanation
 --   gives?); test: what is asked, in words; figure: of cell_figures; variant:
 --   whose cell has the figure; against: 'bar' or 'random weights'; bar: the
---   smallest effect of interest; family_test: the question of family_tests whose
---   q has to be below 0.01, null where none is asked; is_set_after: the bar, or
---   the reading, was set after figures were seen; rule: its number, in the order
---   of the page
+--   smallest effect of interest; family_test: the question of family_tests
+--   whose q has to be below 0.01, null where none is asked; is_set_after: the
+--   bar, or the reading, was set after figures were seen; rule: its number, in
+--   the order of the page
 with
 
 rules as (

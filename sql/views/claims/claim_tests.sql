@@ -1,19 +1,13 @@
 -- Question: what does each rule say of each cell, and of each training?
 -- Grain: test of a question of a claim, cell (current) that is evidence; of
 --   claim 5 current experiment
--- Reads: cell_tests, training_tests
+-- Reads: cell_tests, model_tests, training_tests
 -- Params: none
 -- Columns: cell_key: the cell's, or the experiment; dataset: of the cell, or
 --   the task; model: of the cell, or the network; bar: smallest effect of
 --   interest; estimate: what is compared with it; margin: estimate less what it
---   has to exceed; lacks: variants, or the arm, that the test needs and the lake
---   has not
-with
---   it; low: its one-sided 95 % lower bound; high: its upper bound; margin:
---   estimate less what it has to exceed; q: of the test's family, null where
---   none is asked; state: 'holds', 'refuted',
---   'inconclusive' or 'not tested'; lacks: variants, or the arm, that the test
---   needs and the lake has not
+--   has to exceed; lacks: variants, or the arm, that the test needs and the
+--   lake has not
 with
 
 tests as (
@@ -36,6 +30,8 @@ tests as (
         rule,
         is_set_after,
     from cell_tests
+    union all by name
+    select * from model_tests
     union all by name
     select
         claim,

@@ -12,14 +12,14 @@
 --   'inconclusive' or 'not tested': is what the paper describes there, over
 --   families of networks x data sets?; is_beyond_controls: the same of: is it
 --   more than its cheapest explanation gives, over families of networks x data
---   sets?; verdict: refuted where either is, else not tested, else inconclusive,
---   else 'holds'; evidence: how many cells say what, and over how many families
---   and data sets; caveat: the tests that the fewest cells pass, and what is
---   left out, null where nothing is; cells: that are evidence, or experiments;
---   cells_left_out: of these, with a test that lacks its control; families: of
---   networks, the most that a test is taken over; datasets: the same, tasks for
---   claim 5; todo: the command that runs what is missing, null where nothing is;
---   is_registered: the verdicts of all cells are
+--   sets?; verdict: refuted where either is, else not tested, else
+--   inconclusive, else 'holds'; evidence: how many cells say what, and over how
+--   many families and data sets; caveat: the tests that the fewest cells pass,
+--   and what is left out, null where nothing is; cells: that are evidence, or
+--   experiments; cells_left_out: of these, with a test that lacks its control;
+--   families: of networks, the most that a test is taken over; datasets: the
+--   same, tasks for claim 5; todo: the command that runs what is missing, null
+--   where nothing is; is_registered: the verdicts of all cells are
 with
 
 statements as (

@@ -6,13 +6,13 @@
 -- Reads: claim_tests, cells, comparable_cells, registered_cells
 -- Params: none
 -- Columns: is_seen: 'holds', 'refuted', 'inconclusive' or 'not tested': is
---   what the paper describes there?; is_beyond_controls: the same of: is it more
---   than its cheapest explanation gives?; verdict: the same of both; evidence:
---   every test with its figure and bounds; lacks: variants, or arms, that the
---   tests need and the lake has not; todo: the command that runs them, null
---   where nothing is missing; is_registered: a plan with these rules named the
---   cell and every control of it before they were computed, and no test's bar
---   was set after its network or data set had been seen, false for claim 5
+--   what the paper describes there?; is_beyond_controls: the same of: is it
+--   more than its cheapest explanation gives?; verdict: the same of both;
+--   evidence: every test with its figure and bounds; lacks: variants, or arms,
+--   that the tests need and the lake has not; todo: the command that runs them,
+--   null where nothing is missing; is_registered: a plan with these rules named
+--   the cell and every control of it before they were computed, and no test's
+--   bar was set after its network or data set had been seen, false for claim 5
 with
 
 tests as (
