@@ -1,0 +1,240 @@
+"""What the claims are judged against: the 2 x 2 of padding and placement, refitted nulls, random weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from u1core.report.figures.canvas import (
+    ENERGY,
+    FAINT,
+    GRID,
+    INK,
+    PALETTE,
+    Drawing,
+    canvas,
+    drawing,
+    horizontal_rows,
+    missing_as_nan,
+    shorten,
+)
+from u1core.report.figures.energy import named_circle
+from u1core.report.words import number
+
+PADDINGS = {"": (PALETTE[0], "padding as built"), "circular": (PALETTE[1], "circular padding")}
+"""Colour and name of each padding under which random weights were drawn."""
+Z_95 = 1.96
+
+
+@dataclass(frozen=True)
+class Corner:
+    """The mean energy map of one padding and placement, (H, W), at mean 1; its EE50 and density ratio."""
+
+    energy: np.ndarray
+    ee50_radius: float | None
+    density_ratio: float | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A share of ln(centre density ratio) with its standard error, and its colour in PALETTE, grey without."""
+
+    name: str
+    value: float | None
+    error: float | None
+    index: int | None = None
+
+
+def attribution(corners: Sequence[Corner | None], parts: Sequence[Part]) -> Drawing:
+    """Draw the four corners as maps of one scale, and what they come to as bars.
+
+    Args:
+        corners: As built and photographed, as built and rolled, circular and photographed, circular and rolled;
+            None where there is no such cell.
+        parts: The bars, from the top.
+    """
+    brightest = max((float(np.max(c.energy)) for c in corners if c), default=1.0)
+    with canvas() as figure:
+        for i, corner in enumerate(corners):
+            axes = figure.add_axes((0.065 + 0.285 * (i % 2), 0.54 - 0.47 * (i // 2), 0.27, 0.34))
+            _corner(axes, corner, brightest)
+            if i < 2:
+                axes.set_title(("as photographed", "rolled on the torus")[i], pad=6)
+            if i % 2 == 0:
+                axes.set_ylabel(("padding as built", "circular padding")[i // 2])
+        _bars(figure.add_axes((0.665, 0.16, 0.32, 0.76)), parts)
+        return drawing(figure, "Mean energy maps by padding and placement, and what each adds to the focus")
+
+
+def _corner(axes: Axes, corner: Corner | None, brightest: float) -> None:
+    axes.set(xlim=(-1, 1), ylim=(-1, 1), xticks=(), yticks=())
+    axes.set_aspect("equal")
+    if corner is None:
+        axes.annotate("no such cell", (0, 0), ha="center", va="center", fontsize=8, color=FAINT)
+        return
+    axes.imshow(corner.energy, cmap=ENERGY, extent=(-1, 1, -1, 1), vmin=0, vmax=brightest)
+    named_circle(axes, corner.ee50_radius, "-", f"EE50 {number(corner.ee50_radius, 2)}", at_rad=math.pi / 2)
+    axes.set_xlabel(f"density {number(corner.density_ratio)}", labelpad=3)
+
+
+def _bars(axes: Axes, parts: Sequence[Part]) -> None:
+    """One bar per part, its name and value above it."""
+    for row, part in enumerate(parts):
+        known = part.value is not None and part.error is not None
+        told = f"{part.value:.2f} ± {part.error:.2f}".replace("-", "−") if known else "—"
+        axes.annotate(
+            f"{part.name}  {told}",
+            (0, row - 0.3),
+            xycoords=axes.get_yaxis_transform(),
+            fontsize=8,
+            va="bottom",
+        )
+        if known:
+            axes.barh(
+                [row], [part.value or 0.0], height=0.36, color=FAINT if part.index is None else PALETTE[part.index], xerr=[Z_95 * (part.error or 0)],
+                error_kw={"ecolor": INK, "elinewidth": 1.1, "capsize": 3},
+            )  # fmt: skip
+    axes.axvline(0, color=FAINT, lw=0.8)
+    axes.set_ylim(len(parts) - 0.6, -0.65)
+    axes.margins(x=0.06)
+    axes.set_yticks(())
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("ln(density ratio)")
+
+
+@dataclass(frozen=True)
+class Null:
+    """What was seen beside its refitted null: 5, 50 and 95 % of it, p, and the same of random weights."""
+
+    row: str
+    value: float
+    low: float
+    median: float
+    high: float
+    p: float | None
+    random_weights: Sequence[float] = ()
+
+
+def against_nulls(panels: Sequence[tuple[str, Sequence[Null]]], significant: float) -> Drawing:
+    """Draw one row per cell, one panel per figure: the null's band and median, and what was seen, with its p.
+
+    Args:
+        panels: The label of each figure, and its rows; all panels have the same rows, or fewer.
+        significant: Markers are filled where p is below it.
+    """
+    rows = list(dict.fromkeys(null.row for _, nulls in panels for null in nulls))
+    with canvas() as figure:
+        many = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        figure.subplots_adjust(left=0.3, right=0.97, top=0.97, bottom=0.13, wspace=0.12)
+        for axes, (label, nulls) in zip(many, panels, strict=True):
+            _rows_of_cells(axes, rows)
+            for null in nulls:
+                _null(axes, rows.index(null.row), null, len(rows), significant)
+            axes.axvline(0, color=FAINT, lw=0.8)
+            axes.set_xlabel(label)
+        return drawing(figure, "What was seen in every cell against its null")
+
+
+def _null(axes: Axes, row: int, null: Null, rows: int, significant: float) -> None:
+    height = 0.5
+    axes.barh([row], [null.high - null.low], left=null.low, height=height, color=GRID, zorder=1)
+    axes.plot([null.median] * 2, [row - height / 2, row + height / 2], color=FAINT, lw=1.4, zorder=2)
+    axes.plot(
+        null.random_weights, [row] * len(null.random_weights), ls="", marker="o", ms=3, mfc="none",
+        mec=PALETTE[1], mew=0.8, alpha=0.8, zorder=3,
+    )  # fmt: skip
+    is_significant = null.p is not None and null.p < significant
+    axes.plot(
+        [null.value], [row], ls="", marker="D", ms=6 if rows <= 12 else 4.5, mec=PALETTE[0], mew=1.2,
+        mfc=PALETTE[0] if is_significant else "white", zorder=4, clip_on=False,
+    )  # fmt: skip
+    if null.p is not None:
+        text = "p < 0.001" if null.p < 0.001 else f"p {null.p:.3f}"
+        axes.annotate(
+            text, (null.value, row - 0.24), ha="center", va="bottom", fontsize=7 if rows <= 12 else 5.5,
+            color=INK, zorder=5,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One figure of a trained network before the population of random weights under the same padding."""
+
+    row: str
+    padding: str
+    value: float | None
+    error: float | None
+    random_weights: Sequence[float]
+    mean: float | None
+    bound: float | None
+
+
+def populations(data: Sequence[Strip], xlabel: str) -> Drawing:
+    """Draw one row per network and data set: dots for seeds, a line at the bound, the trained network above.
+
+    Args:
+        data: Strips, in the order of rows; each row has up to one per padding.
+        xlabel: What is measured.
+    """
+    rows = list(dict.fromkeys(strip.row for strip in data))
+    used = [padding for padding in PADDINGS if any(s.padding == padding for s in data)]
+    with canvas() as figure:
+        axes = figure.add_axes((0.3, 0.13, 0.67, 0.76))
+        _rows_of_cells(axes, rows)
+        for strip in data:
+            shift = 0.4 * (used.index(strip.padding) - (len(used) - 1) / 2)
+            _strip(axes, rows.index(strip.row) + shift, strip)
+        axes.axvline(0, color=FAINT, lw=0.8)
+        axes.set_xlabel(xlabel)
+        _key(figure, used)
+        return drawing(figure, f"{xlabel}: trained networks before random weights")
+
+
+def _strip(axes: Axes, y: float, strip: Strip) -> None:
+    colour, _ = PADDINGS[strip.padding]
+    axes.plot(
+        strip.random_weights, [y] * len(strip.random_weights), ls="", marker="o", ms=4, mfc="none", mec=colour,
+        mew=0.9, alpha=0.75, zorder=2,
+    )  # fmt: skip
+    low, high = y - 0.17, y + 0.17
+    mean, bound = missing_as_nan((strip.mean, strip.bound))
+    axes.plot([mean] * 2, [low, high], color=colour, lw=1.0, ls=":", zorder=2)
+    axes.plot([bound] * 2, [low, high], color=colour, lw=2.2, zorder=3)
+    if strip.value is not None:
+        axes.errorbar(
+            [strip.value], [y], xerr=[Z_95 * (strip.error or 0)], fmt="D", ms=6, color=colour, mec="white",
+            mew=0.6, capsize=3, elinewidth=1.2, zorder=4,
+        )  # fmt: skip
+
+
+def _key(figure: Figure, used: Sequence[str]) -> None:
+    """Say what the marks are, above the picture."""
+    axes = figure.axes[0]
+    for padding in used:
+        colour, name = PADDINGS[padding]
+        axes.plot([], [], color=colour, lw=4, label=name)
+    axes.plot([], [], ls="", marker="D", color=INK, label="trained")
+    axes.plot([], [], ls="", marker="o", mfc="none", mec=INK, ms=4, label="random")
+    axes.plot([], [], ls="", marker="|", color=INK, mew=2.2, ms=10, label="B")
+    figure.legend(
+        loc="upper center", ncols=len(used) + 3, columnspacing=1.2, handletextpad=0.4, handlelength=1
+    )
+
+
+def _rows_of_cells(axes: Axes, rows: Sequence[str]) -> None:
+    """Lay out one row per cell, its name on as many lines as fit."""
+    few = len(rows) <= 12
+    names = [_lines(row) if few else shorten(row.replace("\n", ", "), 30) for row in rows]
+    horizontal_rows(axes, names)
+    if len(rows) == 1:
+        axes.set_ylim(1, -1)
+    axes.tick_params(axis="y", labelsize=8 if few else 6)
+
+
+def _lines(row: str) -> str:
+    return "\n".join(shorten(line, 22) for line in row.split("\n"))
