@@ -88,7 +88,9 @@ def _head(answers: Answers, written_at: dt.datetime) -> dict[str, Any]:
     return {
         "paper": PAPER,
         "written_at": written_at,
-        "claims": claims.blocks(answers),
+        "claims": answers.tables["claims"],
+        "claim_places": claims.PLACES,
+        "claim_subjects": claims.subjects(answers),
         "claim_tables": [t for t in (claims.by_cell(answers), claims.every_test(answers)) if t],
         "failed": answers.failed,
         "failures": answers.tables["failures"],

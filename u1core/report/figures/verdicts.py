@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from u1core.report.figures.canvas import (
     ENERGY,
@@ -42,7 +43,7 @@ class Corner:
 
 @dataclass(frozen=True)
 class Part:
-    """A share of ln(centre density ratio) with its standard error, and its colour in PALETTE, grey without."""
+    """A share of ln(centre density ratio) with its standard error; its colour by PALETTE, grey without."""
 
     name: str
     value: float | None
@@ -54,20 +55,20 @@ def attribution(corners: Sequence[Corner | None], parts: Sequence[Part]) -> Draw
     """Draw the four corners as maps of one scale, and what they come to as bars.
 
     Args:
-        corners: As built and photographed, as built and rolled, circular and photographed, circular and rolled;
-            None where there is no such cell.
+        corners: As built and photographed, as built and rolled, circular and photographed, circular and
+            rolled; None where there is no such cell.
         parts: The bars, from the top.
     """
     brightest = max((float(np.max(c.energy)) for c in corners if c), default=1.0)
     with canvas() as figure:
         for i, corner in enumerate(corners):
-            axes = figure.add_axes((0.065 + 0.285 * (i % 2), 0.54 - 0.47 * (i // 2), 0.27, 0.34))
+            axes = figure.add_axes((0.065 + 0.285 * (i % 2), 0.575 - 0.475 * (i // 2), 0.27, 0.34))
             _corner(axes, corner, brightest)
             if i < 2:
                 axes.set_title(("as photographed", "rolled on the torus")[i], pad=6)
             if i % 2 == 0:
                 axes.set_ylabel(("padding as built", "circular padding")[i // 2])
-        _bars(figure.add_axes((0.665, 0.16, 0.32, 0.76)), parts)
+        _bars(figure.add_axes((0.665, 0.13, 0.32, 0.82)), parts)
         return drawing(figure, "Mean energy maps by padding and placement, and what each adds to the focus")
 
 
@@ -84,25 +85,26 @@ def _corner(axes: Axes, corner: Corner | None, brightest: float) -> None:
 
 def _bars(axes: Axes, parts: Sequence[Part]) -> None:
     """One bar per part, its name and value above it."""
+    axes.axvline(0, color=FAINT, lw=0.8)
+    ground = {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none"}
     for row, part in enumerate(parts):
         known = part.value is not None and part.error is not None
         told = f"{part.value:.2f} ± {part.error:.2f}".replace("-", "−") if known else "—"
         axes.annotate(
-            f"{part.name}  {told}",
-            (0, row - 0.3),
-            xycoords=axes.get_yaxis_transform(),
-            fontsize=8,
-            va="bottom",
-        )
+            f"{part.name}  {told}", (0, row - 0.3), xycoords=axes.get_yaxis_transform(), fontsize=7.5,
+            va="bottom", bbox=ground,
+        )  # fmt: skip
         if known:
-            axes.barh(
-                [row], [part.value or 0.0], height=0.36, color=FAINT if part.index is None else PALETTE[part.index], xerr=[Z_95 * (part.error or 0)],
-                error_kw={"ecolor": INK, "elinewidth": 1.1, "capsize": 3},
-            )  # fmt: skip
-    axes.axvline(0, color=FAINT, lw=0.8)
+            colour = FAINT if part.index is None else PALETTE[part.index]
+            axes.barh([row], [part.value or 0.0], height=0.36, color=colour)
+            reach = Z_95 * (part.error or 0.0)
+            axes.errorbar(
+                [part.value or 0.0], [row], xerr=[reach], fmt="none", ecolor=INK, elinewidth=1.1, capsize=3
+            )
     axes.set_ylim(len(parts) - 0.6, -0.65)
     axes.margins(x=0.06)
     axes.set_yticks(())
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("ln(density ratio)")
 
@@ -198,8 +200,8 @@ def populations(data: Sequence[Strip], xlabel: str) -> Drawing:
 def _strip(axes: Axes, y: float, strip: Strip) -> None:
     colour, _ = PADDINGS[strip.padding]
     axes.plot(
-        strip.random_weights, [y] * len(strip.random_weights), ls="", marker="o", ms=4, mfc="none", mec=colour,
-        mew=0.9, alpha=0.75, zorder=2,
+        strip.random_weights, [y] * len(strip.random_weights), ls="", marker="o", ms=4, mfc="none",
+        mec=colour, mew=0.9, alpha=0.75, zorder=2,
     )  # fmt: skip
     low, high = y - 0.17, y + 0.17
     mean, bound = missing_as_nan((strip.mean, strip.bound))

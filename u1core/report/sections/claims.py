@@ -1,14 +1,13 @@
-"""The claims: what is seen, what is more than its cheapest explanation, cell by cell, and the pictures of it."""
+"""The claims cell by cell, and in pictures: what is seen beside what its cheapest explanations give."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from u1core.report.blocks import Badge, Card, Table, Value, anchor
+from u1core.report.blocks import Badge, Card, Note, Subject, Table, Value, anchor
 from u1core.report.data import Answers, CellName, Row
 from u1core.report.figures.verdicts import (
     Corner,
@@ -19,57 +18,72 @@ from u1core.report.figures.verdicts import (
     attribution,
     populations,
 )
-from u1core.report.words import number
+from u1core.report.sections.scene import MAX_SERIES
+from u1core.report.words import count, number, plural, plus_minus
 
-MAX_BESIDE = 4
-"""Cells whose 2 x 2 is drawn in the open; the others are folded."""
-MAX_ATTRIBUTED, MAX_NULLS, MAX_STRIPS = 24, 24, 8
-"""Cells in all such pictures; rows of one picture."""
+MAX_NULLS, MAX_STRIPS = 24, 8
+"""Rows of one picture."""
 MAX_TESTED = 24
 """Cells whose every test is listed."""
 SIGNIFICANT = 0.01
 CORNERS = ("original", "roll", "pad-circular", "pad-circular+roll")
 PARTS = {
-    "padding (P)": "padding_part",
-    "photographer (G)": "placement_part",
-    "interaction": "interaction",
-    "floor": "floor",
-    "norms alone": "reestimation",
+    "padding, P": ("padding_part", 0),
+    "photographer, G": ("placement_part", 1),
+    "interaction": ("interaction", None),
+    "floor": ("floor", None),
+    "norms alone": ("reestimation", None),
 }
-FIGURES = {
-    1: {"ln centre density": "ln(centre density ratio)"},
-    3: {
+"""Columns of `attribution`, and the colours of what they add up to."""
+FOCUS, PLANES, MEMORY = (f"claims-{name}" for name in ("focus", "planes", "memory"))
+PLACES = {1: FOCUS, 2: FOCUS, 3: PLANES, 4: MEMORY}
+"""Where the pictures of each claim are."""
+STRIPS = {
+    FOCUS: {"ln centre density": "ln(centre density ratio)"},
+    PLANES: {
         "effect, image": "class bias in the image plane (corrected effect)",
         "effect, feature": "class bias in activation space (corrected effect)",
-        "joint effect": "joint effect J of both planes, each class left out",
+        "joint effect": "joint effect J of both planes",
     },
-    4: {"bits": "bits of the class that θ tells, held out"},
+    MEMORY: {"bits": "bits of the class that θ tells"},
 }
-"""The figures that a claim sets against random weights."""
+"""The figures that are set against random weights."""
+RANDOM = (
+    "Random weights: circles are networks, one a seed, batch norms re-estimated; dotted: their mean; the "
+    "line B: what one more of them exceeds once in a hundred times; diamond: the trained network with its "
+    "95 % interval."
+)
+TEXTS = {
+    FOCUS: (
+        "Claims 1 and 2: padding, photographer or network?",
+        "Mean energy at the bottleneck, query images, at mean 1 and in one scale per network, with EE50 "
+        "and the centre density ratio: padding as built and circular, pictures as photographed and rolled "
+        "on the torus. Bars: Shapley parts of ln(density ratio) with 95 % intervals: the padding’s P, the "
+        "photographer’s G; interaction: what circular padding takes off as photographed, less what it "
+        "takes off rolled; floor: circular and rolled, 0 up to its error where the control works; norms "
+        f"alone: what re-estimated batch norms add. {RANDOM}",
+    ),
+    PLANES: (
+        "Claim 3: beyond the fit, and beyond random weights?",
+        "Agreement A and joint effect J of the two planes’ class directions, the frame fitted without the "
+        "class that is asked about. Grey: 5 to 95 % of the null, refitted to permuted classes, and its "
+        "median; diamond: what was seen, filled where p < 0.01; circles: the same of random weights. "
+        "Where these agree as well, agreement is no evidence of training, and J has to exceed theirs. "
+        f"{RANDOM}",
+    ),
+    MEMORY: ("Claim 4: more than random weights tell?", RANDOM),
+}
 
 
-@dataclass(frozen=True)
-class ClaimBlock:
-    """One claim: its row of the view, the pictures beside it, and those that are folded below what `fold` says."""
-
-    row: Row
-    cards: Sequence[Card] = ()
-    folded: Sequence[Card] = ()
-    fold: str = ""
-
-
-def blocks(answers: Answers) -> list[ClaimBlock]:
-    """Return the five claims, each with its pictures; what has no cell has none."""
-    shared, figures = _attributions(answers), _figures(answers)
-    found = {
-        1: (_strips(answers, figures, 1), ()),
-        2: (shared[:MAX_BESIDE], shared[MAX_BESIDE:]),
-        3: ((*_nulls(answers, figures), *_strips(answers, figures, 3)), ()),
-        4: (_strips(answers, figures, 4), ()),
-    }
+def subjects(answers: Answers) -> list[Subject]:
+    """Return what the controls say of each claim, in pictures; none where no control was run."""
+    figures = _figures(answers)
+    pictures = {FOCUS: _attributions(answers), PLANES: _nulls(answers, figures), MEMORY: []}
+    cards = {place: [*found, *_strips(answers, figures, place)] for place, found in pictures.items()}
     return [
-        ClaimBlock(row, *found.get(row["claim"], ((), ())), fold="The other networks, claims 1 and 2")
-        for row in answers.tables["claims"]
+        Subject(place, *TEXTS[place], cards=found, notes=_undrawn(answers) if place == FOCUS else [])
+        for place, found in cards.items()
+        if found
     ]
 
 
@@ -87,22 +101,32 @@ def _figures(answers: Answers) -> Figures:
 # -- claims 1 and 2: padding or photographer --------------------------------------------------------
 
 
+def _attributed(answers: Answers) -> list[Row]:
+    return [row for row in answers.tables["attribution"] if row["n"]]
+
+
+def _undrawn(answers: Answers) -> list[Note]:
+    rest = len(_attributed(answers)) - MAX_SERIES
+    return [Note(f"{rest} more networks are in the view attribution.")] if rest > 0 else []
+
+
 def _attributions(answers: Answers) -> list[Card]:
-    rows = answers.tables["attribution"]
-    return [_attribution(answers, row) for row in rows if row["n"]][:MAX_ATTRIBUTED]
+    return [_attribution(answers, row) for row in _attributed(answers)[:MAX_SERIES]]
 
 
 def _attribution(answers: Answers, row: Row) -> Card:
     names = [CellName(row["dataset"], row["model"], variant) for variant in CORNERS]
-    parts = [Part(name, row[column], row[f"{column}_se"]) for name, column in PARTS.items()]
+    parts = [Part(name, row[key], row[f"{key}_se"], index) for name, (key, index) in PARTS.items()]
+    shares = (
+        f"Of ln(density ratio) {plus_minus(row['focus'], row['focus_se'])} the padding makes "
+        f"{plus_minus(row['padding_part'], row['padding_part_se'])}, the photographer "
+        f"{plus_minus(row['placement_part'], row['placement_part_se'])}; floor "
+        f"{plus_minus(row['floor'], row['floor_se'])}; {count(row['n'])} images."
+    )
     broken = " The floor is not 0: this control is broken, its parts say nothing." if row["is_broken"] else ""
     return Card(
-        f"Claims 1 and 2: whose is the focus of {row['model']} on {row['dataset']}?",
-        "Mean energy at the bottleneck, query images, at mean 1 in one scale, with EE50 and the centre density "
-        "ratio. Bars: Shapley parts of ln(density ratio), with 95 % intervals: the padding's P, the "
-        "photographer's G; interaction: what circular padding takes off as photographed less what it takes off "
-        "rolled; floor: circular and rolled, 0 up to its error where the control works; norms alone: what "
-        f"re-estimated batch norms add.{broken}",
+        f"{row['model']} on {row['dataset']}",
+        shares + broken,
         attribution([_corner(answers.one("energy_maps", name)) for name in names], parts),
         ("attribution", "energy_maps"),
     )
@@ -128,11 +152,8 @@ def _null_card(figures: Figures, rows: Sequence[Row]) -> Card:
     columns = {"agreement": "agreement A", "joint_effect": "joint effect J"}
     panels = [(label, [_null(figures, row, column) for row in rows]) for column, label in columns.items()]
     return Card(
+        "Each class left out",
         "Do the planes agree more than fitting makes them?",
-        "Agreement A and joint effect J of the two planes' class directions, the frame fitted without the class "
-        "that is asked about. Grey: 5 to 95 % of the null, refitted to permuted classes, and its median; "
-        "diamond: what was seen, filled where p < 0.01; circles: the same of random weights, seed by seed. "
-        "Random weights that agree as well make agreement no evidence of training: J is judged against them.",
         against_nulls(panels, SIGNIFICANT),
         ("plane_agreement_by_frame", "cell_figures"),
     )
@@ -158,9 +179,9 @@ def _row_name(row: Row) -> str:
 # -- random weights behind every trained figure -------------------------------------------------------
 
 
-def _strips(answers: Answers, figures: Figures, claim: int) -> list[Card]:
+def _strips(answers: Answers, figures: Figures, place: str) -> list[Card]:
     cards = []
-    for figure, label in FIGURES[claim].items():
+    for figure, label in STRIPS[place].items():
         cells: dict[str, list[Row]] = defaultdict(list)
         for row in answers.all("population", figure=figure):
             cells[row["cell_key"]].append(row)
@@ -188,11 +209,10 @@ def _strip(row: Row, figures: Sequence[Row]) -> Strip:
 
 
 def _strip_card(data: Sequence[Strip], label: str) -> Card:
+    seeds = max(len(strip.random_weights) for strip in data)
     return Card(
         f"Before random weights: {label}",
-        "Circles: networks of random weights, one a seed, batch norms re-estimated; dotted: their mean; line B: "
-        "what one more of them exceeds once in a hundred times; diamond: the trained network with its 95 % "
-        "interval.",
+        f"{plural(seeds, 'seed')} a network.",
         populations(data, label),
         ("population", "cell_figures"),
     )
@@ -212,8 +232,7 @@ def by_cell(answers: Answers) -> Table | None:
         return None
     shown = {(row["dataset"], row["model"]) for row in answers.cells}
     return Table(
-        "Cell by cell: is it seen, and is it beyond its controls? The tests with their figures and bounds show "
-        "where a badge is pointed at, and in the view claim_tests.",
+        "Cell by cell: is it seen, and is it beyond its controls? Point at a badge to read every test.",
         ("dataset", "model", *(f"claim {claim}" for claim in claims)),
         texts=2 + len(claims),
         rows=[
