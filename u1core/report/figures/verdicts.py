@@ -30,6 +30,8 @@ from u1core.report.words import number
 PADDINGS = {"": (PALETTE[0], "padding as built"), "circular": (PALETTE[1], "circular padding")}
 """Colour and name of each padding under which random weights were drawn."""
 Z_95 = 1.96
+SPREAD, GOLDEN = 0.22, 0.6180339887498949
+"""Height over which a strip's dots lie, in rows, and what turns their numbers into places there."""
 
 
 @dataclass(frozen=True)
@@ -135,32 +137,32 @@ def against_nulls(panels: Sequence[tuple[str, Sequence[Null]]], significant: flo
         figure.subplots_adjust(left=0.3, right=0.97, top=0.97, bottom=0.13, wspace=0.12)
         for axes, (label, nulls) in zip(many, panels, strict=True):
             _rows_of_cells(axes, rows)
-            for null in nulls:
-                _null(axes, rows.index(null.row), null, len(rows), significant)
+            _nulls(axes, [(rows.index(null.row), null) for null in nulls], significant)
             axes.axvline(0, color=FAINT, lw=0.8)
             axes.set_xlabel(label)
         return drawing(figure, "What was seen in every cell against its null")
 
 
-def _null(axes: Axes, row: int, null: Null, rows: int, significant: float) -> None:
+def _nulls(axes: Axes, nulls: Sequence[tuple[int, Null]], significant: float) -> None:
+    """Draw bands and medians of nulls in their rows, each kind as one path, and what was seen with its p."""
     height = 0.5
-    axes.barh([row], [null.high - null.low], left=null.low, height=height, color=GRID, zorder=1)
-    axes.plot([null.median] * 2, [row - height / 2, row + height / 2], color=FAINT, lw=1.4, zorder=2)
-    axes.plot(
-        null.random_weights, [row] * len(null.random_weights), ls="", marker="o", ms=3, mfc="none",
-        mec=PALETTE[1], mew=0.8, alpha=0.8, zorder=3,
-    )  # fmt: skip
-    is_significant = null.p is not None and null.p < significant
-    axes.plot(
-        [null.value], [row], ls="", marker="D", ms=6 if rows <= 12 else 4.5, mec=PALETTE[0], mew=1.2,
-        mfc=PALETTE[0] if is_significant else "white", zorder=4, clip_on=False,
-    )  # fmt: skip
-    if null.p is not None:
-        text = "p < 0.001" if null.p < 0.001 else f"p {null.p:.3f}"
-        axes.annotate(
-            text, (null.value, row - 0.24), ha="center", va="bottom", fontsize=7 if rows <= 12 else 5.5,
-            color=INK, zorder=5,
+    rows = [row for row, _ in nulls]
+    lows, highs = [null.low for _, null in nulls], [null.high for _, null in nulls]
+    axes.hlines(rows, lows, highs, color=GRID, lw=9, zorder=1)
+    medians = [null.median for _, null in nulls]
+    axes.vlines(medians, [r - height / 2 for r in rows], [r + height / 2 for r in rows], color=FAINT, lw=1.4)
+    for row, null in nulls:
+        _seeds(axes, null.random_weights, row, PALETTE[1], size=3.2)
+    for is_filled in (False, True):
+        seen = [(n.value, row) for row, n in nulls if (n.p is not None and n.p < significant) is is_filled]
+        face = PALETTE[0] if is_filled else "white"
+        axes.plot(
+            [x for x, _ in seen], [y for _, y in seen], ls="", marker="D", ms=6, mec=PALETTE[0], mew=1.2,
+            mfc=face, zorder=4, clip_on=False,
         )  # fmt: skip
+    for row, null in nulls:
+        text = "" if null.p is None else "p < 0.001" if null.p < 0.001 else f"p {null.p:.3f}"
+        axes.annotate(text, (null.value, row - 0.22), ha="center", va="bottom", fontsize=7, zorder=5)
 
 
 @dataclass(frozen=True)
@@ -199,10 +201,7 @@ def populations(data: Sequence[Strip], xlabel: str) -> Drawing:
 
 def _strip(axes: Axes, y: float, strip: Strip) -> None:
     colour, _ = PADDINGS[strip.padding]
-    axes.plot(
-        strip.random_weights, [y] * len(strip.random_weights), ls="", marker="o", ms=4, mfc="none",
-        mec=colour, mew=0.9, alpha=0.75, zorder=2,
-    )  # fmt: skip
+    _seeds(axes, strip.random_weights, y, colour, size=4.5)
     low, high = y - 0.17, y + 0.17
     mean, bound = missing_as_nan((strip.mean, strip.bound))
     axes.plot([mean] * 2, [low, high], color=colour, lw=1.0, ls=":", zorder=2)
@@ -221,21 +220,27 @@ def _key(figure: Figure, used: Sequence[str]) -> None:
         colour, name = PADDINGS[padding]
         axes.plot([], [], color=colour, lw=4, label=name)
     axes.plot([], [], ls="", marker="D", color=INK, label="trained")
-    axes.plot([], [], ls="", marker="o", mfc="none", mec=INK, ms=4, label="random")
+    axes.plot([], [], ls="", marker="o", color=INK, alpha=0.75, ms=4, label="random")
     axes.plot([], [], ls="", marker="|", color=INK, mew=2.2, ms=10, label="B")
     figure.legend(
         loc="upper center", ncols=len(used) + 3, columnspacing=1.2, handletextpad=0.4, handlelength=1
     )
 
 
+def _seeds(axes: Axes, values: Sequence[float], y: float, colour: str, size: float) -> None:
+    """Draw a dot per seed, spread upright so that none hides another; one path weighs less than markers."""
+    ends = (-1e-4, 1e-4, math.nan)
+    x = [value for value in values for _ in ends]
+    upright = [y + SPREAD * (GOLDEN * i % 1 - 0.5) + end for i in range(len(values)) for end in ends]
+    axes.plot(x, upright, color=colour, lw=size, solid_capstyle="round", alpha=0.75, zorder=2)
+
+
 def _rows_of_cells(axes: Axes, rows: Sequence[str]) -> None:
     """Lay out one row per cell, its name on as many lines as fit."""
-    few = len(rows) <= 12
-    names = [_lines(row) if few else shorten(row.replace("\n", ", "), 30) for row in rows]
-    horizontal_rows(axes, names)
+    horizontal_rows(axes, [_lines(row) for row in rows])
+    axes.tick_params(axis="y", labelsize=8 if len(rows) <= 12 else 6)
     if len(rows) == 1:
         axes.set_ylim(1, -1)
-    axes.tick_params(axis="y", labelsize=8 if few else 6)
 
 
 def _lines(row: str) -> str:

@@ -21,7 +21,7 @@ from u1core.report.figures.verdicts import (
 from u1core.report.sections.scene import MAX_SERIES
 from u1core.report.words import count, number, plural, plus_minus
 
-MAX_NULLS, MAX_STRIPS = 24, 8
+MAX_NULLS, MAX_STRIPS = 16, 8
 """Rows of one picture."""
 MAX_TESTED = 24
 """Cells whose every test is listed."""
@@ -49,7 +49,7 @@ STRIPS = {
 }
 """The figures that are set against random weights."""
 RANDOM = (
-    "Random weights: circles are networks, one a seed, batch norms re-estimated; dotted: their mean; the "
+    "Random weights: dots are networks, one a seed, batch norms re-estimated; dotted: their mean; the "
     "line B: what one more of them exceeds once in a hundred times; diamond: the trained network with its "
     "95 % interval."
 )
@@ -67,7 +67,7 @@ TEXTS = {
         "Claim 3: beyond the fit, and beyond random weights?",
         "Agreement A and joint effect J of the two planes’ class directions, the frame fitted without the "
         "class that is asked about. Grey: 5 to 95 % of the null, refitted to permuted classes, and its "
-        "median; diamond: what was seen, filled where p < 0.01; circles: the same of random weights. "
+        "median; diamond: what was seen, filled where p < 0.01; dots: the same of random weights. "
         "Where these agree as well, agreement is no evidence of training, and J has to exceed theirs. "
         f"{RANDOM}",
     ),
