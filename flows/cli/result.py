@@ -51,8 +51,8 @@ def cells_table(by_cell: Sequence[Mapping[str, str]]) -> Table:
         title_justify="left",
         caption=f"{rest} more cells: select * from claims_by_cell" if rest > 0 else None,
     )
-    for (dataset, model), signs in list(cells.items())[:MAX_CELLS]:
-        table.add_row(plain(dataset), plain(model), *(signs.get(claim, "") for claim in claims))
+    for (dataset, model), told in list(cells.items())[:MAX_CELLS]:
+        table.add_row(plain(dataset), plain(model), *(told.get(claim, "") for claim in claims))
     return table
 
 
