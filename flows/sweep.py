@@ -51,7 +51,7 @@ class Result:
 
     `left_out` has reasons by the ids of models that a glob matched but that have no optical path; `counted`
     says what the endings are of. `moved` figures moved by more than `drift`, where that was asked for;
-    `pictures` says where those of each data set went.
+    `pictures` says where those of each data set went; `by_cell` what each cell says of each claim.
     """
 
     endings: tuple[Ending, ...]
@@ -63,6 +63,7 @@ class Result:
     moved: int = 0
     drift: float | None = None
     pictures: tuple[str, ...] = ()
+    by_cell: tuple[dict[str, str], ...] = ()
 
     def count(self, status: str) -> int:
         """Return how many cells ended so."""
@@ -241,8 +242,18 @@ def conclude(
     rows = [vars(ending) for ending in endings]
     said = conclude_lake(lake, report, summarise(endings, counted), rows, drift)
     publish(rows, said.claims, said.digest)
-    claims, checks = said.claims, said.failing_checks
-    return Result(tuple(endings), claims, checks, report, left_out, counted, said.moved, drift, said.pictures)
+    return Result(
+        tuple(endings),
+        said.claims,
+        said.failing_checks,
+        report,
+        left_out,
+        counted,
+        said.moved,
+        drift,
+        said.pictures,
+        said.by_cell,
+    )
 
 
 def one_line(error: object) -> str:

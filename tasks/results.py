@@ -33,7 +33,9 @@ class Conclusions:
 
     Attributes:
         failing_checks: Offending rows by check; empty when the lake is sound.
-        claims: Claim (number and statement), verdict, evidence and caveat, one per claim of the paper.
+        claims: Claim (number and statement), verdict, the two questions that make it (seen, beyond),
+            evidence, caveat and the command that is missing (todo), one per claim of the paper.
+        by_cell: Data set, model, claim, seen and beyond, one per claim and cell.
         moved: Figures that moved by more than was asked for.
         digest: What was done and what moved, as Markdown; it lies beside the report.
         pictures: Where those of each data set went, a line each.
@@ -41,6 +43,7 @@ class Conclusions:
 
     failing_checks: dict[str, int]
     claims: tuple[dict[str, str], ...]
+    by_cell: tuple[dict[str, str], ...]
     moved: int
     digest: str
     pictures: tuple[str, ...]
@@ -53,7 +56,7 @@ def conclude_lake(
     """Run checks, claims, report and digest on one connection: the expensive views are computed once."""
     with connect(lake, frozen=EXPENSIVE_VIEWS) as connection, one_line_errors(connection):
         failing = {name: len(rows) for name, rows in failing_checks(connection).items()}
-        claims = evaluate_claims(connection)
+        claims, by_cell = evaluate_claims(connection), judge_cells(connection)
         write_report(connection, out)
         done_names = [ending["name"] for ending in endings if ending["status"] != "failed"]
         pictures = tell_pictures(connection, done_names)
@@ -68,21 +71,40 @@ def conclude_lake(
         threshold = WORTH_TELLING if drift is None else drift
         digest = conclude_sweep(connection, Lake.open(lake), done, threshold)
     atomic.write_text(out.with_name(DIGEST), digest.text)
-    return Conclusions(failing, claims, digest.moved, digest.text, pictures)
+    return Conclusions(failing, claims, by_cell, digest.moved, digest.text, pictures)
 
 
 def evaluate_claims(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, str], ...]:
     """Return the rows of view `claims` as text."""
-    query = "select claim, statement, verdict, evidence, caveat from claims order by claim"
-    return tuple(
-        {
-            "claim": f"{number}. {statement}",
-            "verdict": verdict,
-            "evidence": evidence or "none",
-            "caveat": caveat or "",
-        }
-        for number, statement, verdict, evidence, caveat in connection.execute(query).fetchall()
-    )
+    query = """
+        select
+            claim || '. ' || statement as claim,
+            verdict,
+            is_seen as seen,
+            is_beyond_controls as beyond,
+            coalesce(evidence, 'none') as evidence,
+            coalesce(caveat, '') as caveat,
+            coalesce(todo, '') as todo,
+        from claims
+        order by claims.claim
+    """
+    return _texts(connection, query)
+
+
+def judge_cells(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, str], ...]:
+    """Return what view `claims_by_cell` says of every cell, in words."""
+    query = """
+        select dataset, model, claim::varchar as claim, is_seen as seen, is_beyond_controls as beyond
+        from claims_by_cell
+        order by dataset, model, claims_by_cell.claim
+    """
+    return _texts(connection, query)
+
+
+def _texts(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[dict[str, str], ...]:
+    found = connection.execute(query)
+    names = [column[0] for column in found.description or ()]
+    return tuple(dict(zip(names, row, strict=True)) for row in found.fetchall())
 
 
 @task(task_run_name="publish artifacts", cache_policy=NO_CACHE)
@@ -90,7 +112,7 @@ def publish(cells: list[dict[str, str]], claims: tuple[dict[str, str], ...], dig
     """Show the cells, the claims and the digest to those who watch in Prefect's UI."""
     cells = [{name: harmless(text) for name, text in cell.items()} for cell in cells]
     table = "\n".join(
-        "| {claim} | **{verdict}** | {evidence} | {caveat} |".format(
+        "| {claim} | **{verdict}** | {seen} | {beyond} | {evidence} | {caveat} |".format(
             **{k: as_markdown(v) for k, v in c.items()}
         )
         for c in claims
@@ -100,7 +122,7 @@ def publish(cells: list[dict[str, str]], claims: tuple[dict[str, str], ...], dig
         create_markdown_artifact(digest, key="digest", description="What was done and what moved")
         create_table_artifact(cells, key="sweep-cells", description="Cells of the sweep")
         create_markdown_artifact(
-            f"| claim | verdict | evidence | what the controls say |\n|---|---|---|---|\n{table}",
+            f"| claim | verdict | seen | beyond controls | evidence | caveat |\n|{'---|' * 6}\n{table}",
             key="claims",
             description="The paper's claims",
         )

@@ -2,11 +2,12 @@
 -- Grain: relation, dataset, cell with more rows than keys; healthy: no row
 -- Reads: records, vectors, angles, frames, planes, energy_maps, neighbours,
 --   location_neighbours, shapes, theta_bits, beyond_bank, loco_directions,
---   failures, concentration_by_layer, sombrero, sombrero_test, class_bias,
---   class_directions, plane_agreement, plane_agreement_by_frame, controls,
---   composition, theta_uncertainty, theta_sectors, theta_spread, theta_summary,
---   weak_angles, memory_report, memory_by_frame, location_accuracy,
---   location_report, model_agreement, loco_model_agreement, class_agreement
+--   failures, concentration_by_layer, sombrero, sombrero_test, attribution,
+--   class_bias, class_directions, plane_agreement, plane_agreement_by_frame,
+--   controls, composition, theta_uncertainty, theta_sectors, theta_spread,
+--   theta_summary, weak_angles, memory_report, memory_by_frame,
+--   location_accuracy, location_report, model_agreement, loco_model_agreement,
+--   class_agreement
 -- Params: none
 with
 
@@ -77,6 +78,16 @@ counts as (
         cell_key,
         count(*) - count(distinct (layer, split)) as repeats,
     from sombrero_test
+    group by
+        dataset,
+        cell_key
+    union all by name
+    select
+        'attribution' as relation,
+        dataset,
+        cell_key,
+        count(*) - count(distinct cell_key) as repeats,
+    from attribution
     group by
         dataset,
         cell_key

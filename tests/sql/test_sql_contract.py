@@ -74,6 +74,9 @@ CONTRACT = {
     + FOCUS
     + "layer_index split a b c trough_radius r_squared anisotropy shape a_se b_se c_se trough_radius_se "
     "shape_is_certain is_evidence",
+    "attribution": "cell_key dataset model layer n focus focus_rolled focus_circular floor floor_se "
+    "padding_part padding_part_se placement_part placement_part_se total interaction interaction_se "
+    "reestimation is_broken",
     "family_tests": "question dataset cell_key cell_key_b p tests q",
     "sombrero_test": LAYER_KEYS
     + "split n radii is_flat r_squared_gain trough_radius rise rise_se anisotropy is_evidence is_shaped",

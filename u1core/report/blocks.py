@@ -19,12 +19,22 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Badge:
+    """One of the four states of a question, what was asked, and what a reader sees who points at it."""
+
+    state: str
+    question: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
 class Value:
-    """A table's value with a smaller one below it, or a link to a place of the page."""
+    """A table's value with a smaller one below it, or a link to a place of the page; or badges."""
 
     text: str
     small: str = ""
     href: str = ""
+    badges: tuple[Badge, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,24 @@ _SEARCHED = """
 """
 QUERIES = {
     "claims": "select * from claims order by claim",
+    "claims_by_cell": "select * from claims_by_cell order by dataset, model, claim",
+    "claim_tests": "select * from claim_tests order by dataset, model, claim, question desc, rule, test",
+    "attribution": "select * from attribution order by dataset, model",
+    "population": "select * from population order by dataset, model, figure, padding",
+    "judged_figures": """
+        select comparable_cells.cell_key as evidence_key, comparable_cells.variant, figure, estimate, se
+        from cell_figures
+        inner join comparable_cells on cell_figures.cell_key = comparable_cells.control_key
+        where figure in (
+            'ln centre density', 'effect, image', 'effect, feature', 'agreement', 'joint effect', 'bits'
+        )
+        order by evidence_key, figure, comparable_cells.variant
+    """,
+    "loco": """
+        select * from plane_agreement_by_frame
+        where frame = 'loco' and is_bottleneck and variant = 'original'
+        order by dataset, model
+    """,
     "cells": "select * from cells order by dataset, model, variant, selected_at",
     "failures": """
         select dataset, stage, error, count(*) as n, count(distinct cell_key) as cells

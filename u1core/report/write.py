@@ -14,6 +14,7 @@ from u1core.common import atomic
 from u1core.common.errors import U1Error
 from u1core.lake.views import view_paths
 from u1core.report.data import Answers, read
+from u1core.report.sections import claims
 from u1core.report.sections.page import dataset_sections, glance
 from u1core.report.sections.scene import MAX_DRAWN_CELLS
 from u1core.report.sections.training import training_subjects
@@ -88,6 +89,9 @@ def _head(answers: Answers, written_at: dt.datetime) -> dict[str, Any]:
         "paper": PAPER,
         "written_at": written_at,
         "claims": answers.tables["claims"],
+        "claim_places": claims.PLACES,
+        "claim_subjects": claims.subjects(answers),
+        "claim_tables": [t for t in (claims.by_cell(answers), claims.every_test(answers)) if t],
         "failed": answers.failed,
         "failures": answers.tables["failures"],
         "facts": [
