@@ -2,7 +2,8 @@
 
 Every norm takes mean and variance of its own input over some pictures, all earlier norms having done so
 before: the pictures pass once, all together, and each norm is given its statistics just before it runs. So
-nothing hangs on a batch size. The pictures are part of the memory split, see `pictures_for`.
+nothing hangs on a batch size. The pictures are part of the memory split, see `pictures_for`; they are not
+augmented as in training, which norms can tell (docs/method.md, 'Which pictures the norms knew').
 Shapes: M pictures of 3 x H x W, N channels.
 """
 

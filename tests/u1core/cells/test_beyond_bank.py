@@ -8,6 +8,7 @@ import pytest
 from u1core.catalog.entries import Preprocessing
 from u1core.cells import beyond_bank
 from u1core.cells.beyond_bank import BankDipoles, bank_dipoles, write_beyond_bank
+from u1core.cells.cost import BANK_SECONDS, estimate
 from u1core.cells.extract import extract
 from u1core.cells.open_cell import OpenCell
 from u1core.common.errors import U1Error
@@ -120,6 +121,12 @@ def test_cells_that_change_something_have_none(opened):
     changed = OpenCell(dataclasses.replace(opened.cell, variant="hflip"), opened.images, opened.lake)
     write_beyond_bank(changed)
     assert changed.parts("beyond_bank") == []
+
+
+def test_a_plan_counts_what_the_bank_looks_at(opened):
+    changed = dataclasses.replace(opened.cell, variant="hflip")
+    one, other = (estimate(cell, 5000, Runtime(), []).seconds for cell in (opened.cell, changed))
+    assert one - other == pytest.approx(5000 * 32**2 * BANK_SECONDS)
 
 
 def test_a_picture_that_is_gone_is_told():
