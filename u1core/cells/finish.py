@@ -18,7 +18,7 @@ from u1core.catalog.entries import family_of
 from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
 from u1core.cells.planes import compare_planes
-from u1core.cells.summaries import write_summaries
+from u1core.cells.summaries import write_likeness, write_summaries
 from u1core.cells.variants import VARIANTS
 from u1core.common.clock import PHASES
 from u1core.common.errors import U1Error
@@ -182,6 +182,8 @@ def commit(opened: OpenCell, sums: PartSums, located: Mapping[str, int], runtime
     row = _identity_row(opened.cell) | _result_row(opened, sums, runtime) | counts
     row |= account(opened, row["rows"], row["failures"])
     write_summaries(opened)
+    if opened.cell.variant == "original":
+        write_likeness(opened)
     opened.lake.commit(opened.cell.id, row)
 
 

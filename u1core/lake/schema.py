@@ -387,6 +387,25 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _column("bits_se", _real, "bit", "standard error of bits over query images"),
         _column("prior_bits", _real, "bit", "entropy of the memory's classes: the most there is to tell"),
     ),
+    "likeness": (
+        *_CELL,
+        _column("image_id", _int, "1", "query picture"),
+        _column("label", _int, "1", "its class"),
+        _column("memory_image_id", _int, "1", "the memory picture that it is most like"),
+        _column("memory_label", _int, "1", "class of that picture"),
+        _column(
+            "likeness",
+            _real,
+            "1",
+            "cosine of both pictures' luminance on 8 x 8 pixels, its frequencies weighted by their length",
+        ),
+        _column(
+            "mirrored_likeness",
+            _real,
+            "1",
+            "the same of the mirrored query picture and the memory picture nearest to that: its control",
+        ),
+    ),
     "failures": (
         *_CELL,
         _column("image_id", _int, "1", "image that has no record"),
