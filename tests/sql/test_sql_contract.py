@@ -98,6 +98,10 @@ CONTRACT = {
     "difference_mean difference_sd ci_low ci_high permutation_p seeds_needed",
     "files": "cell_key dataset model variant table_name path bytes sha256",
     "sweeps": " ".join(SCHEMAS["sweeps"].names),
+    "likeness": " ".join(SCHEMAS["likeness"].names),
+    "near_duplicates": " ".join(SCHEMAS["likeness"].names),
+    "memory_without_duplicates": LAYER_KEYS + "scheme n_query accuracy n_flagged accuracy_flagged "
+    "accuracy_without mirrored_share",
     "registrations": " ".join(SCHEMAS["registrations"].names) + " has_present_rules",
     "registered_cells": "cell_key dataset model variant registration_key registered_at is_registered "
     "is_unseen",

@@ -19,7 +19,7 @@ from u1core.cells.beyond_bank import write_beyond_bank
 from u1core.cells.cell import Cell
 from u1core.cells.open_cell import OpenCell
 from u1core.cells.planes import compare_planes
-from u1core.cells.summaries import write_summaries
+from u1core.cells.summaries import write_likeness, write_summaries
 from u1core.cells.variants import VARIANTS
 from u1core.common.clock import PHASES
 from u1core.common.errors import U1Error
@@ -184,6 +184,8 @@ def commit(opened: OpenCell, sums: PartSums, located: Mapping[str, int], runtime
     row |= account(opened, row["rows"], row["failures"])
     write_summaries(opened)
     write_beyond_bank(opened)
+    if opened.cell.variant == "original":
+        write_likeness(opened)
     opened.lake.commit(opened.cell.id, row)
 
 

@@ -1,4 +1,4 @@
-"""What a cell comes to, computed once from its written rows before it is committed: shapes and bits.
+"""What a cell comes to, computed once before it is committed: shapes, bits, pictures that come again.
 
 Shape legend: B images, H x W pixels.
 """
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from u1core.cells.open_cell import OpenCell
+from u1core.images.alike import find_alike
 from u1core.lake.store import list_matrix
 from u1core.measures.bits import held_out_bits
 from u1core.measures.shape import (
@@ -40,6 +41,23 @@ def write_summaries(opened: OpenCell) -> None:
     _write_shapes(opened)
     rows = [row for layer in opened.model.layers for row in _bits(opened, layer)]
     opened.write("theta_bits", {name: [row[name] for row in rows] for name in rows[0]})
+
+
+def write_likeness(opened: OpenCell) -> None:
+    """Write the memory picture that each query picture is most like, where they can be compared."""
+    images = opened.images
+    found = find_alike(images, opened.positions)
+    if found is None:
+        return
+    columns = {
+        "image_id": images.image_ids[found.query],
+        "label": images.labels[found.query],
+        "memory_image_id": images.image_ids[found.memory],
+        "memory_label": images.labels[found.memory],
+        "likeness": found.likeness,
+        "mirrored_likeness": found.mirrored,
+    }
+    opened.write("likeness", columns)
 
 
 def _write_shapes(opened: OpenCell) -> None:

@@ -461,6 +461,25 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ),
         _column("effect_se", _real, "1", "its standard error; null where it is"),
     ),
+    "likeness": (
+        *_CELL,
+        _column("image_id", _int, "1", "query picture"),
+        _column("label", _int, "1", "its class"),
+        _column("memory_image_id", _int, "1", "the memory picture that it is most like"),
+        _column("memory_label", _int, "1", "class of that picture"),
+        _column(
+            "likeness",
+            _real,
+            "1",
+            "cosine of both pictures' luminance on 8 x 8 pixels, its frequencies weighted by their length",
+        ),
+        _column(
+            "mirrored_likeness",
+            _real,
+            "1",
+            "the same of the mirrored query picture and the memory picture nearest to that: its control",
+        ),
+    ),
     "failures": (
         *_CELL,
         _column("image_id", _int, "1", "image that has no record"),

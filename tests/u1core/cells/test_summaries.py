@@ -6,7 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from u1core.cells.summaries import write_summaries
+from u1core.cells.open_cell import OpenCell
+from u1core.cells.summaries import write_likeness, write_summaries
+from u1core.images.cache import Images
+from u1core.lake.store import CellId, Lake
 from u1core.measures.pixel_grid import coordinates
 from u1core.measures.shape import half_of
 
@@ -111,3 +114,18 @@ def test_bits_by_plane_where_one_has_no_angles():
     assert (image["plane"], image["n"], image["classes"]) == ("image", 400, 4)
     assert image["bits"] == pytest.approx(2, abs=0.03)
     assert (feature["plane"], feature["n"], feature["bits"]) == ("feature", 0, None)
+
+
+def test_the_likeness_of_pictures_is_kept_by_their_ids(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 1), dtype=np.uint8)
+    pixels[4] = pixels[1]
+    is_query = np.arange(6) >= 3
+    images = Images(pixels, np.array([0, 1, 0, 1, 1, 0]), is_query, np.arange(10, 16), ("a", "b"), "f")
+    cell = CellId("k", "d", "net", "original")
+    opened = OpenCell(SimpleNamespace(id=cell, limit=None), images, Lake.open(tmp_path / "l", create=True))
+    write_likeness(opened)
+    rows = opened.read("likeness").to_pylist()
+    assert [row["image_id"] for row in rows] == [13, 14, 15]
+    assert [row["label"] for row in rows] == [1, 1, 0]
+    assert (rows[1]["memory_image_id"], rows[1]["memory_label"]) == (11, 1)
+    assert [row["likeness"] > 0.999 for row in rows] == [False, True, False]
