@@ -133,15 +133,24 @@ def _create_relations(
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, files: dict[str, str]) -> None:
-    """Create every macro and the views given, each of which DuckDB binds to learn its columns."""
+    """Create every macro and the views given, each after what it reads.
+
+    DuckDB binds a view to learn its columns, and with it all that it reads, down to the tables. Until the last
+    one is there, an empty table stands for each: a third of the time.
+    """
     for text in read_folder("macros").values():
         connection.execute(text)
     for name, text in files.items():
         connection.execute(f"create view {name} as\n{text}")
+        connection.execute(f"alter view {name} rename to _{name}")
+        connection.execute(f"create table {name} as from _{name} with no data")
+    for name in files:
+        connection.execute(f"drop table {name}")
+        connection.execute(f"alter view _{name} rename to {name}")
 
 
 def _copy_every_view(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create every macro and view without binding them, which takes two seconds: 20 ms."""
+    """Create every macro and view without binding them anew: 20 ms, not most of a second."""
     with tempfile.TemporaryDirectory(prefix="u1-views-") as folder:
         path = Path(folder) / "views"
         path.write_bytes(_every_view(sql_dir()))
