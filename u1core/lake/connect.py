@@ -135,8 +135,8 @@ def _create_relations(
 def _create_views(connection: duckdb.DuckDBPyConnection, files: dict[str, str]) -> None:
     """Create every macro and the views given, each after what it reads.
 
-    DuckDB binds a view to learn its columns, and with it all that it reads, down to the tables. Until the last
-    one is there, an empty table stands for each: a third of the time.
+    DuckDB binds a view to learn its columns, and with it all that it reads, down to the tables. An empty
+    table stands for each until the last one is there: a third of the time.
     """
     for text in read_folder("macros").values():
         connection.execute(text)
