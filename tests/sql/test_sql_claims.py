@@ -38,7 +38,7 @@ CELL = {
     "selected_at": NOON,
 }
 SE = 0.01
-CONTROLS = ("reestimated", "pad-circular", "pad-reflect")
+CONTROLS = ("pad-circular", "pad-reflect")
 SEEDS = [f"{padding}random-init:{seed}" for padding in ("", "pad-circular+") for seed in range(20)]
 
 
@@ -288,15 +288,6 @@ def test_planes_agree_only_where_classes_surely_lean(judged):
     assert [judged.state(figure) for figure in ("agreement", "joint effect")] == ["inconclusive"] * 2
 
 
-def test_what_reestimated_norms_take_away_is_not_held_against_the_padding(judged):
-    judged.whole()
-    judged.set(0.0, "effect, image", "pad-circular")
-    assert judged.state("effect, image", "pad-circular") == "refuted"
-    judged.set(0.0, "effect, image", "reestimated")
-    assert judged.state("effect, image", "pad-circular") == "inconclusive"
-    assert judged.states()[3] == ("holds", "inconclusive")
-
-
 @pytest.mark.parametrize("column", ["accuracy", "head_accuracy"])
 def test_a_network_that_the_padding_broke_refutes_nothing(judged, column):
     judged.whole()
@@ -339,12 +330,7 @@ def test_a_missing_control_is_not_tested_and_named_with_its_command(judged, lack
     judged.whole(lacking=[lacking])
     rows = judged.by_cell()
     touched = {claim for claim, row in rows.items() if row["is_beyond_controls"] != "holds"}
-    assert (
-        touched
-        == {"reestimated": {1, 2, 3}, "pad-circular": {1, 2, 3}, "pad-reflect": {3}, "population": {1, 3, 4}}[
-            lacking
-        ]
-    )
+    assert touched == {"pad-circular": {1, 2, 3}, "pad-reflect": {3}, "population": {1, 3, 4}}[lacking]
     for claim in touched:
         row = rows[claim]
         assert (row["is_seen"], row["is_beyond_controls"], row["verdict"]) == (

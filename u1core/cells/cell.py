@@ -63,6 +63,7 @@ class Cell:
             "schema": _MEASURES,
             # Said where it is not what it always was: keys of before stay.
             **({} if self.memory == MEMORIES[0] else {"memory": self.memory}),
+            **({"norms": "moved"} if VARIANTS[self.variant].norms == "moved" else {}),
         }
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 

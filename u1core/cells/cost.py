@@ -158,17 +158,17 @@ def _peak_memory(cell: Cell, shape: Shape, images: int, runtime: Runtime) -> flo
     search = 3 * block * max(channels, height * width) + TILES["cpu"].queries * TILES["cpu"].memory
     extraction = 4.0 * activations + 3 * 8.0 * maps + 3 * 4.0 * rows
     estimation = 0.0
-    if VARIANTS[cell.variant].reestimated and runtime.kind == "cpu":  # all of its pictures at once
+    if VARIANTS[cell.variant].norms and runtime.kind == "cpu":  # all of its pictures at once
         largest = 4.0 * max(*sizes, 3 * shape.input_pixels)
-        estimation = ALIVE_MAPS * min(_estimated_over(cell, images) * largest, LARGEST_MAP_BYTES)
+        estimation = ALIVE_MAPS * min(images // 2 * largest, MOST_PICTURES * largest, LARGEST_MAP_BYTES)
     return PROCESS_BYTES + 4.0 * shape.parameters + max(extraction, 4.0 * search, estimation)
 
 
 def _estimated_over(cell: Cell, images: int) -> int:
     """Return how many pictures of the memory split pass once more, before the cell's own."""
     variant = VARIANTS[cell.variant]
-    is_estimated = variant.reestimated or variant.unit_channels
-    return min(images // 2, MOST_PICTURES) if is_estimated else 0
+    passes = 2 if variant.norms == "moved" else 1 if variant.norms or variant.unit_channels else 0
+    return passes * min(images // 2, MOST_PICTURES)
 
 
 def _measured_rate(cell: Cell, runtime: Runtime, history: Iterable[Mapping[str, Any]]) -> float | None:

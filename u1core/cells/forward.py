@@ -21,7 +21,7 @@ from u1core.networks.fold import TOLERANCE, deviation, fold_batch_norms
 from u1core.networks.padding import check_padding, padded
 from u1core.networks.preprocess import fitter, preprocessing_of, preprocessor
 from u1core.networks.proof import prove
-from u1core.networks.reestimate import MOST_PICTURES, batch_norms, pictures_for, reestimate
+from u1core.networks.reestimate import MOST_PICTURES, batch_norms, move, observe, pictures_for, reestimate
 from u1core.networks.resolve import describe_path
 from u1core.networks.taps import Taps
 
@@ -69,8 +69,7 @@ class Extractor:
         self._scale = preprocessor(cell.model, is_prepared=True)
         self.is_compiled, self.note, self.changes = False, "", ""
         self._memory = memory
-        with padded(self.variant.padding):
-            self.network, self.folded = self._folded()
+        self.network, self.folded = self._folded()
         _cast_weights(self.network, getattr(torch, cell.precision))
         self._run: nn.Module = self.network
         self._scales: dict[str, Tensor] = {}
@@ -143,6 +142,12 @@ class Extractor:
     def _folded(self) -> tuple[Taps, int]:
         """Build the network with batch norms folded, unless that changes a layer beyond rounding."""
         network = self._build()
+        with padded(self.variant.padding):
+            taps, count = self._fold(network)
+        return (self._taps(self._build()), 0) if taps is None else (taps, count)
+
+    def _fold(self, network: nn.Module) -> tuple[Taps | None, int]:
+        """Fold in place; None where that changed a layer, and the network is of no use any more."""
         trained, is_changed = self.variant.trained, self.variant.changes_network
         self.classes = prove(network, self.cell.model, self._head, trained=trained, is_changed=is_changed)
         if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
@@ -158,7 +163,7 @@ class Extractor:
         if difference <= TOLERANCE:
             return self._taps(network), count
         self.note = f"not folded: layers would deviate by {difference:.1e}"
-        return self._taps(self._build()), 0
+        return None, 0
 
     def _build(self) -> nn.Module:
         trained, models_dir = self.variant.trained, self.runtime.models_dir
@@ -171,13 +176,21 @@ class Extractor:
         """Change a network as the variant says, and write down what was changed."""
         changes, model = [], self.cell.model
         size = preprocessing_of(model).size
+        mode, norms = self.variant.padding, self.variant.norms if batch_norms(network) else ""
         with arithmetic(self.runtime.device, "float32"):
-            if mode := self.variant.padding:
-                changes.append(f"{check_padding(network, size, mode, model.id)} paddings {mode}")
-            if self.variant.reestimated and batch_norms(network):
-                pictures = torch.cat([*self._remembered(pictures_for(network, size))])
-                count = reestimate(network, pictures, model.id)
-                changes.append(f"{count} batch norms re-estimated over {len(pictures)} pictures")
+            pictures = (
+                torch.cat([*self._remembered(pictures_for(network, size))]) if norms else torch.empty(0)
+            )
+            before = observe(network, pictures, model.id) if norms == "moved" else {}
+            with padded(mode):
+                if mode:
+                    changes.append(f"{check_padding(network, size, mode, model.id)} paddings {mode}")
+                if norms == "moved":
+                    count = move(network, pictures, model.id, before)
+                    changes.append(f"{count} batch norms moved over {len(pictures)} pictures")
+                elif norms:
+                    count = reestimate(network, pictures, model.id)
+                    changes.append(f"{count} batch norms re-estimated over {len(pictures)} pictures")
         self.changes = ", ".join(changes)
         return network
 

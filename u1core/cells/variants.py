@@ -46,7 +46,8 @@ class Variant:
         precision: Arithmetic of the forward pass; None leaves the sweep's.
         seed: Of random weights.
         padding: 'circular' or 'reflect', what stands beyond the edge of every map; '' leaves the network's.
-        reestimated: Whether its batch norms take their statistics from this cell's memory split.
+        norms: 'reestimated': batch norms take their statistics from this cell's memory split; 'moved': they
+            are moved by what the padding alone moves on it; '' leaves them.
         unit_channels: Whether every layer's channels are brought to root mean square 1 over that split.
         asks_head: Whether the network's own answers are scored, too.
     """
@@ -60,14 +61,14 @@ class Variant:
     precision: str | None = None
     seed: int = 0
     padding: str = ""
-    reestimated: bool = False
+    norms: str = ""
     unit_channels: bool = False
     asks_head: bool = False
 
     @property
     def changes_network(self) -> bool:
         """Whether another network answers, not the same one to other pictures."""
-        return not self.trained or self.reestimated or bool(self.padding)
+        return not self.trained or bool(self.norms) or bool(self.padding)
 
     @property
     def shows_in_pictures(self) -> bool:
@@ -101,7 +102,7 @@ def joined(first: Variant, second: Variant, group: str) -> Variant:
         precision=first.precision or second.precision,
         seed=first.seed or second.seed,
         padding=first.padding or second.padding,
-        reestimated=first.reestimated or second.reestimated,
+        norms=max(first.norms, second.norms),  # 'reestimated' forgets what is stored, and what moved it
         unit_channels=first.unit_channels or second.unit_channels,
         asks_head=first.asks_head and second.asks_head,
     )
@@ -149,17 +150,17 @@ POPULATION = range(20)
 give with circular padding is compared with a population of that padding, so there are two."""
 
 _NETWORK_CHANGES = {
-    "reestimated": Variant("attribution", reestimated=True, asks_head=True),
-    "pad-circular": Variant("attribution", padding="circular", reestimated=True, asks_head=True),
-    "pad-reflect": Variant("attribution", padding="reflect", reestimated=True, asks_head=True),
+    "reestimated": Variant("attribution", norms="reestimated", asks_head=True),
+    "pad-circular": Variant("attribution", padding="circular", norms="moved", asks_head=True),
+    "pad-reflect": Variant("attribution", padding="reflect", norms="moved", asks_head=True),
     "unit-channels": Variant("gauge", unit_channels=True, asks_head=True),
     **{
-        f"random-init:{seed}": Variant("population", trained=False, seed=seed, reestimated=True)
+        f"random-init:{seed}": Variant("population", trained=False, seed=seed, norms="reestimated")
         for seed in POPULATION
     },
 }
-"""What changes the network, or how its layers are read. `reestimated` is the control of the other two: what
-the batch norms alone do."""
+"""What changes the network, or how its layers are read. Norms that were trained are moved by the padding
+alone; `reestimated` is what norms do that were made for this memory split's pictures, unaugmented."""
 
 _ROLL = Variant("attribution", fed=(altered.roll,), asks_head=True)
 

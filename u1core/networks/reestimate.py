@@ -1,16 +1,18 @@
-"""Batch norms re-estimated layer by layer: a changed network gets statistics that fit what it now sees.
+"""Batch norms of a changed network: re-estimated on what it sees, or moved by what the change alone moves.
 
 Every norm takes mean and variance of its own input over some pictures, all earlier norms having done so
 before: the pictures pass once, all together, and each norm is given its statistics just before it runs. So
 nothing hangs on a batch size. The pictures are part of the memory split, see `pictures_for`; they are not
-augmented as in training, which norms can tell (docs/method.md, 'Which pictures the norms knew').
+augmented as in training, which re-estimated norms can tell (docs/method.md, 'Which pictures the norms knew').
+Norms that are moved keep what training taught them: of the same pictures through the network as it was built
+and as it is changed, only the difference is theirs.
 Shapes: M pictures of 3 x H x W, N channels.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 
@@ -29,6 +31,9 @@ At 224 px that leaves 334 pictures to a ResNet-50 and 83 to a VGG-16, on every m
 
 _GROUP = 64
 """Pictures whose values are float64 at a time."""
+
+Moments = Mapping[str, tuple[Tensor, Tensor]]
+Act = Callable[[str, nn.Module, Tensor, Tensor], None]
 
 
 def pictures_for(network: nn.Module, size: int) -> int:
@@ -68,28 +73,79 @@ def reestimate(network: nn.Module, pictures: Tensor, of: str) -> int:
     Raises:
         U1Error: A norm runs twice, so that it has two inputs to be the statistics of; or one is not finite.
     """
-    done: set[str] = set()
 
-    def estimate(path: str, norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if path in done:
+    def take(_: str, norm: nn.Module, mean: Tensor, variance: Tensor) -> None:
+        norm.running_mean.copy_(mean)  # type: ignore[operator]
+        norm.running_var.copy_(variance)  # type: ignore[operator]
+
+    return len(_observed(network, pictures, of, take))
+
+
+def observe(network: nn.Module, pictures: Tensor, of: str) -> Moments:
+    """Return mean and variance of every batch norm's input, (N,) each, by path; nothing is changed.
+
+    Args:
+        network: In evaluation mode, norms not yet folded.
+        pictures: The network's input, (M, 3, H, W).
+        of: What the network is called in messages.
+
+    Raises:
+        U1Error: As in `reestimate`.
+    """
+    return _observed(network, pictures, of, lambda *_: None)
+
+
+def move(network: nn.Module, pictures: Tensor, of: str, before: Moments) -> int:
+    """Move, in place, every batch norm by what a change of the network moved in its input.
+
+    To each stored mean the difference of the two means is added, each stored variance is multiplied by the
+    ratio of the two. Where nothing changed the network stays as it is, to the last bit.
+
+    Args:
+        network: As it is changed, norms as stored and not yet folded.
+        pictures: Those that `before` is of.
+        of: What the network is called in messages.
+        before: From `observe`, of the network as it was built.
+
+    Returns:
+        How many norms there are.
+
+    Raises:
+        U1Error: As in `reestimate`.
+    """
+
+    def shift(path: str, norm: nn.Module, mean: Tensor, variance: Tensor) -> None:
+        old_mean, old_variance = before[path]
+        stored_mean, stored_variance = norm.running_mean, norm.running_var
+        ratio = torch.where(old_variance > 0, variance / old_variance, 1.0)
+        stored_mean.add_((mean - old_mean).to(stored_mean))  # type: ignore[operator, arg-type]
+        stored_variance.mul_(ratio.to(stored_variance))  # type: ignore[operator, arg-type]
+
+    return len(_observed(network, pictures, of, shift))
+
+
+def _observed(network: nn.Module, pictures: Tensor, of: str, act: Act) -> Moments:
+    """Pass pictures once; tell each norm, before it runs, what it is about to see."""
+    seen: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def look(path: str, norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if path in seen:
             raise U1Error(
                 f"batch norms of {of} that run once each", f"{path} runs again", "leave the variant out"
             )
-        done.add(path)
-        mean, variance = moments(inputs[0])
+        mean, variance = seen[path] = moments(inputs[0])
         if not bool(torch.isfinite(mean + variance).all()):
             got = f"values that are not finite before {path}"
             raise U1Error(f"statistics of the batch norms of {of}", got, "leave the variant out")
-        norm.running_mean.copy_(mean)  # type: ignore[operator]
-        norm.running_var.copy_(variance)  # type: ignore[operator]
+        act(path, norm, mean, variance)
 
     norms = batch_norms(network)
     if norms:
         with ExitStack() as hooks, torch.inference_mode():
             for path, norm in norms.items():
-                hooks.callback(norm.register_forward_pre_hook(partial(estimate, path)).remove)
+                hooks.callback(norm.register_forward_pre_hook(partial(look, path)).remove)
             network(pictures)
-    return len(done)
+    return seen
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@
 --   images that all of them have. Standard errors are linearised: the standard
 --   deviation over images of the (sum of the) influences E c / mean(E c) - E /
 --   mean(E), over sqrt(n). Batch norms are as stored with the padding as built
---   ('original', 'roll'), re-estimated with circular padding
+--   ('original', 'roll'), moved by what the padding moves with circular padding
 -- Reads: layers, records
 -- Params: none
 -- Columns: n: images that all cells have [images]; focus: as built, as

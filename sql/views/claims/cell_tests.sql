@@ -1,11 +1,10 @@
 -- Question: what does each rule say of each cell?
 -- Grain: test of claim_rules, cell (current) that is evidence. A test whose
---   control is missing, or whose figure is not known, is 'not tested'. Under
---   another padding nothing is refuted that re-estimated batch norms alone take
---   away (`reestimated` does not pass the same bar), nor by a network that the
---   padding broke: it names fewer classes than `reestimated` does by 5 points
---   (its head; where that has none of the classes, the pooled memory). What
---   both planes do at once holds only where classes surely lean in each of them
+--   control is missing, or whose figure is not known, is 'not tested'. Another
+--   padding refutes nothing where it broke the network, which then names fewer
+--   classes by 5 points than as it was built (its head; where that has none of
+--   the classes, the pooled memory). What both planes do at once holds only
+--   where classes surely lean in each of them
 -- Reads: cells, claim_rules, comparable_cells, cell_figures, population,
 --   family_tests, memory_report, layers
 -- Params: none
@@ -81,20 +80,6 @@ accuracies as (
         and memory_report.split = 'query'
 ),
 
--- Beside each evidence the networks whose batch norms were re-estimated.
-renormed as (
-    select
-        controls_of_cells.cell_key,
-        controls_of_cells.variant,
-        controls_of_cells.control_key,
-        accuracies.accuracy,
-    from controls_of_cells
-    left join accuracies
-        on controls_of_cells.control_key = accuracies.cell_key
-    where controls_of_cells.variant = 'reestimated'
-        or starts_with(controls_of_cells.variant, 'pad-')
-),
-
 asked as (
     select
         evidence.*,
@@ -109,10 +94,7 @@ asked as (
         random_weights.sd,
         random_weights.bound,
         adjusted.q,
-        plain.control_key as plain_key,
-        plain_figures.estimate - plain_figures.quantile * plain_figures.se
-            as plain_low,
-        plain.accuracy - padded.accuracy as accuracy_lost,
+        built.accuracy - padded.accuracy as accuracy_lost,
     from evidence
     cross join rules
     left join controls_of_cells as subject
@@ -128,16 +110,11 @@ asked as (
     left join adjusted
         on evidence.cell_key = adjusted.cell_key
         and rules.family_test = adjusted.family_test
-    left join renormed as plain
-        on evidence.cell_key = plain.cell_key
-        and plain.variant = 'reestimated'
+    left join accuracies as built
+        on evidence.cell_key = built.cell_key
         and rules.is_padded
-    left join figures_of_cells as plain_figures
-        on plain.control_key = plain_figures.cell_key
-        and rules.figure = plain_figures.figure
-    left join renormed as padded
-        on evidence.cell_key = padded.cell_key
-        and rules.variant = padded.variant
+    left join accuracies as padded
+        on subject.control_key = padded.cell_key
 ),
 
 measured as (
@@ -156,9 +133,6 @@ measured as (
         concat_ws(
             ',',
             case when control_key is null then variant end,
-            case
-                when is_padded and plain_key is null then 'reestimated'
-            end,
             case
                 when is_relative and coalesce(seeds, 0) < 20
                     then 'population'
@@ -181,9 +155,8 @@ compared as (
         case
             when bare_state = 'holds' and family_test is not null
                 then coalesce(q < 0.01, false)
-            when bare_state = 'refuted' and is_padded
+            when bare_state = 'refuted'
                 then coalesce(accuracy_lost <= 0.05, true)
-                    and (is_relative or coalesce(plain_low > bar, false))
             else true
         end as is_sure,
         case when is_sure then bare_state else 'inconclusive' end

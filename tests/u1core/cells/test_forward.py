@@ -118,8 +118,7 @@ def remembered(pictures, size):
 def test_what_a_variant_changed_is_said(trained):
     circular = changed(trained, "pad-circular")
     assert circular.execution == (
-        "eager, 19 batch normalisations folded; 19 paddings circular, "
-        "19 batch norms re-estimated over 40 pictures"
+        "eager, 19 batch normalisations folded; 19 paddings circular, 19 batch norms moved over 40 pictures"
     )
     assert changed(trained, "unit-channels").execution.endswith("folded; unit channels over 40 pictures")
 

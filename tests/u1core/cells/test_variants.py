@@ -111,7 +111,7 @@ def test_selection_by_name_group_and_glob():
 def test_plain_random_weights_are_what_they_were():
     plain, first = VARIANTS["random-init"], VARIANTS["random-init:0"]
     assert plain == Variant("controls", trained=False)
-    assert (first.seed, first.reestimated, VARIANTS["random-init:19"].seed) == (0, True, 19)
+    assert (first.seed, first.norms, VARIANTS["random-init:19"].seed) == (0, "reestimated", 19)
 
 
 def test_random_weights_under_circular_padding_are_those_of_their_seed():
@@ -125,7 +125,9 @@ def test_joined_variants_do_what_both_do():
     both = joined(both, VARIANTS["hflip"], "attribution")
     x = torch.rand(1, 3, 5, 5)
     assert both.inputs is VARIANTS["shift-left"].inputs and both.pixels is VARIANTS["hflip"].pixels
-    assert (both.padding, both.reestimated, both.trained, both.asks_head) == ("circular", True, True, False)
+    assert (both.padding, both.norms, both.trained, both.asks_head) == ("circular", "moved", True, False)
+    random = joined(VARIANTS["pad-circular"], VARIANTS["random-init:3"], "population")
+    assert (random.norms, random.trained) == ("reestimated", False)  # nothing was stored that could move
     assert both.changes_network and not both.shows_in_pictures
     twice = joined(VARIANTS["shift-left"], VARIANTS["shift-up"], "jitter")
     in_turn = VARIANTS["shift-up"].inputs(VARIANTS["shift-left"].inputs(x))

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from u1core.common.errors import U1Error
-from u1core.networks.reestimate import MOST_PICTURES, moments, pictures_for, reestimate
+from u1core.networks.padding import padded
+from u1core.networks.reestimate import MOST_PICTURES, moments, move, observe, pictures_for, reestimate
 from u1core.networks.sources.cifar_resnet import CifarResNet
 
 PICTURES = torch.randn(150, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 3 + 1
@@ -47,6 +48,47 @@ def test_in_training_mode_torch_normalises_the_same():
     reestimate(network, PICTURES, "it")
     with torch.no_grad():
         torch.testing.assert_close(network(PICTURES), small().train()(PICTURES), rtol=1e-4, atol=1e-5)
+
+
+def statistics(network):
+    return {name: value.clone() for name, value in network.state_dict().items() if "running" in name}
+
+
+def of_other_pictures():
+    """A network whose norms were made for other pictures, as training's augmented ones are."""
+    network = small()
+    reestimate(network, PICTURES * 0.5 - 2, "it")
+    return network
+
+
+def test_norms_that_nothing_moved_stay_to_the_last_bit():
+    network = of_other_pictures()
+    before = statistics(network)
+    assert move(network, PICTURES, "it", observe(network, PICTURES, "it")) == 3
+    assert all(torch.equal(before[name], value) for name, value in statistics(network).items())
+
+
+def test_norms_are_moved_by_what_the_padding_alone_moves_layer_by_layer():
+    network = of_other_pictures()
+    stored, built = statistics(network), observe(network, PICTURES, "it")
+    with padded("circular"):
+        move(network, PICTURES, "it", built)
+        changed = observe(network, PICTURES, "it")  # the norms before have moved by now
+    for path in ("1", "4", "7"):
+        (mean, variance), (old_mean, old_variance) = changed[path], built[path]
+        norm = network.get_submodule(path)
+        assert not torch.allclose(mean, old_mean, rtol=1e-3, atol=0)
+        expected = stored[f"{path}.running_mean"] + mean - old_mean
+        torch.testing.assert_close(norm.running_mean, expected.float(), rtol=1e-5, atol=1e-5)
+        expected = stored[f"{path}.running_var"] * variance / old_variance
+        torch.testing.assert_close(norm.running_var, expected.float(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_channel_that_never_varied_keeps_its_variance():
+    network = nn.Sequential(nn.BatchNorm2d(3)).eval()
+    before = observe(network, torch.zeros(4, 3, 2, 2), "it")
+    move(network, torch.randn(4, 3, 2, 2), "it", before)
+    assert torch.equal(network[0].running_var, torch.ones(3))
 
 
 @settings(max_examples=20)
