@@ -141,11 +141,12 @@ def p_values(world: World, draws: int, *, shared: bool) -> dict[str, float]:
     image, feature = world.resultants(nearest_orthonormal(comoments), shared=shared)
     _, within = world.resultants(nearest_orthonormal(memory.within[None]), shared=shared)
     loco = world.leave_one_out(positions, shared=shared).result()
+    moved = np.stack([image[0][positions], image[1][np.argsort(positions, axis=1)]])
     return {
         "loco": share_as_high(loco.agreement),
         "loco J": share_as_high(loco.joint),
         "coupled": share_as_high(cross(image[:, swaps], feature).agreement),
-        "within": share_as_high(cross(image[:, positions], within).agreement),
+        "within": share_as_high(cross(moved, within).agreement),
     }
 
 

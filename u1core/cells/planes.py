@@ -240,7 +240,8 @@ class Comparison:
                 figures[name] |= _spread("agreement", values.agreement)
                 figures[name] |= _spread("joint_effect", values.joint)
         if self.loco:
-            within = cross(of_tested[:, self.loco.positions], feature["within"][..., self.tested])
+            moved = np.stack([r[order] for r, order in zip(of_tested, self.loco.positions, strict=True)])
+            within = cross(moved, feature["within"][..., self.tested])
             errors = self.loco.standard_errors()
             figures["loco"] |= {"agreement_se": errors.agreement, "joint_effect_se": errors.joint}
             figures["loco"] |= _null(self.loco.result())

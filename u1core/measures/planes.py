@@ -320,7 +320,11 @@ class LeaveOneOut:
     so all draws share F, a product of class means, and one product X F projects the class's images X. The
     frame's coordinates are (K_c^T K_c)^(-1/2) K_c^T x; the inverse root is, but for a positive factor, which
     turns no direction, the adjugate of S + sqrt(det S) 1, S = K_c^T K_c (Cayley and Hamilton). No draw needs
-    an SVD. Sums over images are taken half by half, and each half's mean dipoles are permuted: `cross`.
+    an SVD.
+
+    Of the two crossings of a class's halves one has pi, the other its inverse: with pi in both, r_image of a
+    half and r_feature of the same half would come from two classes, where they come from one in what is
+    observed, and the crossings would vary apart, where images' own coupling makes them vary together.
 
     Args:
         memory: Moments of the memory split, of the K classes that are compared.
@@ -328,43 +332,31 @@ class LeaveOneOut:
         positions: Class k gets the mean dipole of class positions[:, k], (D, K), the identity first.
 
     Attributes:
-        observed: By label, r_image and r_feature of the identity in both halves, (2, 2) complex: plane, half.
+        observed: By label, r_image and r_feature of the identity in both halves, (2, 2): plane, half.
     """
 
     def __init__(self, memory: ClassMoments, query: Sequence[ClassMoments], positions: np.ndarray) -> None:
-        self.memory, self.positions = memory, positions
-        self._mean_chroma, mean_dipole = memory.centre
-        self._memory_dipole, *self._query_dipoles = (  # complex, (K,)
-            (moments.mean_dipole - mean_dipole) @ (1, 1j) for moments in (memory, *query)
-        )
-        means, within = memory.mean_chroma - self._mean_chroma, memory.within
-        self._basis = np.linalg.qr(np.concatenate([means, within.T]).T)[0]  # (N, R), R = min(N, K + 2)
-        self._means, self._within = means @ self._basis, self._basis.T @ within  # (K, R), (R, 2)
-        chunk = max(64, _CHUNK_NUMBERS // int(np.sum([half.count for half in query], axis=0).max()))
-        self._chunks = [slice(start, start + chunk) for start in range(0, len(positions), chunk)]
-        self._shared = [self._shared_comoments(positions[draws]) for draws in self._chunks]
-        self._squares = [np.einsum("rid,rjd->ijd", F, F) for F in self._shared]  # F^T F, (2, 2, D)
+        self.memory, self.positions = memory, (positions, np.argsort(positions, axis=1))
+        largest = int(max(half.count.max() for half in query))
+        self._crossings = [
+            _Crossing(memory, half, order, largest) for half, order in zip(query, self.positions, strict=True)
+        ]
         self._sums = np.zeros((2, len(positions)))
         self._others = _Others(memory)
         self.observed: dict[int, np.ndarray] = {}
 
-    def _shared_comoments(self, positions: np.ndarray) -> np.ndarray:
-        """Return F of some draws, (R, 2, D), in coordinates of the basis."""
-        dipoles = self._memory_dipole[positions].T  # (K, D)
-        parts = np.concatenate([dipoles.real, dipoles.imag], axis=1)
-        between = (self.memory.count[:, None] * self._means).T @ parts
-        shared: np.ndarray = between.reshape(len(between), 2, -1) + self._within[:, :, None]
-        return shared
-
     def add(self, label: int, chroma: np.ndarray, dipole: np.ndarray, half: np.ndarray) -> None:
         """Ask one class: its query images' chroma (n, N), dipole (n, 2) and half (n,)."""
-        shift, order = self._shift(label), np.argsort(half, kind="stable")
-        ends = np.bincount(half, minlength=2).cumsum()
-        parts = [slice(0, ends[0]), slice(ends[0], ends[1])]
-        image = np.stack([self._image_resultants(label, dipole[half == h], h, shift) for h in (0, 1)])
-        feature = self._feature_resultants(label, chroma[order], parts, shift)
+        asked = [
+            crossing.ask(label, dipole[half == h], chroma[half == 1 - h])
+            for h, crossing in enumerate(self._crossings)
+        ]
+        image = np.stack([asked[0][0], asked[1][0]])
+        feature = np.stack([asked[1][1], asked[0][1]])
         self._sums += cross(image[..., None], feature[..., None])
         self.observed[label] = np.stack([image[:, 0], feature[:, 0]])
+        order, ends = np.argsort(half, kind="stable"), np.bincount(half, minlength=2).cumsum()
+        parts = [slice(0, ends[0]), slice(ends[0], ends[1])]
         self._others.add(label, chroma[order], dipole[order], parts)
 
     def result(self) -> Agreement:
@@ -375,6 +367,46 @@ class LeaveOneOut:
         """Return the standard errors of what is observed, over classes, once every class was added."""
         return self._others.standard_errors()
 
+
+class _Crossing:
+    """One crossing of `LeaveOneOut`: image directions of one half of a class, those of features of the other.
+
+    Args:
+        memory: Moments of the memory split, of the K classes that are compared.
+        query: Those of the half that is asked for image directions; of it only the mean dipoles are used.
+        positions: Class k gets the mean dipole of class positions[:, k], (D, K).
+        largest: Images of the largest class.
+    """
+
+    def __init__(
+        self, memory: ClassMoments, query: ClassMoments, positions: np.ndarray, largest: int
+    ) -> None:
+        self.memory, self.positions = memory, positions
+        self._mean_chroma, mean_dipole = memory.centre
+        self._memory_dipole, self._query_dipole = (  # complex, (K,)
+            (moments.mean_dipole - mean_dipole) @ (1, 1j) for moments in (memory, query)
+        )
+        means, within = memory.mean_chroma - self._mean_chroma, memory.within
+        self._basis = np.linalg.qr(np.concatenate([means, within.T]).T)[0]  # (N, R), R = min(N, K + 2)
+        self._means, self._within = means @ self._basis, self._basis.T @ within  # (K, R), (R, 2)
+        chunk = max(64, _CHUNK_NUMBERS // largest)
+        self._chunks = [slice(start, start + chunk) for start in range(0, len(positions), chunk)]
+        self._shared = [self._shared_comoments(positions[draws]) for draws in self._chunks]
+        self._squares = [np.einsum("rid,rjd->ijd", F, F) for F in self._shared]  # F^T F, (2, 2, D)
+
+    def ask(self, label: int, dipole: np.ndarray, chroma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return r_image (D,) of a half's dipoles (n, 2) and r_feature (D,) of the other's chroma (m, N)."""
+        shift = self._shift(label)
+        return self._image_resultants(label, dipole, shift), self._feature_resultants(label, chroma, shift)
+
+    def _shared_comoments(self, positions: np.ndarray) -> np.ndarray:
+        """Return F of some draws, (R, 2, D), in coordinates of the basis."""
+        dipoles = self._memory_dipole[positions].T  # (K, D)
+        parts = np.concatenate([dipoles.real, dipoles.imag], axis=1)
+        between = (self.memory.count[:, None] * self._means).T @ parts
+        shared: np.ndarray = between.reshape(len(between), 2, -1) + self._within[:, :, None]
+        return shared
+
     def _shift(self, label: int) -> np.ndarray:
         """Return g, the mean dipole of the class about that of the memory without it, complex (D,)."""
         count, moved = self.memory.count, self._memory_dipole[self.positions[:, label]]
@@ -384,9 +416,9 @@ class LeaveOneOut:
         g: np.ndarray = moved - (total - count[label] * moved) / (count.sum() - count[label])
         return g
 
-    def _image_resultants(self, label: int, dipole: np.ndarray, half: int, shift: np.ndarray) -> np.ndarray:
-        """Return r_image (D,) of one half of the class's images, moved to where another class's lie."""
-        query_dipole, to = self._query_dipoles[half], self.positions[:, label]
+    def _image_resultants(self, label: int, dipole: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        """Return r_image (D,): the class's images moved to where another class's lie."""
+        query_dipole, to = self._query_dipole, self.positions[:, label]
         own = (dipole - self.memory.centre[1]) @ (1, 1j) - query_dipole[label]
         moves, which = np.unique(query_dipole[to] - self._memory_dipole[to] + shift, return_inverse=True)
         step = max(1, _CHUNK_NUMBERS // max(len(own), 1))
@@ -394,10 +426,8 @@ class LeaveOneOut:
         found = np.concatenate([_unit_sums(part.real, part.imag) for part in parts])
         return found[which] / max(len(own), 1)
 
-    def _feature_resultants(
-        self, label: int, chroma: np.ndarray, parts: list[slice], shift: np.ndarray
-    ) -> np.ndarray:
-        """Return r_feature (2, D) of parts of the class's images, in frames that were fitted without it."""
+    def _feature_resultants(self, label: int, chroma: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        """Return r_feature (D,): the class's images in the frames that were fitted without it."""
         n, a, W = self.memory.count[label], self._means[label], self.memory.comoment[label]
         # About the mean of the memory without the class, which lies opposite to it.
         x = (
@@ -414,7 +444,7 @@ class LeaveOneOut:
             _feature_vectors(asked, self._shared[i], self._squares[i], own, gram, np.stack([g.real, g.imag]))
             for i, g in enumerate(shift[draws] for draws in self._chunks)
         )
-        return np.concatenate([_means(x, y, parts) for x, y in vectors], axis=1)
+        return np.concatenate([_unit_sums(x, y) for x, y in vectors]) / max(len(chroma), 1)
 
 
 class _Others:
