@@ -47,6 +47,7 @@ TYPED_IN = (
     "family_tests",
     "memory_report",
     "training_runs",
+    "training_predictions",
     "registered_cells",
     "loco_directions",
     "loco_model_agreement",
@@ -252,8 +253,9 @@ def test_more_than_random_weights_is_more_by_the_bar_and_above_their_bound(
     assert judged.state(figure, variant, "random weights") == "inconclusive"
     judged.set(mean + 8 * bar, figure, variant)
     assert judged.state(figure, variant, "random weights") == "holds"
+    # Random weights that could be anything refute nothing: only surely less above their mean does.
     judged.set(mean + 3 * bar, figure, variant)
-    assert judged.state(figure, variant, "random weights") == "refuted"
+    assert judged.state(figure, variant, "random weights") == "inconclusive"
 
 
 def test_every_rule_is_tried_at_its_bar(judged):
@@ -509,6 +511,23 @@ def test_a_control_arm_that_gains_as_much_or_is_missing(judged, trained, arm):
     assert _claim5(judged) == ("holds", "not tested")
     todo = judged.row("select todo from claims where claim = 5")["todo"]
     assert todo == f"u1 train --tasks task --network net --arms onehot,onehot+u1,{arm} --seeds 10"
+
+
+def test_errors_are_over_images_too(judged, trained):
+    trained(dict.fromkeys(ARMS, _about(0.02)))
+    assert _claim5(judged) == ("holds", "holds")
+    judged.connection.execute("update training_runs set run_key = arm || seed")
+    # Every seed of the combined loss is right on 52 images of 100 and those of its rivals on 50 others.
+    judged.connection.execute("""
+        insert into training_predictions by name
+        select run_key, i as image_id, 0 as label,
+            if(if(arm = 'onehot+u1', i < 52, i >= 50), 0, 1) as predicted_label
+        from training_runs, range(100) as t(i)
+    """)
+    # Per image 1 (50 times), 0 (2) or -1 (48): a variance of 0.99, so a standard error of 0.1 about 0.02.
+    row = judged.row("select low, high from training_tests where test = 'better than one-hot labels'")
+    assert row["high"] - row["low"] == pytest.approx(2 * 1.8331 * math.sqrt(0.9895 / 100 + 1e-7), rel=1e-3)
+    assert _claim5(judged) == ("inconclusive", "inconclusive")
 
 
 def test_all_tasks_have_to_gain_and_one_of_several_refutes_at_a_thousandth(judged, trained):

@@ -58,7 +58,7 @@ from u1core.validate.worlds import (
     written,
 )
 
-PADDINGS = ("reestimated", "pad-circular", "pad-reflect")
+PADDINGS = ("pad-circular", "pad-reflect")
 NATIVE = tuple(name for name in SEEDED if not name.startswith("pad-"))
 """Random weights under their own padding."""
 

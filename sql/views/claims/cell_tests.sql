@@ -147,7 +147,6 @@ compared as (
         case
             when missing <> '' or not is_measured then 'not tested'
             when estimate is null then 'inconclusive'
-            when is_relative and high < to_exceed then 'refuted'
             when is_relative and estimate <= to_exceed and low > bar
                 then 'inconclusive'
             else state_of(low, high, bar)

@@ -1,9 +1,11 @@
 -- Question: what does each rule of claim 5 say of each task and network?
 -- Grain: test, current experiment. Gains in test accuracy of the combined loss
 --   (onehot+u1), paired by seed: over the one-hot arm, and over each control
---   arm. Below ten pairs, or 5,000 query images, nothing is told; where several
---   tasks could each refute the claim one does at 0.001 instead of 0.05
--- Reads: training_runs
+--   arm. Errors are over seeds and over test images: all seeds were asked about
+--   the same pictures. Below ten pairs, or 5,000 query images, nothing is told;
+--   where several tasks could each refute the claim one does at 0.001 instead of
+--   0.05
+-- Reads: training_runs, training_predictions
 -- Params: none
 -- Columns: claim: 5; question: 'seen' (is it there?) or 'beyond controls' (is
 --   it more than its cheapest explanation gives?); test: what is asked, in
@@ -43,6 +45,7 @@ rules as (
 
 runs as (
     select
+        run_key,
         experiment,
         task,
         network,
@@ -77,6 +80,43 @@ asked as (
         and rules.arm = rivals.arm
 ),
 
+-- How sure each image's answer is to go one way: the mean over seeds.
+answers as (
+    select
+        runs.experiment,
+        runs.arm,
+        training_predictions.image_id,
+        avg(
+            (
+                training_predictions.predicted_label
+                = training_predictions.label
+            )::integer
+        ) as right_share,
+    from training_predictions
+    inner join runs
+        on training_predictions.run_key = runs.run_key
+    group by
+        runs.experiment,
+        runs.arm,
+        training_predictions.image_id
+),
+
+image_errors as (
+    select
+        combined_answers.experiment,
+        rival_answers.arm,
+        var_samp(combined_answers.right_share - rival_answers.right_share)
+        / count(*) as square,
+    from answers as combined_answers
+    inner join answers as rival_answers
+        on combined_answers.experiment = rival_answers.experiment
+        and combined_answers.image_id = rival_answers.image_id
+    where combined_answers.arm = 'onehot+u1'
+    group by
+        combined_answers.experiment,
+        rival_answers.arm
+),
+
 gains as (
     select
         claim,
@@ -90,7 +130,7 @@ gains as (
         count(gain) as pairs,
         min(images_test) as images,
         avg(gain) as estimate,
-        stddev_samp(gain) / sqrt(count(gain)) as se,
+        var_samp(gain) / count(gain) as seed_square,
         count(*) over (partition by test) as tasks,
     from asked
     group by
@@ -104,6 +144,16 @@ gains as (
         network
 ),
 
+erring as (
+    select
+        gains.*,
+        sqrt(gains.seed_square + coalesce(image_errors.square, 0)) as se,
+    from gains
+    left join image_errors
+        on gains.experiment = image_errors.experiment
+        and gains.arm = image_errors.arm
+),
+
 bounded as (
     select
         *,
@@ -114,7 +164,7 @@ bounded as (
             else t_expansion(3.0902323061678, pairs - 1)
         end * se as high,
         pairs >= 10 and coalesce(images >= 5000, false) as is_powered,
-    from gains
+    from erring
 ),
 
 judged as (
