@@ -45,7 +45,10 @@ def correlations(scores: Sequence[Score], rows: Mapping[str, str], planes: Mappi
 
 def _dots(axes: Axes, scores: Sequence[Score], variants: Sequence[str]) -> None:
     marks = list(dict.fromkeys(s.mark for s in scores))
+    found: dict[tuple[Mark, str], list[float]] = {}
     for s in scores:
-        shift = 0.6 * ((marks.index(s.mark) + 0.5) / len(marks) - 0.5)
-        y = variants.index(s.variant) + shift
-        axes.plot([s.correlation], [y], ls="", ms=6, zorder=3, **s.mark.style)
+        found.setdefault((s.mark, s.variant), []).append(s.correlation)
+    for (mark, variant), values in found.items():  # seeds share a row, and one path of the picture
+        shift = 0.6 * ((marks.index(mark) + 0.5) / len(marks) - 0.5)
+        y = variants.index(variant) + shift
+        axes.plot(values, [y] * len(values), ls="", ms=6, zorder=3, **mark.style)
