@@ -45,10 +45,7 @@ def correlations(scores: Sequence[Score], rows: Mapping[str, str], planes: Mappi
 
 def _dots(axes: Axes, scores: Sequence[Score], variants: Sequence[str]) -> None:
     marks = list(dict.fromkeys(s.mark for s in scores))
-    found: dict[tuple[Mark, str], list[float]] = {}
-    for s in scores:
-        found.setdefault((s.mark, s.variant), []).append(s.correlation)
-    for (mark, variant), values in found.items():  # seeds share a row, and one path of the picture
+    for mark in marks:  # one path of the picture for all of a model's dots
         shift = 0.6 * ((marks.index(mark) + 0.5) / len(marks) - 0.5)
-        y = variants.index(variant) + shift
-        axes.plot(values, [y] * len(values), ls="", ms=6, zorder=3, **mark.style)
+        mine = [(s.correlation, variants.index(s.variant) + shift) for s in scores if s.mark == mark]
+        axes.plot(*zip(*mine, strict=True), ls="", ms=6, zorder=3, **mark.style)
