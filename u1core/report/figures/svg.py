@@ -22,13 +22,13 @@ def data_uri(figure: Figure) -> str:
 
 
 def _compact(svg: str) -> str:
-    """Drop the prologue and white space, round the coordinates to 1/100 pt, reduce pictures to palettes."""
+    """Drop the prologue and white space, round coordinates to 1/100 pt, reduce pictures, shorten glyphs' ids."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->|<style.*?</style>", "", svg, flags=re.S)
     parts = re.split(r"(data:image/png;base64,[A-Za-z0-9+/=\s]+)", svg)
     parts[1::2] = [_palette_png(part) for part in parts[1::2]]
     parts[::2] = [_NUMBER.sub(_rounded, re.sub(r">\s+<", "><", part)) for part in parts[::2]]
-    return "".join(parts).replace("\n", " ").replace('"', "'")
+    return re.sub(r"\s+", " ", "".join(parts)).replace('"', "'").replace("DejaVuSans-", "D-")
 
 
 _NUMBER = re.compile(r"(?<![\w#.])-?\d+\.\d{3,}(?!\w)")
