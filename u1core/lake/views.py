@@ -91,7 +91,7 @@ def reads(text: str) -> set[str]:
 def view_files() -> dict[str, str]:
     """Return the text of every view by name, each after the views that it reads."""
     files = read_folder("views")
-    graph = {name: {other for other in reads(text) if other in files} for name, text in files.items()}
+    graph = {name: sorted(reads(text) & files.keys()) for name, text in files.items()}  # alike in every process
     return {name: files[name] for name in TopologicalSorter(graph).static_order()}
 
 
