@@ -89,9 +89,9 @@ def reads(text: str) -> set[str]:
 
 
 def view_files() -> dict[str, str]:
-    """Return the text of every view by name, each after the views that it reads."""
+    """Return the text of every view by name, each after the views that it reads; alike in every process."""
     files = read_folder("views")
-    graph = {name: sorted(reads(text) & files.keys()) for name, text in files.items()}  # alike in every process
+    graph = {name: sorted(reads(text) & files.keys()) for name, text in files.items()}
     return {name: files[name] for name in TopologicalSorter(graph).static_order()}
 
 

@@ -22,7 +22,7 @@ def data_uri(figure: Figure) -> str:
 
 
 def _compact(svg: str) -> str:
-    """Drop the prologue and white space, round coordinates to 1/100 pt, reduce pictures, shorten glyphs' ids."""
+    """Drop the prologue and white space, round coordinates to 1/100 pt, shrink pictures and ids of glyphs."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<!--.*?-->|<style.*?</style>", "", svg, flags=re.S)
     parts = re.split(r"(data:image/png;base64,[A-Za-z0-9+/=\s]+)", svg)
