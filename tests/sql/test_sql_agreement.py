@@ -172,11 +172,21 @@ def test_the_smallest_p_is_that_of_the_orders_and_perfect_agreement_reaches_it(l
     assert row["permutation_p"] == pytest.approx(1 / orders, abs=4 * math.sqrt(1 / orders / 9999) + 1e-4)
 
 
+RESULTANT = [f"resultant_{plane}_{axis}" for plane in ("image", "feature") for axis in "xy"]
+
+
 def test_a_family_of_tests_is_one_question_and_controls_do_not_change_it(lake):
     rng = np.random.default_rng(3)
     for model, kappa in (("a", 3.0), ("b", 1.0), ("c", 0.5)):
         for variant in ("original", "hflip"):
-            keys = lake.cell(f"{model} {variant}", model=model, variant=variant)
+            keys = lake.cell(f"{model} {variant}", model=model, variant=variant, family=model)
+            told = {"frame": "loco", "classes": 10, "draws": 10_000, "agreement_p": 0.001 / kappa}
+            lake.insert("planes", told, layer="last", **keys)
+            lean = [
+                {"label": i % 10, "half": i // 10, **dict(zip(RESULTANT, rng.normal(size=4), strict=True))}
+                for i in range(20)
+            ]
+            lake.insert("loco_directions", *lean, layer="last", **keys)
             for plane in ("image", "feature"):
                 groups = {label: rng.vonmises(label, kappa, 8).tolist() for label in range(3)}
                 lake.angles(keys, groups, plane=plane)

@@ -3,8 +3,8 @@
 --   (onehot+u1), paired by seed: over the one-hot arm, and over each control
 --   arm. Errors are over seeds and over test images: all seeds were asked about
 --   the same pictures. Below ten pairs, or 5,000 query images, nothing is told;
---   where several tasks could each refute the claim one does at 0.001 instead of
---   0.05
+--   where several tasks could each refute the claim one does at 0.001 instead
+--   of 0.05
 -- Reads: training_runs, training_predictions
 -- Params: none
 -- Columns: claim: 5; question: 'seen' (is it there?) or 'beyond controls' (is
