@@ -2,8 +2,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-SWEEP_LIMIT ?= 400
-CONTROL_LIMIT ?= 200
+SWEEP_LIMIT ?= 250
 KILLS ?= 20
 
 .PHONY: help install sweep validate test faults fuzz licences audit bench catalog-check columns check lock build clean
@@ -22,7 +21,7 @@ install: .venv/installed  ## set up .venv from requirements/lock.txt
 
 sweep: install  ## the main job: three ImageNet models, two ResNet-20 of ours and the pixels x three image sets, then the controls of one of them; lake/ and report/index.html
 	$(BIN)/u1 sweep --models 'efficientnet_lite*,resnet20_*,pixels' --datasets cifar10,digits,phantom --limit $(SWEEP_LIMIT)
-	$(BIN)/u1 sweep --models resnet20_onehot --datasets cifar10,digits --variants attribution,population --limit $(CONTROL_LIMIT) --location-limit 0
+	$(BIN)/u1 sweep --models resnet20_onehot --datasets cifar10,digits --variants attribution,population --limit $(SWEEP_LIMIT) --location-limit 0
 
 validate: install  ## false positives, power and coverage of every test, in minutes
 	$(BIN)/u1 validate

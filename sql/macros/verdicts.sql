@@ -76,7 +76,9 @@ create macro state_of(low, high, smallest) as
 create macro worst_state(states) as
     case
         when list_contains(states, 'refuted') then 'refuted'
-        when list_contains(states, 'not tested') or len(states) = 0
+        when list_contains(states, 'not tested')
+            or coalesce(len(list_filter(states, lambda s: s <> '')), 0) = 0
+            or len(list_filter(states, lambda s: s is null)) > 0
             then 'not tested'
         when list_contains(states, 'inconclusive') then 'inconclusive'
         else 'holds'

@@ -508,6 +508,9 @@ def test_a_state_is_told_by_both_bounds(scalar, low, high, state):
         (["inconclusive", "not tested", "holds"], "not tested"),
         (["not tested", "refuted"], "refuted"),
         ([], "not tested"),
+        (None, "not tested"),
+        (["holds", None], "not tested"),
+        (["refuted", None], "refuted"),
     ],
 )
 def test_the_worst_of_several_states(scalar, states, worst):

@@ -70,6 +70,7 @@ concentration as (
                 + density ** 2 * square_energy
             ) / nullif(n - 1, 0)
         ) / (mean_energy * nullif(density, 0)) as se,
+        n - 1.0::double as dof,
     from densities
 ),
 
@@ -171,10 +172,10 @@ swapped as (
         coupled.layer,
         'beyond swapped' as figure,
         coupled.accuracy - swapped_frames.accuracy_high as estimate,
-        sqrt(
-            coupled.accuracy * (1 - coupled.accuracy)
-            / nullif(coupled.n_query, 0)
-        ) as se,
+        -- Agresti & Coull 1998: two more of either answer, never 0.
+        (coupled.accuracy * coupled.n_query + 2) / (coupled.n_query + 4)
+            as share,
+        sqrt(share * (1 - share) / (coupled.n_query + 4)) as se,
     from frames_by_cell as coupled
     inner join frames_by_cell as swapped_frames
         on coupled.cell_key = swapped_frames.cell_key
@@ -199,7 +200,7 @@ by_layer as (
     union all by name
     select *, 'infinity'::double as dof from residuals
     union all by name
-    select *, 'infinity'::double as dof from swapped
+    select * exclude (share), 'infinity'::double as dof from swapped
     union all by name
     select *, 'infinity'::double as dof from information
     union all by name
@@ -218,7 +219,7 @@ at_bottlenecks as (
         and by_layer.layer = bottlenecks.layer
     where by_layer.estimate is not null or by_layer.figure = 'rise'
     union all by name
-    select *, 'infinity'::double as dof
+    select *
     from concentration
     where estimate is not null
 ),

@@ -2,8 +2,9 @@
 -- Grain: test of claim_rules, cell (current) that is evidence. A test whose
 --   control is missing, or whose figure is not known, is 'not tested'. Another
 --   padding refutes nothing where it broke the network, which then names fewer
---   classes by 5 points than as it was built (its head; where that has none of
---   the classes, the pooled memory). What both planes do at once holds only
+--   classes by 5 points than as it was built, or by a quarter of what it names
+--   above chance (its head; where that has none of the classes, the pooled
+--   memory). What both planes do at once holds only
 --   where classes surely lean in each of them
 -- Reads: cells, claim_rules, comparable_cells, cell_figures, population,
 --   family_tests, memory_report, layers
@@ -70,6 +71,7 @@ accuracies as (
         memory_report.cell_key,
         coalesce(memory_report.head_accuracy, memory_report.accuracy)
             as accuracy,
+        coalesce(memory_report.chance, 0) as chance,
     from memory_report
     inner join layers
         on memory_report.cell_key = layers.cell_key
@@ -95,6 +97,7 @@ asked as (
         random_weights.bound,
         adjusted.q,
         built.accuracy - padded.accuracy as accuracy_lost,
+        least(0.05, 0.25 * (built.accuracy - built.chance)) as loss_allowed,
     from evidence
     cross join rules
     left join controls_of_cells as subject
@@ -154,8 +157,8 @@ compared as (
         case
             when bare_state = 'holds' and family_test is not null
                 then coalesce(q < 0.01, false)
-            when bare_state = 'refuted'
-                then coalesce(accuracy_lost <= 0.05, true)
+            when bare_state = 'refuted' and is_padded
+                then coalesce(accuracy_lost <= loss_allowed, false)
             else true
         end as is_sure,
         case when is_sure then bare_state else 'inconclusive' end

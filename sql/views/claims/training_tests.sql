@@ -56,6 +56,13 @@ runs as (
     from training_runs
     where is_current
         and is_chosen
+    -- Several weights of an arm: none is chosen yet.
+    qualify min(u1_weight) over (partition by experiment, arm)
+        is not distinct from max(u1_weight) over (partition by experiment, arm)
+),
+
+experiments as (
+    select distinct experiment, task, network from runs
 ),
 
 combined as (
@@ -67,13 +74,15 @@ combined as (
 asked as (
     select
         rules.*,
-        combined.experiment,
-        combined.task,
-        combined.network,
+        experiments.experiment,
+        experiments.task,
+        experiments.network,
         combined.images_test,
         combined.test_accuracy - rivals.test_accuracy as gain,
-    from combined
+    from experiments
     cross join rules
+    left join combined
+        on experiments.experiment = combined.experiment
     left join runs as rivals
         on combined.experiment = rivals.experiment
         and combined.seed = rivals.seed

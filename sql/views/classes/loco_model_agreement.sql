@@ -2,9 +2,10 @@
 --   were fitted without the class, and on images that the other was not asked?
 -- Grain: pair of models, plane, dataset; the cells that the claims are judged
 --   by (is_evidence), at their bottlenecks, a before b in the alphabet, over
---   the query split, of one memory. A class's direction from one half of its
---   images is compared with the other model's from the other half, both ways.
---   Classes need a direction in both halves of both models
+--   the query split, of one memory and the same pictures. A class's direction
+--   from one half of its images is compared with the other model's from the
+--   other half, both ways. Classes need a direction in both halves of both
+--   models
 -- Reads: loco_directions, cells
 -- Params: none
 -- Columns: plane: 'image' or 'feature'; split: 'query', which alone is asked;
@@ -28,6 +29,7 @@ evidence as (
         model,
         family,
         coalesce(memory, 'official') as memory,
+        coalesce(dataset_fingerprint, '') as fingerprint,
     from cells
     where is_current
         and is_evidence
@@ -79,6 +81,7 @@ directions as (
         any_value(evidence.model) as model,
         any_value(evidence.family) as family,
         any_value(evidence.memory) as memory,
+        any_value(evidence.fingerprint) as fingerprint,
         max(by_plane.direction_rad) filter (by_plane.half = 0) as first_rad,
         max(by_plane.direction_rad) filter (by_plane.half = 1) as second_rad,
     from by_plane
@@ -103,6 +106,7 @@ compared as (
     inner join directions as b
         on a.dataset = b.dataset
         and a.memory = b.memory
+        and a.fingerprint = b.fingerprint
         and a.plane = b.plane
         and a.label = b.label
         and a.model < b.model
