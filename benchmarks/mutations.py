@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/mutations.py
 
-Each mutation is one line of a copy of the package. Expected: 21 of 21 found, in about eight minutes on two
+Each mutation is one line of a copy of the package. Expected: all found, in about eight minutes on two
 cores. tests/flows/test_validate_command.py runs some of them.
 """
 

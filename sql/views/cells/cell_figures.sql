@@ -13,7 +13,8 @@
 --   theta_image), 'agreement' and 'joint effect' (A and J with each class left
 --   out), 'bits' (of theta_feature), 'beyond swapped' (1-NN accuracy by
 --   theta_feature less the 95 % quantile over swapped frames); estimate: the
---   figure, null for a rise where no half has a trough inside; se: its standard
+--   figure, null for a rise where no half has a trough inside, and beyond the
+--   bank below ten memory images a term; se: its standard
 --   error; dof: degrees of freedom of se, infinite where it is over images
 with
 
@@ -122,10 +123,12 @@ residuals as (
         cell_key,
         layer,
         'effect beyond bank' as figure,
-        effect_corrected as estimate,
+        -- A fit to fewer images leaves noise that hides what is left.
+        case when n_memory >= 10 * terms then effect_corrected end as estimate,
         effect_se as se,
     from beyond_bank
     where classes >= 3
+        and effect_corrected is not null
 ),
 
 frames_by_cell as (
@@ -217,7 +220,8 @@ at_bottlenecks as (
     semi join bottlenecks
         on by_layer.cell_key = bottlenecks.cell_key
         and by_layer.layer = bottlenecks.layer
-    where by_layer.estimate is not null or by_layer.figure = 'rise'
+    where by_layer.estimate is not null
+        or by_layer.figure in ('rise', 'effect beyond bank')
     union all by name
     select *
     from concentration
